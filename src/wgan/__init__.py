@@ -1,0 +1,44 @@
+"""wgan: train a Wasserstein GAN on your own data, and believe the number it prints.
+
+::
+
+    import wgan
+
+    run = wgan.train("photos/", size=64, time="10m")
+    images = run.generator.sample(64, seed=0)  # uint8 (64, 64, 64, 3)
+
+Nothing here imports torch before it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wgan.api import load, resume, train
+    from wgan.data import open_data
+    from wgan.run import Run
+    from wgan.trainer import Trainer
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "train": "wgan.api",
+    "resume": "wgan.api",
+    "load": "wgan.api",
+    "open_data": "wgan.data",
+    "Run": "wgan.run",
+    "Trainer": "wgan.trainer",
+}
+
+__all__ = ["Run", "Trainer", "__version__", "load", "open_data", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    try:
+        return import_module(f"wgan.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"wgan.{name}":
+            raise
+        raise AttributeError(f"module 'wgan' has no attribute {name!r}") from None

@@ -1,0 +1,96 @@
+"""The Python face of the package: what the command line does, with keywords for flags."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wgan import options
+from wgan.config import Config
+from wgan.view import View
+
+if TYPE_CHECKING:
+    from wgan.model import Model
+    from wgan.run import Run
+
+DEFAULT_PRESET = "default"
+
+
+def layers(preset: str | None, config: str | Path | None, given: dict[str, Any]) -> tuple[Config, str]:
+    """The configuration from a preset, a file and single options (later ones win), and a name for the run."""
+    from_file = options.read_toml(Path(config)) if config is not None else {}
+    chosen = preset or (None if config is not None else DEFAULT_PRESET)
+    from_preset = options.preset(chosen) if chosen else {}
+    made = options.make_config(from_preset, from_file, given)
+    return made, f"{Path(made.data.data).stem}-{chosen or 'config'}"
+
+
+def train(
+    data: Any = None,
+    *,
+    preset: str | None = None,
+    config: str | Path | None = None,
+    out: str | Path | None = None,
+    init_from: str | Path | None = None,
+    quiet: bool = False,
+    **given: Any,
+) -> "Run":
+    """Train a GAN and return its run.
+
+    Args:
+        data: A name, a folder or .zip of pictures, a .npy/.npz file, an array, a tensor, or any object with
+            ``__len__`` and ``__getitem__``.
+        preset: Where to begin: a name that ``wgan presets`` lists.
+        config: A ``config.toml`` whose values go over the preset's.
+        out: The run's folder; by default the next number under ``runs/``.
+        init_from: A run or a ``generator.safetensors`` whose weights to begin with.
+        quiet: Show nothing.
+        **given: Any field of the configuration: ``size=64``, ``time="10m"``, ``constraint="lp"``, ...
+
+    Raises:
+        UsageError: A name or a value is not allowed.
+        WganError: The data cannot be used, or training diverged.
+        KeyboardInterrupt: Ctrl-C came; everything is saved, and the message says how to go on.
+    """
+    from wgan import loop
+    from wgan.console import make_view
+
+    named = isinstance(data, str | Path)
+    made, name = layers(preset, config, given | ({"data": str(data)} if named else {}))
+    source = None if named or data is None else data
+    if source is not None:
+        name = "object-" + name.partition("-")[2]
+    view: View = make_view(quiet)
+    run = loop.train(made, source=source, out=out, name=name, init_from=init_from, view=view)
+    assert run is not None  # only a dry run has none
+    return run
+
+
+def resume(run: "str | Path | Run", data: Any = None, *, quiet: bool = False, **changes: Any) -> "Run":
+    """Go on with a run exactly where its last save is.
+
+    Args:
+        run: The run or its folder.
+        data: The data again, if it was an object.
+        quiet: Show nothing.
+        **changes: A new budget, intervals, threads or device.
+
+    Raises:
+        UsageError, WganError, KeyboardInterrupt: As :func:`train`.
+    """
+    from wgan import loop
+    from wgan.console import make_view
+    from wgan.run import Run
+
+    opened = run if isinstance(run, Run) else Run.open(run)
+    return loop.resume(opened, changes, source=data, view=make_view(quiet))
+
+
+def load(path: str | Path) -> "Model":
+    """The generator of a run's folder, or of a ``generator.safetensors``.
+
+    Raises:
+        WganError: There is none.
+    """
+    from wgan.model import Model
+    from wgan.run import Run
+
+    return Run.open(path).generator if Path(path).is_dir() else Model.load(Path(path))

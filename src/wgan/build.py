@@ -1,0 +1,189 @@
+"""From names to objects: the only place where a configuration becomes data, networks and a trainer."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from wgan.config import Config, LossConfig, NetworkConfig, OptimizerConfig
+from wgan.constraints import Constraint, Sum
+from wgan.data.samples import Data
+from wgan.errors import UsageError
+from wgan.networks import Latent, make_critic, make_generator, resolve_family
+from wgan.optimizers import Adam, RMSprop
+from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
+from wgan.schedule import Budget, Decay, Interval, seconds
+from wgan.seeds import rng
+from wgan.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run trains and how often it logs, draws and saves."""
+
+    budget: Budget
+    log: Interval
+    sample: Interval
+    save: Interval
+
+
+def resolve(config: Config, data: Data) -> Config:
+    """Replace every ``auto`` by what it stands for on this data and machine.
+
+    Raises:
+        UsageError: A name is unknown, or the device is not there.
+    """
+    device = resolve_device(config.run.device)
+    precision = config.run.precision
+    if precision == "auto":  # the small networks of vectors gain nothing from it
+        precision = "bf16" if has_fast_bf16(device) and len(data.shape) == 3 else "fp32"
+    return dataclasses.replace(
+        config,
+        generator=dataclasses.replace(config.generator, family=resolve_family(config.generator.family, data.shape)),
+        critic=dataclasses.replace(config.critic, family=resolve_family(config.critic.family, data.shape)),
+        run=dataclasses.replace(config.run, device=str(device), precision=precision),
+    )
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called ``name``; ``auto`` is the first GPU, or else the processor.
+
+    Raises:
+        UsageError: There is no such device on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device: {name!r} cannot be used here ({reason}); use auto or cpu.") from None
+    return device
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+
+
+def set_threads(threads: int | None) -> int:
+    """Use this many processor threads, by default one for each core that this process may use; gives the number."""
+    number = threads or len(os.sched_getaffinity(0))
+    if torch.get_num_threads() != number:
+        torch.set_num_threads(number)
+    return number
+
+
+def make_constraint(loss: LossConfig) -> Constraint:
+    """The constraint, or the sum of constraints, that a configuration names.
+
+    Raises:
+        UsageError: A name is unknown, or there are more weights or intervals than constraints.
+    """
+    names = [name.strip() for name in loss.constraint.split("+")]
+    weights = _spread("--weight", loss.weight or (None,), names)
+    everys = _spread("--every", loss.every, names)
+    parts = []
+    for name, weight, every in zip(names, weights, everys, strict=True):
+        make = lookup(CONSTRAINTS, name, "constraint")
+        parts.append(make(every=every) if weight is None else make(weight, every))
+    return parts[0] if len(parts) == 1 else Sum(*parts)
+
+
+def network_options(network: NetworkConfig) -> dict[str, Any]:
+    """The options of a network that were given."""
+    return {key: value for key, value in dataclasses.asdict(network).items() if value is not None and key != "family"}
+
+
+def make_trainer(config: Config, data: Data) -> tuple[Trainer, Plan]:
+    """A trainer attached to its data, and the plan for it, from a resolved configuration.
+
+    Raises:
+        UsageError: Parts of the configuration do not go together; the message gives the remedy.
+    """
+    latent = Latent(config.latent.latent, config.latent.latent_kind)
+    loss, moves, run = config.loss, config.optimizer, config.run
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng(run.seed, "weights").initial_seed())
+        trainer = Trainer(
+            make_generator(config.generator.family, data.shape, latent, **network_options(config.generator)),
+            make_critic(config.critic.family, data.shape, **network_options(config.critic)),
+            objective=lookup(OBJECTIVES, loss.objective, "objective")(),
+            constraint=make_constraint(loss),
+            optimizer=_optimizer(moves),
+            critic_lr=moves.critic_lr,
+            generator_lr=moves.generator_lr,
+            critic_steps=moves.critic_steps,
+            warmup=(moves.warmup_steps, moves.warmup_critic_steps),
+            ema_half_life=moves.ema_half_life,
+            instance_noise=loss.instance_noise,
+            batch=run.batch,
+            flip=config.data.flip,
+            seed=run.seed,
+            device=run.device,
+            precision=torch.bfloat16 if run.precision == "bf16" else torch.float32,
+        )
+    trainer.attach(data)
+    plan = make_plan(config, trainer)
+    if moves.decay == "linear":
+        trainer.decay = Decay(0, decay_end(plan))
+    return trainer, plan
+
+
+def make_plan(config: Config, trainer: Trainer) -> Plan:
+    """When to stop, log, draw and save, in generator steps and seconds.
+
+    Raises:
+        UsageError: There is no budget, or an interval cannot be read.
+    """
+    run = config.run
+    per_epoch = trainer.steps_for(round(trainer.images_per_epoch))
+    limits = [
+        run.steps,
+        trainer.steps_for(round(run.kimg * 1000)) if run.kimg is not None else None,
+        trainer.steps_for(round(run.epochs * trainer.images_per_epoch)) if run.epochs is not None else None,
+    ]
+    steps = min((limit for limit in limits if limit is not None), default=None)
+    if steps is None and run.time is None:
+        raise UsageError("there is no budget; give --steps, --kimg, --epochs or --time.")
+    log = Interval.read(run.log_every, per_epoch, "--log-every")
+    sample = Interval.read(run.sample_every, per_epoch, "--sample-every")
+    for flag, interval in (("--log-every", log), ("--sample-every", sample)):
+        if interval.steps is None:
+            raise UsageError(f"{flag}: give steps or epochs, so that a resumed run logs and draws at the same steps.")
+    return Plan(
+        Budget(steps, seconds(run.time) if run.time is not None else None),
+        log,
+        sample,
+        Interval.read(run.save_every, per_epoch, "--save-every"),
+    )
+
+
+def decay_end(plan: Plan) -> int:
+    """The generator step at which a decay over the budget ends.
+
+    Raises:
+        UsageError: The budget has no number of steps.
+    """
+    if plan.budget.steps is None:
+        raise UsageError(
+            "--decay linear needs to know where it ends; give --steps, --kimg or --epochs, not only --time."
+        )
+    return plan.budget.steps
+
+
+def _optimizer(moves: OptimizerConfig) -> Adam | RMSprop:
+    return Adam(moves.betas) if moves.optimizer == "adam" else RMSprop()
+
+
+def _spread(flag: str, values: tuple[Any, ...], names: list[str]) -> tuple[Any, ...]:
+    """One value for each constraint, from one for all or one each."""
+    if len(values) not in (1, len(names)):
+        raise UsageError(f"{flag}: {len(values)} values for {len(names)} constraints; give one, or one for each.")
+    return values * len(names) if len(values) == 1 else values

@@ -1,0 +1,166 @@
+"""What a run is made of, as frozen dataclasses of names and numbers.
+
+Each class is a section of ``config.toml``; the docstring under a field is its help text. Field names are unique across
+sections (those of the two networks carry their section's name in front), so every field is one flag of the command
+line and one keyword of :func:`wgan.train`: ``generator.width`` is ``--generator-width`` and ``generator_width=``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Fit = Literal["crop", "pad", "stretch"]
+Norm = Literal["none", "batch", "instance", "layer"]
+Activation = Literal["relu", "leaky_relu", "silu"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the samples are and how pictures are brought to one shape."""
+
+    data: str = "digits"
+    """A name (see `wgan data --list`), a folder or .zip of pictures, or a .npy/.npz file."""
+    size: tuple[int, int] | None = None
+    """Height and width of the pictures, as 64 or 48x64; by default the most frequent size of the source."""
+    channels: Literal[1, 3, 4] | None = None
+    """1 grey, 3 colour, 4 colour with transparency; by default what the source has."""
+    fit: Fit = "crop"
+    """To reach the size: crop (cover it and cut the rest), pad (shrink to fit, black border), stretch."""
+    flip: bool = False
+    """Mirror half of the training pictures left to right."""
+    value_range: tuple[float, float] | None = None
+    """Darkest and brightest value of float pictures, as LOW,HIGH; by default it is found."""
+    held_out: float = 0.1
+    """Share (below 1) or number of samples that are never trained on; named sets have their test split for that."""
+    data_dir: str | None = None
+    """Where the files of named data sets are looked for first."""
+    download: bool = False
+    """Download a named data set that is not on this machine."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """A network; what is left out is the family's own choice."""
+
+    family: str = "auto"
+    """mlp, dcgan, conv or resnet; auto is dcgan for pictures and mlp for vectors."""
+    width: int | None = None
+    """Channels of the layer nearest to the picture, doubling with each halving (mlp: of the narrowest layer)."""
+    depth: int | None = None
+    """How many times the picture is halved (mlp: how many hidden layers)."""
+    widths: tuple[int, ...] | None = None
+    """All widths, in the order of the layers, instead of width and depth."""
+    norm: Norm | None = None
+    """Normalisation: batch, instance, layer or none."""
+    affine: bool | None = None
+    """Whether norm layers have gains and biases of their own."""
+    activation: Activation | None = None
+    """relu, leaky_relu (slope 0.2) or silu."""
+    kernel: int | None = None
+    """Side of the strided convolutions' kernels (dcgan)."""
+    stem: bool | None = None
+    """Linear layer from the latent, stride-1 convolution first in the critic (conv); off: all strided."""
+    init: Literal["default", "normal"] | None = None
+    """First weights: PyTorch's own, or normal with standard deviation 0.02 (DCGAN)."""
+
+
+@dataclass(frozen=True)
+class CriticConfig(NetworkConfig):
+    """The critic; what is left out is the family's own choice."""
+
+    dropout: float | None = None
+    """Share of activations dropped after each hidden layer of the critic."""
+
+
+@dataclass(frozen=True)
+class LatentConfig:
+    """The noise that the generator maps to data."""
+
+    latent: int = 128
+    """How many numbers the noise has."""
+    latent_kind: Literal["normal", "uniform", "unit"] = "normal"
+    """Their distribution: normal N(0, 1), uniform U(-1, 1) or unit U(0, 1)."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What the networks minimise."""
+
+    objective: str = "wasserstein"
+    """wasserstein, minimax or non-saturating."""
+    constraint: str = "gp"
+    """What keeps the critic Lipschitz: clip, gp, lp, r1, r2, spectral, none, or a sum such as r1+r2."""
+    weight: tuple[float, ...] | None = None
+    """The constraint's weight (clip: the bound), one for all or one for each part of a sum."""
+    every: tuple[int, ...] = (1,)
+    """Add the penalty at every k-th critic step only, k times as strong; one for all or one for each part."""
+    instance_noise: float = 0.0
+    """Standard deviation of Gaussian noise added to all that the critic sees."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the weights move."""
+
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    """adam or rmsprop, for both networks."""
+    critic_lr: float = 1e-4
+    """The critic's learning rate."""
+    generator_lr: float = 1e-4
+    """The generator's learning rate."""
+    betas: tuple[float, float] = (0.0, 0.9)
+    """Adam's two averaging factors, as 0,0.9."""
+    decay: Literal["none", "linear"] = "none"
+    """linear: learning rates fall to 0 over the budget, which must then be steps, kimg or epochs."""
+    critic_steps: int = 5
+    """Critic steps, each on fresh batches, before a generator step."""
+    warmup_steps: int = 0
+    """For this many generator steps at first, and at every 500th, take warmup_critic_steps instead."""
+    warmup_critic_steps: int = 100
+    """Critic steps during warm-up (Arjovsky et al., 2017: 100 for the first 25)."""
+    ema_half_life: float = 10_000
+    """Half-life, in pictures shown to the critic, of the average of the generator's weights; 0 for none."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How long, how often, on what."""
+
+    steps: int | None = None
+    """Stop after this many generator steps."""
+    kimg: float | None = None
+    """Stop after this many thousand real pictures shown to the critic."""
+    epochs: float | None = None
+    """Stop after this many passes over the training data."""
+    time: str | None = None
+    """Stop after this time of training: 90s, 10m, 2h or 1d."""
+    batch: int = 64
+    """Samples in a batch."""
+    seed: int = 0
+    """What every random choice hangs on."""
+    log_every: str = "50"
+    """Measure and log after this many generator steps, or 1epoch."""
+    sample_every: str = "500"
+    """Draw the picture of samples after this many generator steps, or 1epoch (early ones come sooner)."""
+    save_every: str = "60s"
+    """Save after this time (60s, 5m), this many generator steps, or 1epoch."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the networks' bodies; auto is bf16 for pictures where the processor has it. Scores are always fp32."""
+    threads: int | None = None
+    """Processor threads; by default one for each core."""
+    tensorboard: bool = False
+    """Write TensorBoard files beside metrics.jsonl (extra: pip install 'wgan[tensorboard]')."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration of a run: what ``config.toml`` holds."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    generator: NetworkConfig = field(default_factory=NetworkConfig)
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    latent: LatentConfig = field(default_factory=LatentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    run: RunConfig = field(default_factory=RunConfig)

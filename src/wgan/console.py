@@ -1,0 +1,148 @@
+"""What a run says on a terminal: a live bar, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from wgan.view import View
+
+_LINE_SECONDS = 5.0
+
+
+class _TimeLeft(ProgressColumn):
+    """Time left, from the share of the budget that is used up (rich's own jumps when steps are uneven)."""
+
+    def render(self, task: Task) -> Text:
+        share, elapsed = task.percentage / 100, task.elapsed or 0.0
+        left = elapsed * (1 - share) / share if share > 0.01 else None
+        return Text(f"{clock(left)} left" if left is not None else "", style="cyan")
+
+
+class PlainView(View):
+    """Facts, notes and a line every few seconds: for logs and pipes.
+
+    Args:
+        console: Where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._line = self._share = 0.0
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        if done == total or time.monotonic() - self._line > _LINE_SECONDS:
+            self._line = time.monotonic()
+            self.console.print(f"{label}: {done:,} of {total:,}", highlight=False, soft_wrap=True)
+
+    def facts(self, facts: Mapping[str, Mapping[str, str]]) -> None:
+        table = Table.grid(padding=(0, 2))
+        for section, rows in facts.items():
+            for number, (name, value) in enumerate(rows.items()):
+                table.add_row(Text(section if number == 0 else "", style="bold"), Text(name, style="dim"), Text(value))
+        self.console.print(table)
+
+    def note(self, text: str) -> None:
+        self.console.print(Text(f"note: {text}", style="yellow"))
+
+    def step(self, share: float, step: int) -> None:
+        self._share = share
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        if self._share < 1 and time.monotonic() - self._line < _LINE_SECONDS:
+            return
+        self._line = time.monotonic()
+        self.console.print(
+            f"{100 * min(1, self._share):3.0f} %  step {record['step']:,}  {numbers(record)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+class LiveView(PlainView):
+    """A bar that stays in place, for terminals."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        if self._bar is None:
+            bar = self._start(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+            )
+            self._task = bar.add_task(label, total=total)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, description=label)
+        if done >= total:
+            self.end()
+
+    def begin(self, folder: str) -> None:
+        bar = self._start(
+            SpinnerColumn(), BarColumn(24), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn(), _TimeLeft(),
+            TextColumn("step {task.fields[step]:,}  {task.fields[numbers]}"),
+        )  # fmt: skip
+        self._task = bar.add_task("training", total=1.0, step=0, numbers="")
+
+    def step(self, share: float, step: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=min(1.0, share), step=step)
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, numbers=numbers(record))
+
+    def end(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _start(self, *columns: ProgressColumn) -> Progress:
+        self.end()
+        self._bar = Progress(*columns, console=self.console)
+        self._bar.start()
+        return self._bar
+
+
+def make_view(quiet: bool) -> View:
+    """The view that suits where standard error goes to."""
+    if quiet:
+        return View()
+    console = Console(stderr=True)
+    return LiveView(console) if console.is_terminal else PlainView(console)
+
+
+def numbers(record: Mapping[str, Any]) -> str:
+    """A record in a line."""
+    parts = []
+    if record.get("wasserstein") is not None:
+        held_out, error = record["wasserstein_heldout"], record["wasserstein_stderr"]
+        parts.append(f"W train {record['wasserstein']:.3g}, held out {held_out:.3g} ± {error:.1g}")
+    else:
+        parts.append(f"loss critic {record['critic_loss']:.3g}, generator {record['generator_loss']:.3g}")
+    parts.append(f"|grad| {record['gradient_norm']:.2g}")
+    if record.get("images_per_second"):
+        parts.append(f"{record['images_per_second']:,.0f} images/s")
+    return "  ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """A duration as 0:05:31."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

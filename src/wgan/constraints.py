@@ -1,0 +1,271 @@
+"""What keeps a critic Lipschitz.
+
+A constraint acts at one of three moments: it *prepares* the critic once (reparametrises it), adds a *penalty* to the
+critic's loss, or *projects* the weights after each step. The gradient penalties differ only in where they look
+(``points``) and in how they punish the gradient norm that they find there (``punish``): see :mod:`wgan.penalties`.
+"""
+
+from abc import abstractmethod
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm
+
+from wgan.errors import UsageError
+from wgan.penalties import at_fake, at_real, gradient_norms, half_square, one_sided, segments, two_sided
+
+NORM_LAYERS = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+LINEAR_LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+
+
+class Constraint:
+    """Does nothing at any of the three moments; each constraint overrides its own.
+
+    Args:
+        weight: The strength, or the bound (each constraint says what it means).
+        every: A penalty is added at every ``every``-th critic step only, ``every`` times as strong.
+    """
+
+    label: ClassVar[str] = "unconstrained"
+    has_penalty: ClassVar[bool] = False
+    arbitrary_scale: ClassVar[bool] = False
+
+    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+        self.weight, self.every = float(weight), int(every)
+
+    def __repr__(self) -> str:
+        every = f", every={self.every}" if self.every > 1 else ""
+        return f"{type(self).__name__}({self.weight:g}{every})"
+
+    @property
+    def parts(self) -> tuple["Constraint", ...]:
+        """The constraints that this one is the sum of."""
+        return (self,)
+
+    def prepare(self, critic: nn.Module) -> nn.Module:
+        """Reparametrise the critic, once, before its optimizer is made.
+
+        Raises:
+            UsageError: The critic cannot be constrained in this way; the message gives the remedy.
+        """
+        return critic
+
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+        """The scalar that the critic's loss gets ``weight`` times, from real and generated samples (N, ...)."""
+        return real.new_zeros(())
+
+    def project(self, critic: nn.Module) -> None:
+        """Bring the critic's weights back to where they are allowed, after each critic step."""
+
+
+@final
+class Unconstrained(Constraint):
+    """Lets the critic be anything: for the classic GAN losses."""
+
+
+@final
+class WeightClipping(Constraint):
+    r"""Clamps every weight outside norm layers into :math:`[-c, c]` after each critic step.
+
+    The critic is then :math:`K`-Lipschitz for some :math:`K` that nobody knows, so the estimate's scale is arbitrary.
+
+    References:
+        Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875
+
+    Args:
+        weight: The bound :math:`c`.
+    """
+
+    label = "weight clipping"
+    arbitrary_scale = True
+
+    def __init__(self, weight: float = 0.01, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    @torch.no_grad()
+    def project(self, critic: nn.Module) -> None:
+        for module in critic.modules():
+            if not isinstance(module, NORM_LAYERS):
+                for weight in module.parameters(recurse=False):
+                    weight.clamp_(-self.weight, self.weight)
+
+
+class GradientNormPenalty(Constraint):
+    """The mean of a function of the critic's gradient norms at some points; members say which and where."""
+
+    has_penalty = True
+    default_weight: ClassVar[float] = 10.0
+
+    @staticmethod
+    @abstractmethod
+    def points(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+        """Where to look: samples (N, ...)."""
+
+    @staticmethod
+    @abstractmethod
+    def punish(norm: Tensor) -> Tensor:
+        """How to punish norms (N,), one by one."""
+
+    def __init__(self, weight: float | None = None, every: int = 1) -> None:
+        super().__init__(self.default_weight if weight is None else weight, every)
+
+    def prepare(self, critic: nn.Module) -> nn.Module:
+        if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules()):
+            raise UsageError(
+                f"batch norm in the critic mixes the samples of a batch, so the {self.label} has no gradient norm per "
+                "sample to look at; use norm='layer' or 'instance' (--critic-norm layer), or weight clipping."
+            )
+        return critic
+
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+        return self.punish(gradient_norms(critic, self.points(real, fake, rng))).mean()
+
+
+@final
+class GradientPenalty(GradientNormPenalty):
+    r"""Pulls the critic's gradient norm towards 1 between real and generated samples.
+
+    .. math:: \lambda \, \mathbb{E}_{\hat x} [ (\| \nabla_{\hat x} f(\hat x) \|_2 - 1)^2 ]
+
+    References:
+        Improved Training of Wasserstein GANs (Gulrajani et al., 2017), https://arxiv.org/abs/1704.00028
+
+    Args:
+        weight: The penalty's weight :math:`\lambda`.
+    """
+
+    label = "gradient penalty"
+    points = staticmethod(segments)
+    punish = staticmethod(two_sided)
+
+
+@final
+class LipschitzPenalty(GradientNormPenalty):
+    r"""Pushes the critic's gradient norm below 1 between real and generated samples, and leaves smaller ones alone.
+
+    .. math:: \lambda \, \mathbb{E}_{\hat x} [ \max(0, \| \nabla_{\hat x} f(\hat x) \|_2 - 1)^2 ]
+
+    References:
+        On the regularization of Wasserstein GANs (Petzka, Fischer, Lukovnikov, 2018), https://arxiv.org/abs/1709.08894
+
+    Args:
+        weight: The penalty's weight :math:`\lambda`.
+    """
+
+    label = "one-sided gradient penalty"
+    points = staticmethod(segments)
+    punish = staticmethod(one_sided)
+
+
+@final
+class R1(GradientNormPenalty):
+    r"""Flattens the critic at real samples.
+
+    .. math:: \frac{\gamma}{2} \, \mathbb{E}_{x} \| \nabla_x f(x) \|_2^2
+
+    References:
+        Which Training Methods for GANs do actually Converge? (Mescheder, Geiger, Nowozin, 2018),
+        https://arxiv.org/abs/1801.04406
+
+    Args:
+        weight: The penalty's weight :math:`\gamma`.
+    """
+
+    label = "R1 penalty"
+    arbitrary_scale = True
+    points = staticmethod(at_real)
+    punish = staticmethod(half_square)
+
+
+@final
+class R2(GradientNormPenalty):
+    r"""Flattens the critic at generated samples.
+
+    .. math:: \frac{\gamma}{2} \, \mathbb{E}_{\tilde x} \| \nabla_{\tilde x} f(\tilde x) \|_2^2
+
+    References:
+        Which Training Methods for GANs do actually Converge? (Mescheder, Geiger, Nowozin, 2018),
+        https://arxiv.org/abs/1801.04406
+
+    Args:
+        weight: The penalty's weight :math:`\gamma`.
+    """
+
+    label = "R2 penalty"
+    arbitrary_scale = True
+    points = staticmethod(at_fake)
+    punish = staticmethod(half_square)
+
+
+class _Scale(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * self.factor
+
+
+@final
+class SpectralNorm(Constraint):
+    r"""Divides every linear layer's weight, as a matrix, by its largest singular value.
+
+    The singular value is followed by one power iteration a step. A convolution's matrix is its kernel reshaped to
+    (out, in x k x k), as in the paper, whose norm is not the norm of the convolution: the critic's constant is of
+    order 1 but not certified.
+
+    References:
+        Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018),
+        https://arxiv.org/abs/1802.05957
+
+    Args:
+        weight: The largest singular value that each layer is left with.
+    """
+
+    label = "spectral norm"
+
+    def prepare(self, critic: nn.Module) -> nn.Module:
+        if any(isinstance(module, NORM_LAYERS) for module in critic.modules()):
+            raise UsageError(
+                "a norm layer in the critic undoes spectral norm, since it rescales what the layers before it bound; "
+                "use norm='none' (--critic-norm none)."
+            )
+        layers = [module for module in critic.modules() if isinstance(module, LINEAR_LAYERS)]
+        for layer in layers:
+            spectral_norm(layer)
+            if self.weight != 1:
+                parametrize.register_parametrization(layer, "weight", _Scale(self.weight))
+        return critic
+
+
+@final
+class Sum(Constraint):
+    """Several constraints at once, each with its own weight and interval."""
+
+    def __init__(self, *parts: Constraint) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def __repr__(self) -> str:
+        return " + ".join(map(repr, self._parts))
+
+    @property
+    def parts(self) -> tuple[Constraint, ...]:
+        return self._parts
+
+    def prepare(self, critic: nn.Module) -> nn.Module:
+        for part in self.parts:
+            critic = part.prepare(critic)
+        return critic
+
+    def project(self, critic: nn.Module) -> None:
+        for part in self.parts:
+            part.project(critic)

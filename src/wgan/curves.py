@@ -1,0 +1,293 @@
+"""Drawings of a run: its training curves, and its samples when the data are points.
+
+The colours of Okabe and Ito are told apart by colour-blind readers too. Everything is drawn with matplotlib's
+objects, never with pyplot, so that nothing global changes. Files appear whole or not at all.
+"""
+
+import math
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from numpy.typing import NDArray
+
+from wgan.errors import UsageError
+from wgan.files import write_atomically
+
+Floats = NDArray[np.float64]
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+MANY = 100  # with more records than this, a smooth line is drawn over the raw one
+DRAWN = 1000  # points of a curve
+DOTS = 4000  # points of a scatter plot
+LAYOUTS = {1: "A", 2: "A;B", 3: "AA;BC", 4: "AB;CD"}
+
+
+class Line(NamedTuple):
+    """One curve of a panel; its standard error, if it has one, is drawn as a band."""
+
+    key: str
+    label: str
+    colour: str
+    error: str = ""
+
+
+class Panel(NamedTuple):
+    """One diagram: its words, its curves, and where a dotted line shows the value hoped for."""
+
+    title: str
+    ylabel: str
+    lines: tuple[Line, ...]
+    level: float | None = None
+
+
+class Scale(NamedTuple):
+    """A vertical axis: linear, log or symlog (linear below the threshold); limits only if values are cut."""
+
+    name: str
+    threshold: float = 1.0
+    low: float | None = None
+    high: float | None = None
+
+
+def curves(
+    records: Sequence[Mapping[str, Any]],
+    path: Path | str,
+    *,
+    title: str = "",
+    arbitrary_under: str = "",
+    classic: bool = False,
+) -> None:
+    """Draws a run's training curves over generator steps, a PNG of 1200 x 800 pixels.
+
+    Values that are missing, None or not finite are left out, and so is a panel without any (the penalty under
+    clipping, the Wasserstein estimate of a classic GAN).
+
+    Args:
+        records: The run's records in order, mappings with some of the keys of metrics.jsonl.
+        path: The PNG to write.
+        title: A line above the panels.
+        arbitrary_under: The constraint, if it leaves the estimate known only up to a factor (weight clipping, ...).
+        classic: Whether the losses are a classic GAN's, which estimate no Wasserstein distance.
+    """
+    figure = Figure(figsize=(12, 8), dpi=100)
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+    if title:
+        short = textwrap.shorten(title, 110, placeholder=" …")
+        figure.suptitle(short, x=0.012, ha="left", fontsize=14, weight="bold", parse_math=False)
+    tables = {key: table(records, key, error) for p in _panels() for key, _, _, error in p.lines}
+    drawn = [p for p in _panels(arbitrary_under, classic) if any(len(tables[line.key]) for line in p.lines)]
+    if not drawn:
+        figure.text(0.5, 0.5, "no records yet", ha="center", fontsize=16, color=GREY)
+        return _save(figure, Path(path))
+    for axes, panel in zip(figure.subplot_mosaic(LAYOUTS[len(drawn)]).values(), drawn, strict=True):
+        _draw(axes, panel, tables)
+    return _save(figure, Path(path))
+
+
+def table(records: Sequence[Mapping[str, Any]], key: str, error: str = "") -> Floats:
+    """Rows (n, 3) of step, value and standard error (0 where unknown) of the records with a finite value."""
+    rows = [[record.get(name) for name in ("step", key, error)] for record in records]
+    known = [[v if isinstance(v, Real) and math.isfinite(v) else None for v in row] for row in rows]
+    kept = [(step, value, e or 0.0) for step, value, e in known if step is not None and value is not None]
+    return np.array(kept, dtype=np.float64).reshape(-1, 3)
+
+
+def choose_scale(series: Sequence[Floats]) -> Scale:
+    """Chooses the vertical axis on which all of some curves, each (n,) in the order of time, can be read.
+
+    Values over more than two orders of magnitude get a logarithmic axis, symlog if some are not positive. On
+    a linear axis, a few outliers in the first tenth of a curve are cut; later ones never are: they are news.
+    """
+    values, late = np.concatenate(series), np.concatenate([v[len(v) // 10 :] for v in series])
+    sizes = np.abs(values[values != 0])
+    if not len(sizes):
+        return Scale("linear")
+    small, usual = np.quantile(sizes, (0.05, 0.98))
+    large = max(usual, np.abs(late).max())
+    if large > 100 * small and values.min() > 0:
+        return Scale("log", low=small / 10 if values.min() < small / 10 else None)
+    if large > 100 * small:
+        return Scale("symlog", threshold=10.0 ** math.floor(math.log10(max(small, large / 1e4))))
+    low, high = np.quantile(values, (0.02, 0.98))
+    low, high = min(low, late.min()), max(high, late.max())
+    span = high - low
+    shown = values[(values >= low - span) & (values <= high + span)]
+    if len(shown) == len(values) or span == 0:
+        return Scale("linear")
+    return Scale("linear", low=shown.min() - 0.08 * span, high=shown.max() + 0.08 * span)
+
+
+def scatter(
+    path: Path | str,
+    real: NDArray[Any],
+    fake: NDArray[Any],
+    *,
+    modes: NDArray[Any] | None = None,
+    score: Callable[[Floats], NDArray[Any]] | None = None,
+    title: str = "",
+) -> None:
+    """Draws generated points over real ones, a PNG of 800 x 800 pixels.
+
+    The limits depend on the real points alone, so that the frames of an animation stand still; generated
+    points beyond them are counted in a note. One dimension gives two histograms; more than two are projected
+    on the first two principal axes of the real points.
+
+    Args:
+        path: The PNG to write.
+        real: Real points (N, D), N at least 1.
+        fake: Generated points (M, D).
+        modes: Points (K, D) to mark with crosses, such as the centres of a mixture.
+        score: The critic, points (P, 2) -> scores (P,), drawn as contours if D is 2.
+        title: A line above the drawing.
+    """
+    real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or 0 in real.shape:
+        raise UsageError(f"points are {real.shape} and {fake.shape}; give (N, D) and (M, D) with N, D > 0")
+    figure = Figure(figsize=(8, 8), dpi=100)
+    # Fixed positions: a layout engine would move them with the width of the numbers, and shake an animation.
+    axes = figure.add_axes((0.1, 0.075, 0.86, 0.79) if score is None else (0.1, 0.085, 0.77, 0.77))
+    hidden = (_histograms if real.shape[1] == 1 else _dots)(axes, real, fake, modes, score)
+    _legend(axes, textwrap.shorten(title, 70, placeholder=" …"), f"{hidden:,} outside" if hidden else "")
+    _save(figure, Path(path))
+
+
+def limits(real: Floats) -> tuple[Floats, Floats]:
+    """The lower and upper corner, each (D,), of a cube around points (N, D), with a margin on every side."""
+    low, high = real.min(axis=0), real.max(axis=0)
+    half = 0.625 * float((high - low).max()) or 1.0
+    return (low + high) / 2 - half, (low + high) / 2 + half
+
+
+def count_outside(points: Floats, low: Floats, high: Floats) -> int:
+    """How many of the points (N, D) are not between the corners (D,); one that is not a number is outside."""
+    return int((~((points >= low) & (points <= high)).all(axis=1)).sum())
+
+
+def principal_axes(real: Floats) -> tuple[Floats, Floats]:
+    """The first two principal axes of points (N, D), as columns (D, 2), and their shares of variance (2,)."""
+    centred = _thin(real) - real.mean(axis=0)
+    # Two rows of zeros change no axis, and give two axes even to a single point.
+    _, sizes, rows = np.linalg.svd(np.pad(centred, ((0, 2), (0, 0))), full_matrices=False)
+    signs = np.sign(rows[[0, 1], np.abs(rows[:2]).argmax(axis=1)])
+    return (rows[:2] * signs[:, None]).T, sizes[:2] ** 2 / ((sizes**2).sum() or 1.0)
+
+
+def _panels(arbitrary_under: str = "", classic: bool = False) -> list[Panel]:
+    training = Line("wasserstein", "training", BLUE)
+    held_out = Line("wasserstein_heldout", "held out ± 1 standard error", ORANGE, "wasserstein_stderr")
+    critic, generator = Line("critic_loss", "critic", BLUE), Line("generator_loss", "generator", ORANGE)
+    between = Line("gradient_norm", "between real and generated", BLUE)
+    generated = Line("gradient_norm_fake", "at generated", ORANGE)
+    estimate = "mean score of real\n\N{MINUS SIGN} mean score of generated"
+    estimate += f"\n(arbitrary scale under {arbitrary_under})" if arbitrary_under else ""
+    losses = "Losses" + " (classic GAN: no Wasserstein estimate)" * classic
+    panels = [
+        Panel("Wasserstein estimate", estimate, (training, held_out)),
+        Panel(losses, "loss", (critic, generator)),
+        Panel("Penalty", "penalty", (Line("penalty", "in the critic's loss", GREEN),)),
+        Panel("Critic's gradient norm", "gradient norm", (between, generated), level=1.0),
+    ]
+    return panels[1:] if classic else panels
+
+
+def _draw(axes: Axes, panel: Panel, tables: Mapping[str, Floats]) -> None:
+    series = []
+    for line in panel.lines:
+        if len(tables[line.key]):
+            series.append(tables[line.key][:, 1])
+            _plot(axes, line, tables[line.key])
+    if panel.level is not None:
+        axes.axhline(panel.level, color=GREY, linestyle=":", linewidth=1.4)
+        series.append(np.full_like(series[0], panel.level))
+    scale = choose_scale(series)
+    axes.set_yscale(scale.name, **({"linthresh": scale.threshold} if scale.name == "symlog" else {}))
+    axes.set(xlabel="generator steps", ylabel=panel.ylabel, xlim=(0, None), ylim=(scale.low, scale.high))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    _legend(axes, panel.title, "early outliers cut off" if scale.high is not None else "")
+
+
+def _plot(axes: Axes, line: Line, rows: Floats) -> None:
+    rows = _thin(rows)
+    if len(rows) > MANY:
+        axes.plot(*rows.T[:2], color=line.colour, linewidth=0.6, alpha=0.35)
+        rows = np.column_stack([rows[:, 0], _smooth(rows[:, 1]), _smooth(rows[:, 2])])
+    steps, middle, error = rows.T
+    axes.plot(steps, middle, "o-" if len(rows) <= 20 else "-", color=line.colour, ms=4, label=line.label)
+    if error.any():
+        axes.errorbar(steps[:1], middle[:1], error[:1], color=line.colour, linewidth=1.2)
+        axes.fill_between(steps, middle - error, middle + error, color=line.colour, alpha=0.22, linewidth=0)
+
+
+def _smooth(values: Floats) -> Floats:
+    """Running mean (n,) of the middle half of nearby values: unlike a plain mean, it smears no outlier."""
+    reach = len(values) // 60
+    nearby = np.lib.stride_tricks.sliding_window_view(np.pad(values, reach, "reflect"), 2 * reach + 1)
+    smooth: Floats = np.sort(nearby, axis=1)[:, reach // 2 : 2 * reach + 1 - reach // 2].mean(axis=1)
+    return smooth
+
+
+def _histograms(axes: Axes, real: Floats, fake: Floats, modes: Any, _score: Any) -> int:
+    low, high = limits(real)
+    edges = np.linspace(low[0], high[0], 61)
+    for points, colour, label in ((real, BLUE, "real"), (fake, ORANGE, "generated")):
+        density = np.histogram(points, edges)[0] / max(1, len(points)) / np.diff(edges)
+        axes.stairs(density, edges, fill=True, color=colour, alpha=0.3)
+        axes.stairs(density, edges, color=colour, linewidth=1.6, label=label)
+    for mode in [] if modes is None else np.ravel(modes):
+        axes.axvline(mode, color="black", linewidth=0.8, linestyle=":")
+    axes.set(xlim=(low[0], high[0]), xlabel="value", ylabel="density")
+    return count_outside(fake, low, high)
+
+
+def _dots(axes: Axes, real: Floats, fake: Floats, modes: Any, score: Any) -> int:
+    names = ["x", "y"]
+    if real.shape[1] > 2:
+        directions, shares = principal_axes(real)
+        names = [f"principal axis {i} ({100 * share:.0f} %)" for i, share in enumerate(shares, 1)]
+        real, fake = real @ directions, fake @ directions
+        modes, score = None if modes is None else np.asarray(modes) @ directions, None
+    low, high = limits(real)
+    if score is not None:
+        _contours(axes, score, low, high)
+    axes.plot(*_thin(real, DOTS).T, "o", ms=3, mew=0, alpha=0.5, color="#33475b", label="real")
+    axes.plot(*_thin(fake, DOTS).T, "o", ms=3.5, mew=0, alpha=0.7, color=ORANGE, label="generated")
+    if modes is not None:
+        axes.plot(*np.transpose(modes), "x", ms=6, mew=1.4, color="black", label="modes")
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xlabel=names[0], ylabel=names[1])
+    return count_outside(fake, low, high)
+
+
+def _contours(axes: Axes, score: Callable[[Floats], NDArray[Any]], low: Floats, high: Floats) -> None:
+    x, y = (np.linspace(low[i], high[i], 100) for i in (0, 1))
+    points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    values = np.ma.masked_invalid(np.asarray(score(points), np.float64).reshape(100, 100))
+    if values.count():
+        filled = axes.contourf(x, y, values, levels=16, cmap="PuBu", alpha=0.45)
+        axes.figure.colorbar(filled, cax=axes.inset_axes((1.02, 0, 0.023, 1)), label="critic score")
+
+
+def _thin(rows: Floats, count: int = DRAWN) -> Floats:
+    """At most count rows, evenly spread, with the first and the last."""
+    return np.take(rows, np.linspace(0, len(rows) - 1, min(len(rows), count)).round().astype(int), axis=0)
+
+
+def _legend(axes: Axes, title: str, note: str) -> None:
+    """A title and a note at its right; under them, still above the data, a row of labels."""
+    axes.set_title(title, loc="left", fontsize=12, weight="bold", pad=28, parse_math=False)
+    axes.set_title(note, loc="right", fontsize=10, color=GREY, pad=28)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0.1)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))

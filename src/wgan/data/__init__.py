@@ -1,0 +1,48 @@
+"""Samples to train on: from a name, a folder, an archive, an array or any object with a length and items.
+
+:func:`open_data` is the door. To add a named data set, write one function ``(options, progress) -> Data`` and
+its line in ``wgan.registry.DATASETS``; to add a file format, write one reader and its line in
+``wgan.data.readers.READERS``.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wgan.config import DataConfig
+from wgan.data.progress import Progress, quiet
+from wgan.registry import DATASETS
+
+if TYPE_CHECKING:
+    from wgan.data.samples import Data
+
+
+def open_data(source: Any, options: DataConfig, *, progress: Progress = quiet) -> Data:
+    """Open a data set and split it into samples to train on and samples held out.
+
+    Args:
+        source: A name in ``wgan.registry.DATASETS``; a folder, ``.zip``, ``.npy`` or ``.npz``; a numpy array
+            or torch tensor; any object with ``__len__`` and ``__getitem__`` (items: a PIL picture, a tensor
+            (C, H, W), an array, or a pair of one of them and a label); or a :class:`~wgan.data.samples.Data`,
+            which is returned as it is.
+        options: Size, channels, the held-out share and so on; ``options.data`` is not looked at.
+        progress: Called with a label, how many are done, and how many there are.
+
+    Raises:
+        UsageError: The name is unknown, or an option does not suit the data.
+        WganError: The data cannot be found, read or stored.
+    """
+    from wgan.data.objects import open_object
+    from wgan.data.readers import open_path
+    from wgan.data.samples import Data
+
+    if isinstance(source, Data):
+        return source
+    if isinstance(source, str) and source in DATASETS:
+        data: Data = DATASETS[source].load()(options, progress)
+        return data
+    if isinstance(source, str | PathLike):
+        return open_path(Path(source).expanduser(), options, progress)
+    return open_object(source, options, progress)

@@ -1,0 +1,207 @@
+"""Arrays: pictures (N, H, W), (N, H, W, C) or (N, C, H, W) of any number type, and vectors (N, D)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wgan.config import DataConfig
+from wgan.data.assemble import check_finite, pictures, vectors
+from wgan.data.images import Header, Plan, fit_array
+from wgan.data.progress import Progress
+from wgan.data.samples import Data
+from wgan.data.source import Read, Source
+from wgan.errors import UsageError, WganError
+
+USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an array comes from.
+
+    Attributes:
+        name: The data set's name.
+        place: Where it is, for messages.
+        format: File format, for the report.
+        stamp: What tells its content apart without reading it; None in memory.
+        channels_first: Read (N, C, H, W) where a shape could be either.
+    """
+
+    name: str
+    place: str
+    format: str
+    stamp: str | None = None
+    channels_first: bool = False
+
+
+def open_array(
+    array: NDArray[Any], labels: NDArray[Any] | None, origin: Origin, options: DataConfig, progress: Progress
+) -> Data:
+    """A data set from one array.
+
+    Raises:
+        WganError: The array's type or shape is not that of pictures or vectors, or values are not finite.
+    """
+    if array.dtype.kind not in "buif":
+        raise WganError(
+            f"{origin.place} has values of type {array.dtype}, which are never unpickled or guessed at; "
+            "save plain numbers (uint8 for pictures, float32 for vectors)."
+        )
+    if array.size == 0:
+        raise WganError(f"{origin.place} has shape {array.shape}: there are no samples in it.")
+    names = _label_names(labels, len(array), origin)
+    if array.ndim == 2:
+        return vectors(origin.name, origin.place, array, names, options)
+    return pictures(ArrayPictures(layout(array, origin), names, origin, options), options, progress)
+
+
+@final
+class ArrayPictures(Source):
+    """Pictures in an array (N, H, W, C) of any number type.
+
+    Args:
+        array: The pictures, in memory or mapped.
+        labels: Class names, or None.
+        origin: Where they come from.
+        options: The value range, if a person gave it.
+        classes: The classes' order where it is known.
+    """
+
+    def __init__(
+        self,
+        array: NDArray[Any],
+        labels: Sequence[str] | None,
+        origin: Origin,
+        options: DataConfig,
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        self.name = origin.name
+        self.place = origin.place
+        self.classes = classes
+        self._array = array
+        self._labels = labels
+        self._origin = origin
+        self._given = checked_range(options.value_range)
+        if self._given is not None and array.dtype == np.uint8:
+            raise UsageError(f"value_range is for float pictures, but {origin.place} has bytes; leave it out.")
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def title(self, number: int) -> str:
+        """The row's number."""
+        return f"row {number}"
+
+    def read(self, number: int, plan: Plan) -> Read:
+        """Scale a row to bytes and bring it to the plan's shape."""
+        pixels = to_bytes(self._array[number], self.value_range)
+        label = None if self._labels is None else self._labels[number]
+        return Read(self._header, fit_array(pixels, plan), label)
+
+    def headers(self) -> Iterator[Header]:
+        """One for all."""
+        return iter([self._header])
+
+    @cached_property
+    def value_range(self) -> tuple[float, float] | None:
+        """Black and white: given, declared by the type, or found in all values."""
+        if self._array.dtype == np.uint8:
+            return None
+        check_finite(self._array, self.place)
+        return self._given or usual_range(self._array.dtype, *self._extremes)
+
+    @cached_property
+    def notes(self) -> Sequence[str]:
+        """What was taken for black and white."""
+        if self.value_range is None:
+            return ()
+        low, high = self.value_range
+        told = f"values from {low:g} to {high:g} became black to white; value_range=LOW,HIGH changes this."
+        if self._extremes[0] < low or self._extremes[1] > high:
+            found = f"{self._extremes[0]:g} to {self._extremes[1]:g}"
+            told = f"values range from {found}; those outside {low:g} to {high:g} were clipped."
+        return (told,)
+
+    def fingerprint(self) -> str | None:
+        """The file's path, size and time of change."""
+        return self._origin.stamp
+
+    def ready(self, plan: Plan) -> NDArray[np.uint8] | None:
+        """The array itself, if it needs no change."""
+        fits = self._array.dtype == np.uint8 and self._array.shape[1:] == plan.shape
+        return self._array if fits else None
+
+    @cached_property
+    def _extremes(self) -> tuple[float, float]:
+        return float(self._array.min()), float(self._array.max())
+
+    @property
+    def _header(self) -> Header:
+        _, height, width, channels = self._array.shape
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+        return Header(height, width, mode, f"{self._origin.format} {self._array.dtype}", channels == 4)
+
+
+def layout(array: NDArray[Any], origin: Origin) -> NDArray[Any]:
+    """View pictures as (N, H, W, C).
+
+    Raises:
+        WganError: The shape is not that of pictures.
+    """
+    if array.ndim == 3:
+        return array[..., None]
+    if array.ndim == 4:
+        last, second = array.shape[3] in CHANNELS, array.shape[1] in CHANNELS
+        if last and not (origin.channels_first and second):
+            return array
+        if second:
+            return array.transpose(0, 2, 3, 1)
+    raise WganError(
+        f"{origin.place} has shape {array.shape}; pictures are (N, H, W), (N, H, W, C) or (N, C, H, W) "
+        "with 1, 3 or 4 channels, vectors are (N, D)."
+    )
+
+
+def checked_range(given: tuple[float, float] | None) -> tuple[float, float] | None:
+    """A value range from a person.
+
+    Raises:
+        UsageError: It is empty or not finite.
+    """
+    if given is not None and not (np.isfinite(given).all() and given[0] < given[1]):
+        raise UsageError(f"value_range is {given[0]:g},{given[1]:g}, but the first must be below the second.")
+    return given
+
+
+def usual_range(dtype: np.dtype[Any], low: float, high: float) -> tuple[float, float]:
+    """Black and white: the type's own range (bool, uint16), else the smallest usual one that holds all."""
+    if dtype == np.bool_:
+        return 0.0, 1.0
+    if dtype == np.uint16:
+        return 0.0, 65535.0
+    for usual in USUAL_RANGES if dtype.kind == "f" else USUAL_RANGES[2:]:
+        if usual[0] <= low and high <= usual[1]:
+            return usual
+    return low, high if high > low else low + 1
+
+
+def to_bytes(values: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[np.uint8]:
+    """Scale values linearly, LOW to 0 and HIGH to 255, rounded and clipped; bytes stay as they are."""
+    if value_range is None:
+        return values
+    low, high = value_range
+    scaled = (values.astype(np.float64) - low) * (255 / (high - low))
+    return np.rint(scaled).clip(0, 255).astype(np.uint8)
+
+
+def _label_names(labels: NDArray[Any] | None, count: int, origin: Origin) -> list[str] | None:
+    if labels is None:
+        return None
+    if labels.shape != (count,):
+        raise WganError(f"{origin.place} has {count:,} samples, but labels of shape {labels.shape}.")
+    return [str(label) for label in labels.tolist()]

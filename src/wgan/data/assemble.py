@@ -1,0 +1,100 @@
+"""From rows to a :class:`~wgan.data.samples.Data`: hold some out, set the units, finish the report."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wgan.config import DataConfig
+from wgan.data.cache import rows_of
+from wgan.data.collect import number_labels
+from wgan.data.progress import Progress
+from wgan.data.report import Report
+from wgan.data.samples import Data, Pictures, Units, Vectors
+from wgan.data.source import Source
+from wgan.data.split import digests_of, duplicates_in, no_picture_options, small_set_notes, split
+from wgan.errors import WganError
+
+
+def pictures(source: Source, options: DataConfig, progress: Progress, official: int | None = None) -> Data:
+    """A data set of pictures.
+
+    Args:
+        source: Where they come from.
+        options: Size, channels, held-out share.
+        progress: Told how far the reading is.
+        official: The number of samples before the official test split, if there is one.
+    """
+    rows = rows_of(source, options, progress)
+    train, held = split(rows.digests, options.held_out, official)
+    notes = [*rows.report.notes, *small_set_notes(len(rows.images), len(train), len(held))]
+    report = replace(rows.report, count=len(np.union1d(train, held)), held_out=len(held), notes=notes)
+    return Data(
+        name=source.name,
+        shape=report.shape,
+        train=Pictures(rows.images, train, rows.labels),
+        held_out=Pictures(rows.images, held, rows.labels),
+        report=report,
+        units=Units(),
+    )
+
+
+def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None, options: DataConfig) -> Data:
+    """A data set of vectors (N, D), each coordinate standardised by the training samples' mean and deviation.
+
+    Raises:
+        UsageError: An option is for pictures only.
+        WganError: There are no samples, or some are not finite.
+    """
+    no_picture_options(options, name)
+    if array.size == 0:
+        raise WganError(f"{place} has shape {array.shape}: there are no samples in it.")
+    check_finite(array, place)
+    own = np.ascontiguousarray(array, np.float32)
+    digests = digests_of(own)
+    train, held = split(digests, options.held_out)
+    mean = own[train].mean(0, dtype=np.float64)
+    deviation = own[train].std(0, dtype=np.float64)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    numbers, classes = number_labels(labels or [], None)
+    standard = ((own - mean) / scale).astype(np.float32)
+    constant = int((deviation == 0).sum())
+    notes = [f"{constant} of {own.shape[1]} coordinates are constant; they are only centred."] if constant else []
+    report = Report(
+        name=name,
+        source=place,
+        shape=(own.shape[1],),
+        count=len(own),
+        held_out=len(held),
+        modes={str(array.dtype): len(own)},
+        classes=classes,
+        duplicates=duplicates_in(digests),
+        value_range=(float(own.min()), float(own.max())),
+        notes=notes + small_set_notes(len(own), len(train), len(held)),
+    )
+    return Data(
+        name=name,
+        shape=report.shape,
+        train=Vectors(standard[train], None if numbers is None else numbers[train]),
+        held_out=Vectors(standard[held], None if numbers is None else numbers[held]),
+        report=report,
+        units=Units(mean, scale),
+    )
+
+
+def check_finite(array: NDArray[Any], place: str) -> None:
+    """Refuse NaN and infinite values.
+
+    Raises:
+        WganError: The message says how many samples have some.
+    """
+    if array.dtype.kind != "f":
+        return
+    step = max(1, 2**24 // max(1, array[0].size))
+    bad = 0
+    for start in range(0, len(array), step):
+        finite = np.isfinite(array[start : start + step]).reshape(len(array[start : start + step]), -1)
+        bad += int((~finite.all(1)).sum())
+    if bad:
+        raise WganError(f"{bad:,} of the {len(array):,} samples in {place} have NaN or infinite values; remove them.")

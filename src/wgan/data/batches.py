@@ -1,0 +1,82 @@
+"""An endless, reshuffled reading of samples in which the k-th batch is a pure function of (seed, k)."""
+
+from typing import final
+
+import numpy as np
+import torch
+
+from wgan.data.samples import Samples
+from wgan.errors import UsageError
+
+ENDLESS_PASS = 65_536
+"""What counts as one pass over samples without end."""
+
+_ORDER, _DRAW, _FLIP, _START = range(4)
+
+
+@final
+class Batches:
+    """Batches by number: ``batches[k]`` is float32 (batch, *shape), whatever was asked for before.
+
+    Each epoch reads the samples in an order of its own and drops its last, partial batch. A set smaller than
+    a batch is drawn from with replacement. Endless samples are read one after the other, from a start that
+    hangs on the seed.
+
+    Args:
+        samples: What to read.
+        batch: Samples in a batch.
+        seed: What the orders, draws and mirrors hang on.
+        flip: Mirror a random half of each batch left to right.
+
+    Raises:
+        UsageError: The batch is empty, or vectors are to be mirrored.
+    """
+
+    def __init__(self, samples: Samples, batch: int, seed: int, flip: bool = False) -> None:
+        if batch < 1:
+            raise UsageError(f"batch is {batch}, but a batch has at least 1 sample.")
+        if flip and len(samples.shape) != 3:
+            raise UsageError("flip mirrors pictures, but these samples are vectors; leave it out.")
+        self.samples = samples
+        self.batch = batch
+        self.seed = seed % 2**64
+        self.flip = flip
+        self._cached: tuple[int, torch.Tensor] | None = None
+
+    @property
+    def per_epoch(self) -> float:
+        """How many batches make one pass over the samples (65,536 samples where they are endless)."""
+        return (ENDLESS_PASS if self.samples.size is None else self.samples.size) / self.batch
+
+    def __getitem__(self, k: int) -> torch.Tensor:
+        """The k-th batch, k >= 0: float32 (batch, *shape)."""
+        if k < 0:
+            raise IndexError(f"batch {k}: batches are counted from 0")
+        x = self.samples.batch(self.index(k))
+        if self.flip:
+            mirrored = torch.rand(self.batch, generator=self._generator(_FLIP, k)) < 0.5
+            x[mirrored] = x[mirrored].flip(-1)
+        return x
+
+    def index(self, k: int) -> torch.Tensor:
+        """Which samples the k-th batch has: int64 (batch,)."""
+        size = self.samples.size
+        if size is None:
+            # 2^40 starts, 2^22 samples apart, stay far below 2^63.
+            start = int(self._entropy(_START, 0) % 2**40) * 2**22
+            return torch.arange(start + k * self.batch, start + (k + 1) * self.batch)
+        if size < self.batch:
+            return torch.randint(size, (self.batch,), generator=self._generator(_DRAW, k))
+        epoch, number = divmod(k, size // self.batch)
+        return self._order(epoch, size)[number * self.batch : (number + 1) * self.batch]
+
+    def _order(self, epoch: int, size: int) -> torch.Tensor:
+        if self._cached is None or self._cached[0] != epoch:
+            self._cached = (epoch, torch.randperm(size, generator=self._generator(_ORDER, epoch)))
+        return self._cached[1]
+
+    def _entropy(self, purpose: int, number: int) -> int:
+        return int(np.random.SeedSequence((self.seed, purpose, number)).generate_state(1, np.uint64)[0])
+
+    def _generator(self, purpose: int, number: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self._entropy(purpose, number) >> 1)

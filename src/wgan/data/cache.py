@@ -1,0 +1,163 @@
+"""Pictures are decoded once: the cache folder, its keys, and entries that are whole or absent."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wgan.config import DataConfig
+from wgan.data.collect import Rows, make_plan, rows_in_memory, without_warnings, write_rows
+from wgan.data.progress import Progress
+from wgan.data.report import Report
+from wgan.data.source import Source
+from wgan.errors import WganError
+
+VERSION = 1
+UNFINISHED = ".part-"
+ABANDONED_SECONDS = 24 * 3600
+
+
+def cache_folder() -> Path:
+    """Where pictures and downloads are kept: $WGAN_CACHE, else $XDG_CACHE_HOME/wgan, else ~/.cache/wgan."""
+    if own := os.environ.get("WGAN_CACHE"):
+        return Path(own).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "wgan"
+
+
+def cache_sizes() -> dict[str, int]:
+    """What is in the cache folder: "data/KEY (NAME)" or "downloads/NAME" -> bytes."""
+    sizes = {}
+    for place in sorted(cache_folder().glob("*/*")):
+        meta = _read_meta(place)
+        title = f" ({meta['report']['name']})" if meta else ""
+        name = f"{place.parent.name}/{place.name}{title}"
+        sizes[name] = sum(file.stat().st_size for file in [place, *place.rglob("*")] if file.is_file())
+    return sizes
+
+
+def rows_of(source: Source, options: DataConfig, progress: Progress) -> Rows:
+    """The pictures of a source in one shape: from memory, from the cache, or read now.
+
+    Raises:
+        WganError: No picture can be read, or the cache folder cannot be written.
+    """
+    fingerprint = source.fingerprint()
+    if fingerprint is None:
+        return _uncached(source, options, progress)
+    place = cache_folder() / "data" / cache_key(fingerprint, options)
+    rows = load(place)
+    while rows is None:
+        with without_warnings(), writable(place.parent):
+            _build(place, source, options, progress)
+        rows = load(place)
+    return rows
+
+
+def cache_key(fingerprint: str, options: DataConfig) -> str:
+    """The entry's name: a hash of the source, the options that change pixels, and this format's version."""
+    matters = (options.size, options.channels, options.fit, options.value_range)
+    return hashlib.sha256(repr((VERSION, fingerprint, matters)).encode()).hexdigest()[:32]
+
+
+def load(place: Path) -> Rows | None:
+    """The entry, its pictures memory-mapped; None if it is not there, not whole, or of another version."""
+    meta = _read_meta(place)
+    if meta is None:
+        return None
+    try:
+        images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
+        digests = np.load(place / "digests.npy", allow_pickle=False)
+        labels = np.load(place / "labels.npy", allow_pickle=False) if meta["labelled"] else None
+    except (OSError, ValueError, EOFError):
+        return None
+    report = Report.from_json(meta["report"])
+    lengths = {len(images), len(digests), len(images if labels is None else labels), report.count}
+    whole = lengths == {report.count} and (images.shape[3], *images.shape[1:3]) == report.shape
+    return Rows(images, labels, digests, report) if whole else None
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Turn a full or locked disk into a sentence that says what to do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "the disk is full" if full else (error.strerror or str(error))
+        raise WganError(
+            f"the cache folder {folder} cannot be written ({what}); "
+            "set $WGAN_CACHE to a folder that can be written and has room."
+        ) from error
+
+
+def _uncached(source: Source, options: DataConfig, progress: Progress) -> Rows:
+    """Pixels in memory as they are, or else in a file without a name that ends with its last reader."""
+    with without_warnings():
+        plan, notes = make_plan(source, options, progress)
+        images = source.ready(plan)
+        if images is not None:
+            return rows_in_memory(source, images, notes)
+        with writable(cache_folder()), tempfile.TemporaryFile(dir=cache_folder()) as file:
+            labels, digests, report = write_rows(source, plan, notes, file, progress)
+            offset = file.seek(0, os.SEEK_END) - len(digests) * int(np.prod(plan.shape))
+            mapped = np.memmap(file, np.uint8, "r", offset, (len(digests), *plan.shape))
+    return Rows(mapped, labels, digests, report)
+
+
+def _build(place: Path, source: Source, options: DataConfig, progress: Progress) -> None:
+    """Write an entry beside its place, then move it there in one step."""
+    _sweep(place.parent)
+    part = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
+    try:
+        plan, notes = make_plan(source, options, progress)
+        with (part / "images.npy").open("wb") as file:
+            labels, digests, report = write_rows(source, plan, notes, file, progress)
+        np.save(part / "digests.npy", digests, allow_pickle=False)
+        if labels is not None:
+            np.save(part / "labels.npy", labels, allow_pickle=False)
+        meta = {"format_version": VERSION, "labelled": labels is not None, "report": report.to_json()}
+        (part / "meta.json").write_text(json.dumps(meta, allow_nan=False))
+        _move(part, place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _move(part: Path, place: Path) -> None:
+    """Put a finished entry in its place, unless another process was first; a damaged one there makes way."""
+    while load(place) is None:
+        try:
+            part.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            grave = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=place.parent))
+            with suppress(FileNotFoundError):  # another process was clearing it away too
+                place.rename(grave / "damaged")
+            shutil.rmtree(grave, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left behind long ago."""
+    for part in folder.glob(f"{UNFINISHED}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def _read_meta(place: Path) -> dict[str, Any] | None:
+    try:
+        meta = json.loads((place / "meta.json").read_text())
+        known = meta["format_version"] == VERSION and {"labelled", "report"} <= set(meta)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return meta if known else None

@@ -1,0 +1,203 @@
+"""From a source of pictures to one array: choose the shape, read everything once, write it row after row."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wgan.config import DataConfig
+from wgan.data.images import Header, Plan, Unreadable
+from wgan.data.progress import Progress
+from wgan.data.report import Report
+from wgan.data.source import Read, Source, in_order
+from wgan.data.split import digest, duplicates_in
+from wgan.errors import UsageError, WganError
+
+LARGE = 128
+"""Sources with a longer side default to 64x64: large pictures are a choice, not an accident."""
+
+DEFAULT = 64
+TOLD_EVERY = 64
+
+
+class Rows(NamedTuple):
+    """Pictures as uint8 rows (N, H, W, C), their labels and digests, and what was found."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    digests: NDArray[np.uint64]
+    report: Report
+
+
+@dataclass
+class Found:
+    """What accumulates while pictures are read; the pixels do not."""
+
+    headers: Counter[Header]
+    labels: list[str | None]
+    digests: list[int]
+    skipped: list[tuple[str, str]]
+
+
+def make_plan(source: Source, options: DataConfig, progress: Progress) -> tuple[Plan, list[str]]:
+    """The shape of all pictures, from the options or from the headers, and notes about what was chosen.
+
+    Raises:
+        UsageError: The size is not positive.
+        WganError: No picture in the source has a readable header.
+    """
+    if options.size is not None and options.channels is not None:
+        return _plan(options, *options.size, options.channels), []
+    sizes: Counter[tuple[int, int]] = Counter()
+    reasons: list[tuple[str, str]] = []
+    grey, transparent = True, False
+    for number, seen in enumerate(source.headers()):
+        _tell(progress, "looking at pictures", number + 1, len(source))
+        if isinstance(seen, Unreadable):
+            reasons.append((source.title(number), str(seen)))
+            continue
+        sizes[seen.height, seen.width] += 1
+        grey, transparent = grey and seen.grey, transparent or seen.transparent
+    if not sizes:
+        raise nothing_left(source, reasons)
+    notes = []
+    height, width = options.size or sizes.most_common(1)[0][0]
+    if options.size is None and max(height, width) > LARGE:
+        notes.append(f"the pictures are {height}x{width}; without a size they are brought to {DEFAULT}x{DEFAULT}.")
+        height = width = DEFAULT
+    if options.channels is None and transparent:
+        notes.append("there are pictures with transparency, now laid on white; channels=4 keeps it.")
+    return _plan(options, height, width, options.channels or (1 if grey else 3)), notes
+
+
+def _plan(options: DataConfig, height: int, width: int, channels: int) -> Plan:
+    if height < 1 or width < 1:
+        raise UsageError(f"size is {height}x{width}, but pictures are at least 1x1.")
+    if channels not in (1, 3, 4):
+        raise UsageError(f"channels is {channels}, but it is 1 (grey), 3 (colour) or 4 (with transparency).")
+    return Plan(height, width, channels, options.fit)
+
+
+def nothing_left(source: Source, reasons: Sequence[tuple[str, str]]) -> WganError:
+    """The error for a source without a usable picture, with a few of the reasons."""
+    everything = [*reasons, *source.skipped]
+    if not everything:
+        return WganError(f"{source.place} has no pictures; put some into it or name another source.")
+    few = "; ".join(f"{name}: {why}" for name, why in everything[:3])
+    return WganError(f"none of the {len(everything):,} files in {source.place} can be used as a picture ({few}).")
+
+
+def write_rows(
+    source: Source, plan: Plan, notes: Sequence[str], file: BinaryIO, progress: Progress
+) -> tuple[NDArray[np.int64] | None, NDArray[np.uint64], Report]:
+    """Read every picture once and write it to ``file`` in .npy format, (N, H, W, C) uint8.
+
+    The header is written twice: with room for any N before the rows, with the true N after them.
+
+    Raises:
+        WganError: No picture could be read.
+    """
+
+    def read(number: int) -> tuple[Read, int] | Unreadable:
+        try:
+            got = source.read(number, plan)
+        except Unreadable as error:
+            return error
+        return got, digest(got.pixels)
+
+    found = Found(Counter(), [], [], list(source.skipped))
+    _write_header(file, plan, 0)
+    for number, got in enumerate(in_order(read, len(source), source.workers)):
+        _tell(progress, "reading pictures", number + 1, len(source))
+        if isinstance(got, Unreadable):
+            found.skipped.append((source.title(number), str(got)))
+            continue
+        (seen, pixels, label), hashed = got
+        file.write(np.ascontiguousarray(pixels).data)
+        found.headers[seen] += 1
+        found.labels.append(label)
+        found.digests.append(hashed)
+    if not found.digests:
+        raise nothing_left(source, found.skipped[len(source.skipped) :])
+    file.seek(0)
+    _write_header(file, plan, len(found.digests))
+    file.flush()
+    return _finish(source, plan, notes, found)
+
+
+def rows_in_memory(source: Source, images: NDArray[np.uint8], notes: Sequence[str]) -> Rows:
+    """Rows over pixels that already have the right shape; ``source`` is only asked for headers and labels."""
+    headers: Counter[Header] = Counter()
+    seen = next(iter(source.headers()))
+    if isinstance(seen, Header):
+        headers[seen] = len(images)
+    plan = Plan(images.shape[1], images.shape[2], images.shape[3], "crop")
+    labels = [source.read(number, plan).label for number in range(len(images))]
+    found = Found(headers, labels, [digest(image) for image in images], [])
+    return Rows(images, *_finish(source, plan, notes, found))
+
+
+def _finish(
+    source: Source, plan: Plan, notes: Sequence[str], found: Found
+) -> tuple[NDArray[np.int64] | None, NDArray[np.uint64], Report]:
+    labels, classes = number_labels(found.labels, source.classes)
+    digests = np.array(found.digests, np.uint64)
+    report = Report(
+        name=source.name,
+        source=source.place,
+        shape=(plan.channels, plan.height, plan.width),
+        count=len(digests),
+        sizes=_counted(((f"{seen.height}x{seen.width}"), n) for seen, n in found.headers.items()),
+        modes=_counted((seen.mode, n) for seen, n in found.headers.items()),
+        formats=_counted((seen.format, n) for seen, n in found.headers.items()),
+        classes=classes,
+        duplicates=duplicates_in(digests),
+        skipped=found.skipped,
+        value_range=source.value_range,
+        notes=[*source.notes, *notes],
+    )
+    return labels, digests, report
+
+
+def number_labels(
+    labels: Sequence[str | None], order: Sequence[str] | None
+) -> tuple[NDArray[np.int64] | None, dict[str, int]]:
+    """Class names -> indices (N,) and counts; None unless all have one. Numbers sort as numbers."""
+    counts = Counter(label for label in labels if label is not None)
+    if not labels or counts.total() < len(labels):
+        return None, {}
+    names = list(order or sorted(counts, key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n)))
+    number = {name: index for index, name in enumerate(names)}
+    indices = np.array([number[label] for label in labels if label is not None], np.int64)
+    return indices, {name: counts[name] for name in names}
+
+
+def _counted(pairs: Iterable[tuple[str, int]]) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for name, count in pairs:
+        total[name] += count
+    return dict(total.most_common())
+
+
+def _write_header(file: BinaryIO, plan: Plan, count: int) -> None:
+    # numpy pads this header so that the first axis can grow in place.
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *plan.shape)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _tell(progress: Progress, label: str, done: int, total: int) -> None:
+    if done % TOLD_EVERY == 0 or done == total:
+        progress(label, done, total)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Pillow warns about odd files; the report names them. Threads start and end inside it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,156 @@
+"""Finding a named data set's files on this machine, or downloading them when asked to."""
+
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wgan.config import DataConfig
+from wgan.data.cache import cache_folder, writable
+from wgan.data.progress import Progress
+from wgan.errors import WganError
+
+BLOCK = 2**18
+ATTEMPTS = 3
+TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where a named data set's files are.
+
+    Attributes:
+        name: The data set's name.
+        bases: URLs of folders that have all files, best first.
+        files: File -> MD5 of what is downloaded. It guards against damage, and is what the publishers give.
+        variants: Other sets of files that are as good when found on this machine.
+    """
+
+    name: str
+    bases: Sequence[str]
+    files: Mapping[str, str]
+    variants: Sequence[Sequence[str]] = ()
+
+
+def find(remote: Remote, options: DataConfig, progress: Progress) -> list[Path]:
+    """The paths of the files (or of one variant), found on this machine or downloaded.
+
+    Raises:
+        WganError: They are nowhere and may not, or could not, be downloaded.
+    """
+    places = _places(remote.name, options)
+    for place in places:
+        for names in (tuple(remote.files), *remote.variants):
+            paths = [place / name for name in names]
+            if all(_is_file(path) for path in paths):
+                return paths
+    downloads = _downloads(remote.name)
+    if not options.download:
+        raise WganError(
+            f"{remote.name} is not on this machine: put {', '.join(remote.files)} (from {remote.bases[0]}) "
+            f"into one of {', '.join(map(str, places))}, name their folder with --data-dir, "
+            "or let --download get them."
+        )
+    with writable(downloads):
+        for name, md5 in remote.files.items():
+            fetch([base + name for base in remote.bases], downloads / name, md5, progress)
+    return [downloads / name for name in remote.files]
+
+
+def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None:
+    """Download a file unless it is there; go on where an earlier attempt was cut off; keep it if it is right.
+
+    Raises:
+        WganError: No URL gave the file, or what came has another checksum.
+    """
+    if path.exists():
+        return
+    part = path.with_name(path.name + ".part")
+    failures = []
+    for url in urls:
+        for _ in range(ATTEMPTS):
+            try:
+                _transfer(url, part, progress)
+            except _FAILURES as error:
+                failures.append(f"{url}: {error}")
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()
+                    break
+                continue
+            _keep_if_right(url, part, path, md5)
+            return
+    why = "; ".join(dict.fromkeys(failures))
+    raise WganError(
+        f"{path.name} could not be downloaded ({why}); run it again to go on from where it stopped, "
+        f"or put the file into {path.parent}."
+    )
+
+
+class _CutOff(Exception):  # noqa: N818
+    """The connection ended before the file did."""
+
+
+_FAILURES = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, _CutOff)
+
+
+def _transfer(url: str, part: Path, progress: Progress) -> None:
+    """Append what is missing to ``part``; start over where the server cannot go on."""
+    have = part.stat().st_size if part.exists() else 0
+    with _request(url, have) as response:
+        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT and have > 0
+        done = have if resumed else 0
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else 0
+        with part.open("ab" if resumed else "wb") as file:
+            while block := response.read(BLOCK):
+                file.write(block)
+                done += len(block)
+                progress(f"downloading {part.stem}", done, max(done, total))
+    if done < total:
+        raise _CutOff(f"cut off after {done:,} of {total:,} bytes")
+
+
+@contextmanager
+def _request(url: str, have: int) -> Iterator[http.client.HTTPResponse]:
+    ask = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(ask, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        # The part is as long as the file, or longer: only a fresh copy can tell.
+        error.close()
+        response = urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS)
+    with response:
+        yield response
+
+
+def _keep_if_right(url: str, part: Path, path: Path, md5: str) -> None:
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != md5:
+        part.unlink()
+        raise WganError(
+            f"{url} has MD5 {found} instead of {md5}, so it was thrown away; try again or get it elsewhere."
+        )
+    part.replace(path)
+
+
+def _places(name: str, options: DataConfig) -> list[Path]:
+    own = [Path(options.data_dir).expanduser()] if options.data_dir else []
+    inside = [place / name for place in own]
+    return [*own, *inside, _downloads(name), Path("/usr/share/datasets") / name, Path.home() / "data" / name]
+
+
+def _downloads(name: str) -> Path:
+    return cache_folder() / "downloads" / name
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file that can be read; a locked folder is no error here."""
+    return os.access(path, os.R_OK) and path.is_file()

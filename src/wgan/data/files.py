@@ -1,0 +1,194 @@
+"""Pictures in a folder or a .zip: listing them safely, and reading them one at a time.
+
+Nothing is trusted. Only regular files are opened, links that leave the folder are not followed, an archive is
+read and never extracted. Whatever is not used is named with the reason; hidden files alone pass silently.
+"""
+
+import hashlib
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, final
+
+from wgan.data.images import MOST_BYTES, Header, Plan, Unreadable, decode, header, reason
+from wgan.data.source import Read, Source, in_order, processors
+from wgan.errors import WganError
+
+MOST_RATIO = 1000
+"""A member that grows more than this (and past a megabyte) when it is unpacked is taken for a bomb."""
+
+
+class Listed(NamedTuple):
+    """A file: its name relative to the root, with slashes, and what tells its content apart."""
+
+    name: str
+    stamp: str
+
+
+@final
+class Files(Source):
+    """Pictures that are opened by name.
+
+    Args:
+        path: The folder or archive.
+        listed: What is in it.
+        skipped: What is in it but cannot be used.
+        opener: Opens a name for reading.
+        stamp: What tells the whole apart, beside the files' own stamps.
+        levels: Leading folders that are no classes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        listed: list[Listed],
+        skipped: list[tuple[str, str]],
+        opener: Callable[[str], BinaryIO],
+        *,
+        stamp: str = "",
+        levels: int = 0,
+    ) -> None:
+        self.name = path.stem if path.is_file() else path.name
+        self.place = str(path)
+        self.workers = processors()
+        self.skipped = skipped
+        self._listed = sorted(listed)
+        self._open = opener
+        self._stamp = stamp
+        self._levels = levels
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def title(self, number: int) -> str:
+        """The file's name relative to the root."""
+        return _shown(self._listed[number].name)
+
+    def read(self, number: int, plan: Plan) -> Read:
+        """Decode a file; its class is its folder's name."""
+        name = self._listed[number].name
+        try:
+            with self._open(name) as file:
+                seen, pixels = decode(file, plan)
+        except Unreadable:
+            raise
+        except Exception as error:
+            raise Unreadable(reason(error)) from error
+        folders = name.split("/")[self._levels : -1]
+        return Read(seen, pixels, _shown(folders[0]) if folders else None)
+
+    def headers(self) -> Iterator[Header | Unreadable]:
+        """The header of every file."""
+        return in_order(self._header, len(self), self.workers)
+
+    def fingerprint(self) -> str:
+        """A hash of the path, and of all names, sizes and times of change."""
+        sha = hashlib.sha256(f"{self.place}\0{self._stamp}\0".encode(errors="surrogateescape"))
+        for name, stamp in self._listed:
+            sha.update(f"{name}\0{stamp}\0".encode(errors="surrogateescape"))
+        return sha.hexdigest()
+
+    def _header(self, number: int) -> Header | Unreadable:
+        try:
+            with self._open(self._listed[number].name) as file:
+                return header(file)
+        except Unreadable as error:
+            return error
+        except Exception as error:
+            return Unreadable(reason(error))
+
+
+def folder(path: Path) -> Files:
+    """The pictures in a folder and the folders in it."""
+    root = path.resolve()
+    listed: list[Listed] = []
+    skipped: list[tuple[str, str]] = []
+    waiting = [root]
+    while waiting:
+        place = waiting.pop()
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError as error:
+            skipped.append((_shown(str(place.relative_to(root))), reason(error)))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            name = str(Path(entry.path).relative_to(root)).replace(os.sep, "/")
+            try:
+                found = _look(entry, root)
+            except (Unreadable, OSError) as error:
+                skipped.append((_shown(name), reason(error)))
+                continue
+            if isinstance(found, str):
+                listed.append(Listed(name, found))
+            else:
+                waiting.append(found)
+    return Files(root, listed, sorted(skipped), lambda name: (root / name).open("rb"))
+
+
+def _look(entry: os.DirEntry[str], root: Path) -> Path | str:
+    """A folder to look into, or the stamp of a regular file."""
+    if entry.is_symlink():
+        if not Path(os.path.realpath(entry.path, strict=True)).is_relative_to(root):
+            raise Unreadable("a link that leads out of the folder")
+        if entry.is_dir():
+            raise Unreadable("a link to a folder")
+    info = entry.stat()
+    if stat.S_ISDIR(info.st_mode):
+        return Path(entry.path)
+    if not stat.S_ISREG(info.st_mode):
+        raise Unreadable("not a regular file")
+    return f"{info.st_size} {info.st_mtime_ns}"
+
+
+def archive(path: Path) -> Files:
+    """The pictures in a .zip, which is never extracted.
+
+    Raises:
+        WganError: It is no .zip.
+    """
+    path = path.resolve()
+    try:
+        opened = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise WganError(f"{path} cannot be read as a .zip: {error}.") from error
+    listed: list[Listed] = []
+    skipped: list[tuple[str, str]] = []
+    for member in opened.infolist():
+        if member.is_dir() or any(part.startswith(".") and part != ".." for part in member.filename.split("/")):
+            continue
+        try:
+            _check_member(member)
+            listed.append(Listed(member.filename, ""))
+        except Unreadable as error:
+            skipped.append((_shown(member.filename), str(error)))
+    info = path.stat()
+    # An archive of a folder has that folder in front of every name.
+    levels = int(len({name.split("/")[0] for name, _ in listed}) == 1 and "/" in listed[0].name)
+    stamp = f"{info.st_size} {info.st_mtime_ns}"
+    return Files(path, listed, sorted(skipped), lambda name: _open_member(opened, name), stamp=stamp, levels=levels)
+
+
+def _open_member(opened: zipfile.ZipFile, name: str) -> BinaryIO:
+    # A member yields no more bytes than its header declares, and that was checked.
+    return opened.open(name)  # type: ignore[return-value]
+
+
+def _check_member(member: zipfile.ZipInfo) -> None:
+    parts = member.filename.replace("\\", "/").split("/")
+    if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
+        raise Unreadable("its name leads out of the archive")
+    if member.flag_bits & 1:
+        raise Unreadable("encrypted")
+    if member.file_size > MOST_BYTES:
+        raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB when unpacked")
+    if member.file_size > 2**20 and member.file_size > MOST_RATIO * member.compress_size:
+        raise Unreadable("packed suspiciously small")
+
+
+def _shown(name: str) -> str:
+    """A name that can be written anywhere: bytes that are no text are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()

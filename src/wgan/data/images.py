@@ -1,0 +1,243 @@
+"""One picture: from a file's bytes to uint8 (H, W, C), whatever its mode, size and orientation.
+
+Files are not trusted: the size is checked before anything is decoded, and whatever Pillow raises becomes
+:class:`Unreadable` with a reason in a few words.
+"""
+
+import math
+import os
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from wgan.config import Fit
+
+MOST_PIXELS = 100_000_000
+MOST_BYTES = 512 * 2**20
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+# Pillow decodes EPS by running Ghostscript on it, which is no way to treat a file from anywhere.
+REFUSED = frozenset({"EPS"})
+# How much larger than asked for a picture is decoded or box-reduced before the exact filter.
+GAP = 2.0
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Unreadable(Exception):  # noqa: N818 (an outcome that is counted, not an error that is shown)
+    """Why a file is skipped, in a few words."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every picture becomes: uint8 (height, width, channels)."""
+
+    height: int
+    width: int
+    channels: int
+    fit: Fit
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return (self.height, self.width, self.channels)
+
+
+class Header(NamedTuple):
+    """What a picture says about itself, the right way up."""
+
+    height: int
+    width: int
+    mode: str
+    format: str
+    transparent: bool = False
+
+    @property
+    def grey(self) -> bool:
+        """Whether it has no colours."""
+        return self.mode in GREY
+
+
+def header(file: BinaryIO) -> Header:
+    """Read a picture's header without decoding it.
+
+    Raises:
+        Unreadable: It is no picture, or too large.
+    """
+    try:
+        with _open(file) as image:
+            return describe(image)
+    except Exception as error:
+        raise Unreadable(reason(error)) from error
+
+
+def decode(file: BinaryIO, plan: Plan) -> tuple[Header, NDArray[np.uint8]]:
+    """Decode a picture and bring it to the plan's shape.
+
+    Raises:
+        Unreadable: It is no picture, broken, or too large.
+    """
+    try:
+        content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB")
+        with _open(BytesIO(content)) as image:
+            seen = describe(image)
+            _shrink_while_decoding(image, seen, plan)
+            image.load()
+            return seen, fit(upright(image), plan)
+    except Exception as error:
+        raise Unreadable(reason(error)) from error
+
+
+def reason(error: Exception) -> str:
+    """What went wrong with a file, in a few words."""
+    match error:
+        case Unreadable():
+            return str(error)
+        case UnidentifiedImageError():
+            return "not a picture that Pillow reads"
+        case Image.DecompressionBombError():
+            return f"more than {MOST_PIXELS // 10**6} megapixels"
+        case PermissionError():
+            return "no permission to read it"
+        case OSError() if error.errno:
+            return os.strerror(error.errno)
+    text = str(error).splitlines() or [type(error).__name__]
+    return f"broken: {text[0][:100]}"
+
+
+def describe(image: Image.Image) -> Header:
+    """The header of an opened picture."""
+    width, height = image.size
+    if _orientation(image) >= 5:
+        width, height = height, width
+    return Header(height, width, image.mode, image.format or "memory", image.has_transparency_data)
+
+
+def fit(image: Image.Image, plan: Plan) -> NDArray[np.uint8]:
+    """Bring a decoded picture to the plan's shape: uint8 (H, W, C)."""
+    fitted = _resize(_colour(image, plan.channels), plan)
+    return np.asarray(fitted, dtype=np.uint8).reshape(plan.shape)
+
+
+def fit_array(pixels: NDArray[np.uint8], plan: Plan) -> NDArray[np.uint8]:
+    """Bring uint8 (H, W, C) pixels to the plan's shape."""
+    if pixels.shape == plan.shape:
+        return pixels
+    pixels = np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    return fit(Image.fromarray(pixels), plan)
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.preinit()  # the common formats come first
+    Image.init()
+    return tuple(name for name in Image.ID if name not in REFUSED)
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    if not file.read(1):
+        raise Unreadable("empty file")
+    file.seek(0)
+    image = Image.open(file, formats=_formats())
+    if image.width * image.height > MOST_PIXELS:
+        raise Unreadable(f"more than {MOST_PIXELS // 10**6} megapixels")
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8. Pillow turns TIFF itself; in PNG only what precedes the pixels counts."""
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # broken metadata is no reason to lose the picture
+        return 1
+    return found if found in UPRIGHT else 1
+
+
+def upright(image: Image.Image) -> Image.Image:
+    turn = UPRIGHT.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _shrink_while_decoding(image: Image.Image, seen: Header, plan: Plan) -> None:
+    """Let the JPEG decoder halve a large picture: much faster, and still GAP times as large as needed."""
+    ratios = plan.height / seen.height, plan.width / seen.width
+    scale = GAP * (min(ratios) if plan.fit == "pad" else max(ratios))
+    if image.format in ("JPEG", "MPO") and scale < 1:
+        image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
+
+
+def _colour(image: Image.Image, channels: int) -> Image.Image:
+    """To 1, 3 or 4 channels of 8 bits; transparency that cannot be kept is laid on white."""
+    image = _eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if channels < 4:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(MODES[channels])
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Modes with more than 8 bits a channel -> L, scaled rather than clipped."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise Unreadable("has NaN or infinite pixels")
+    low, high = _range(image, float(values.min()), float(values.max()))
+    scaled = (values - low) * (255 / (high - low))
+    return Image.fromarray(np.rint(scaled).clip(0, 255).astype(np.uint8))
+
+
+def _range(image: Image.Image, low: float, high: float) -> tuple[float, float]:
+    """What is black and white: as the format declares, else the smallest usual range that holds all."""
+    if image.mode.startswith("I;16") or image.format in ("PNG", "PPM"):
+        return 0.0, 65535.0
+    usual = (1.0, 255.0) if image.mode == "F" else (255.0, 65535.0)
+    for top in usual:
+        if low >= 0 and high <= top:
+            return 0.0, top
+    return low, high if high > low else low + 1
+
+
+def _resize(image: Image.Image, plan: Plan) -> Image.Image:
+    (width, height), target = image.size, (plan.width, plan.height)
+    if (width, height) == target:
+        return image
+    if plan.fit == "stretch":
+        return image.resize(target, Image.Resampling.LANCZOS, reducing_gap=GAP)
+    if plan.fit == "pad":
+        return _pad(image, plan)
+    scale = max(plan.width / width, plan.height / height)
+    inner = min(width, plan.width / scale), min(height, plan.height / scale)
+    left, top = (width - inner[0]) / 2, (height - inner[1]) / 2
+    if scale == 1:  # whole pixels stay as they are
+        left, top = math.floor(left), math.floor(top)
+    box = (left, top, left + inner[0], top + inner[1])
+    return image.resize(target, Image.Resampling.LANCZOS, box=box, reducing_gap=GAP)
+
+
+def _pad(image: Image.Image, plan: Plan) -> Image.Image:
+    scale = min(plan.width / image.width, plan.height / image.height, 1.0)
+    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    if inner != image.size:
+        image = image.resize(inner, Image.Resampling.LANCZOS, reducing_gap=GAP)
+    canvas = Image.new(image.mode, (plan.width, plan.height))
+    canvas.paste(image, ((plan.width - inner[0]) // 2, (plan.height - inner[1]) // 2))
+    return canvas

@@ -1,0 +1,186 @@
+"""Python objects: arrays, tensors, and anything with a length and items, such as a torchvision data set."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Protocol, final, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from wgan.config import DataConfig
+from wgan.data.arrays import CHANNELS, Origin, checked_range, open_array, to_bytes, usual_range
+from wgan.data.assemble import pictures, vectors
+from wgan.data.images import Header, Plan, describe, fit, fit_array, upright
+from wgan.data.progress import Progress
+from wgan.data.samples import Data
+from wgan.data.source import Read, Source
+from wgan.errors import UsageError, WganError
+
+LOOKED_AT = 64
+"""Items are read once; the default size and range are chosen from at most so many, evenly spread."""
+
+
+@runtime_checkable
+class Items(Protocol):
+    """Anything with a length and items."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __getitem__(self, number: int, /) -> Any:
+        """One of them."""
+
+
+def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
+    """A data set from an object in memory.
+
+    Raises:
+        UsageError: The object is of no known kind.
+        WganError: Its items cannot be used.
+    """
+    if isinstance(source, torch.Tensor):
+        array = _numpy(source)
+        return open_array(array, None, Origin("tensor", "the tensor", "tensor", channels_first=True), options, progress)
+    if isinstance(source, np.ndarray):
+        return open_array(source, None, Origin("array", "the array", "array"), options, progress)
+    if not isinstance(source, Items) or isinstance(source, Mapping):
+        raise UsageError(
+            f"data is a {type(source).__name__}, but it must be a name, a path, an array, a tensor, "
+            "or an object with __len__ and __getitem__."
+        )
+    found = ItemPictures(source, options)
+    if len(found) == 0:
+        raise WganError(f"{found.place} has no items.")
+    first = found.item(0)[0]
+    if isinstance(first, Image.Image) or first.ndim in (2, 3):
+        return pictures(found, options, progress)
+    if first.ndim != 1:
+        raise WganError(f"the items of {found.place} have shape {first.shape}: neither pictures nor vectors.")
+    return _vectors(found, options)
+
+
+@final
+class ItemPictures(Source):
+    """Pictures that an object hands out one by one; read in order, on one thread.
+
+    Args:
+        items: The object.
+        options: The value range of float pictures, if a person gave it.
+    """
+
+    def __init__(self, items: Items, options: DataConfig) -> None:
+        self.name = type(items).__name__
+        self.place = f"the {self.name} object"
+        self._items = items
+        self._given = checked_range(options.value_range)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def title(self, number: int) -> str:
+        """The item's number."""
+        return f"item {number}"
+
+    def item(self, number: int) -> tuple[Image.Image | NDArray[Any], str | None]:
+        """A picture or array, (H, W, C) if it has three axes, and its class.
+
+        Raises:
+            WganError: The object failed, or the item is of no known kind.
+        """
+        try:
+            item = self._items[number]
+        except Exception as error:
+            raise WganError(f"item {number} of {self.place} cannot be read: {error!r}.") from error
+        label = None
+        if isinstance(item, tuple | list) and item and isinstance(item[0], Image.Image | torch.Tensor | np.ndarray):
+            label = _label(item[1]) if len(item) > 1 else None
+            item = item[0]
+        if isinstance(item, Image.Image):
+            return item, label
+        return self._array(item, number), label
+
+    def read(self, number: int, plan: Plan) -> Read:
+        """Bring an item to the plan's shape."""
+        item, label = self.item(number)
+        if isinstance(item, Image.Image):
+            return Read(describe(item), fit(upright(item), plan), label)
+        pixels = self._bytes(item if item.ndim == 3 else item[..., None], number)
+        return Read(_header(item), fit_array(pixels, plan), label)
+
+    def headers(self) -> Iterator[Header]:
+        """Of the items looked at."""
+        for number in self._looked_at:
+            item = self.item(number)[0]
+            yield describe(item) if isinstance(item, Image.Image) else _header(item)
+
+    @cached_property
+    def value_range(self) -> tuple[float, float] | None:
+        """Black and white of items that are not bytes, from the items looked at."""
+        arrays = [item for item in (self.item(n)[0] for n in self._looked_at) if isinstance(item, np.ndarray)]
+        numbers = [array for array in arrays if array.dtype != np.uint8]
+        if not numbers:
+            return None
+        low, high = min(float(a.min()) for a in numbers), max(float(a.max()) for a in numbers)
+        return self._given or usual_range(numbers[0].dtype, low, high)
+
+    @property
+    def _looked_at(self) -> list[int]:
+        return sorted({int(n) for n in np.linspace(0, len(self) - 1, LOOKED_AT)})
+
+    def _array(self, item: Any, number: int) -> NDArray[Any]:
+        array = _numpy(item) if isinstance(item, torch.Tensor) else np.asarray(item)
+        if array.dtype.kind not in "buif" or array.size == 0:
+            raise WganError(
+                f"item {number} of {self.place} is a {type(item).__name__}, but items are PIL pictures, "
+                "tensors or arrays, alone or in a pair with a label."
+            )
+        if array.ndim != 3:
+            return array
+        first, last = array.shape[0] in CHANNELS, array.shape[2] in CHANNELS
+        if not (first or last):
+            raise WganError(f"item {number} of {self.place} has shape {array.shape}: not 1, 3 or 4 channels.")
+        channels_first = first and (isinstance(item, torch.Tensor) or not last)
+        return array.transpose(1, 2, 0) if channels_first else array
+
+    def _bytes(self, pixels: NDArray[Any], number: int) -> NDArray[np.uint8]:
+        if pixels.dtype == np.uint8:
+            return pixels
+        if not np.isfinite(pixels).all():
+            raise WganError(f"item {number} of {self.place} has NaN or infinite values; mend it first.")
+        bounds = self.value_range or usual_range(pixels.dtype, float(pixels.min()), float(pixels.max()))
+        slack = (bounds[1] - bounds[0]) / 255
+        if self._given is None and (pixels.min() < bounds[0] - slack or pixels.max() > bounds[1] + slack):
+            raise WganError(
+                f"item {number} of {self.place} has values from {pixels.min():g} to {pixels.max():g}, "
+                f"outside {bounds[0]:g} to {bounds[1]:g} that others have; "
+                "say which are black and white with value_range."
+            )
+        return to_bytes(pixels, bounds)
+
+
+def _vectors(found: ItemPictures, options: DataConfig) -> Data:
+    read = [found.item(number) for number in range(len(found))]
+    shapes = {np.asarray(item).shape for item, _ in read}
+    if len(shapes) > 1:
+        raise WganError(f"the items of {found.place} have different shapes: {sorted(shapes)[:3]}.")
+    labels = [label for _, label in read if label is not None]
+    array = np.stack([np.asarray(item) for item, _ in read])
+    return vectors(found.name, found.place, array, labels if len(labels) == len(read) else None, options)
+
+
+def _numpy(tensor: torch.Tensor) -> NDArray[Any]:
+    tensor = tensor.detach().cpu()
+    return np.asarray((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
+
+
+def _header(item: NDArray[Any]) -> Header:
+    channels = item.shape[2] if item.ndim == 3 else 1
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    return Header(item.shape[0], item.shape[1], mode, f"array {item.dtype}", channels == 4)
+
+
+def _label(label: Any) -> str | None:
+    plain = label.item() if isinstance(label, torch.Tensor | np.ndarray | np.generic) and label.ndim == 0 else label
+    return str(plain) if isinstance(plain, int | str) else None

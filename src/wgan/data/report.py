@@ -1,0 +1,96 @@
+"""What is known about a data set after reading it: counts, sizes, what was skipped and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in a source.
+
+    Attributes:
+        name: The data set's name.
+        source: The path it was read from, or what kind of object it was.
+        shape: (C, H, W) of pictures, (D,) of vectors.
+        count: Samples in all, held-out ones included; None for endless ones.
+        held_out: Samples never trained on; None for endless ones.
+        sizes: Source sizes as "HEIGHTxWIDTH" -> how many, most frequent first.
+        modes: Pixel kinds of the source (Pillow's modes, or an array's dtype) -> how many.
+        formats: File formats -> how many.
+        classes: Class -> how many, in the order of the labels.
+        duplicates: How many samples repeat an earlier one exactly.
+        skipped: (name, reason) of everything that could not be used.
+        value_range: Lowest and highest value of the source that became black and white.
+        notes: Sentences worth reading before training.
+    """
+
+    name: str
+    source: str
+    shape: tuple[int, ...]
+    count: int | None = None
+    held_out: int | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    modes: Mapping[str, int] = field(default_factory=dict)
+    formats: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    skipped: Sequence[tuple[str, str]] = ()
+    value_range: tuple[float, float] | None = None
+    notes: Sequence[str] = ()
+
+    def lines(self) -> list[str]:
+        """The report as lines of text for a person."""
+        lines = [f"{self.name}: {_amount(self.count)}, {_shape(self.shape)}", f"source: {self.source}"]
+        if self.count is not None and self.held_out is not None:
+            lines.append(f"held out: {self.held_out:,} (never trained on)")
+        for title in ("sizes", "modes", "formats", "classes"):
+            counts: Mapping[str, int] = getattr(self, title)
+            lines += [f"{title}: {_histogram(counts)}"] if counts else []
+        if self.value_range is not None:
+            lines.append(f"values: {self.value_range[0]:g} to {self.value_range[1]:g}")
+        if self.duplicates:
+            lines.append(f"duplicates: {self.duplicates:,} repeat an earlier sample exactly")
+        if self.skipped:
+            lines.append(f"skipped: {len(self.skipped):,}")
+            lines += [f"  {name}: {reason}" for name, reason in self.skipped[:SHOWN]]
+            lines += [f"  and {len(self.skipped) - SHOWN:,} more"] if len(self.skipped) > SHOWN else []
+        return lines + [f"note: {note}" for note in self.notes]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain, finite JSON values."""
+        plain = asdict(self)
+        plain |= {"shape": list(self.shape), "notes": list(self.notes)}
+        plain["skipped"] = [list(pair) for pair in self.skipped]
+        plain["value_range"] = None if self.value_range is None else list(self.value_range)
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Report":
+        """The inverse of :meth:`to_json`; keys that are not fields are left out."""
+        known = {item.name: plain[item.name] for item in fields(cls) if item.name in plain}
+        known["shape"] = tuple(known["shape"])
+        known["skipped"] = [(str(name), str(reason)) for name, reason in known["skipped"]]
+        if known["value_range"] is not None:
+            low, high = known["value_range"]
+            known["value_range"] = (float(low), float(high))
+        return cls(**known)
+
+
+def _amount(count: int | None) -> str:
+    return "endless samples" if count is None else f"{count:,} sample{'s' * (count != 1)}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    if len(shape) == 1:
+        return f"vectors of {shape[0]}"
+    kind = {1: "grey", 3: "colour", 4: "colour with transparency"}[shape[0]]
+    return f"{shape[1]}x{shape[2]}, {kind}"
+
+
+def _histogram(counts: Mapping[str, int]) -> str:
+    pairs = list(counts.items())
+    text = ", ".join(f"{name} ({count:,})" for name, count in pairs[: 2 * SHOWN])
+    return text + (f" and {len(pairs) - 2 * SHOWN:,} more" if len(pairs) > 2 * SHOWN else "")

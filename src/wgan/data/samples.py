@@ -1,0 +1,177 @@
+"""Samples in memory, on disk or computed: whatever they are, indices go in and a float32 batch comes out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wgan.data.report import Report
+
+STREAM = 2**32
+"""The streams of an endless set are told apart by the seed's upper half."""
+
+
+class Samples(ABC):
+    """Samples of one shape.
+
+    Attributes:
+        shape: (C, H, W) for pictures, (D,) for vectors.
+        size: How many there are; None for endless ones.
+        labels: Class indices (N,), or None.
+    """
+
+    shape: tuple[int, ...]
+    size: int | None
+    labels: NDArray[Any] | None
+
+    @abstractmethod
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
+        """The samples at ``index``: int64 (N,) -> float32 (N, *shape), on the CPU."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(size={self.size}, shape={self.shape})"
+
+
+@final
+class Pictures(Samples):
+    """Rows of a uint8 array or memory map (N, H, W, C), as x / 127.5 - 1 in [-1, 1], channels last in memory.
+
+    Args:
+        images: uint8 (N, H, W, C).
+        rows: int64 (M,): which of them, in which order; all by default.
+        labels: Class indices of all N, or None.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        rows: NDArray[np.int64] | None = None,
+        labels: NDArray[Any] | None = None,
+    ) -> None:
+        height, width, channels = images.shape[1:]
+        self.images = images
+        self.rows = np.arange(len(images)) if rows is None else rows
+        self.shape = (channels, height, width)
+        self.size = len(self.rows)
+        self.labels = None if labels is None else labels[self.rows]
+
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
+        """Pictures (N, C, H, W) in [-1, 1], in channels_last memory format."""
+        return _to_tensor(self.images[self.rows[index.numpy()]])
+
+
+@final
+class Vectors(Samples):
+    """Rows of a float32 array (N, D)."""
+
+    def __init__(self, array: NDArray[np.float32], labels: NDArray[Any] | None = None) -> None:
+        self.array = array
+        self.shape = (array.shape[1],)
+        self.size = len(array)
+        self.labels = labels
+
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
+        """Vectors (N, D)."""
+        return torch.from_numpy(self.array[index.numpy()])
+
+
+@final
+class Endless(Samples):
+    """A virtual array without end: sample i is a pure function of (i, seed, stream).
+
+    Args:
+        dimension: D.
+        draw: Maps indices int64 (N,) and a 64-bit key to samples float (N, D).
+        seed: Non-negative, below 2^32.
+        stream: 0 to train on, 1 held out: the same distribution, other samples.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        draw: Callable[[NDArray[np.int64], int], NDArray[np.float64]],
+        seed: int = 0,
+        stream: int = 0,
+    ) -> None:
+        self.shape = (dimension,)
+        self.size = None
+        self.labels = None
+        self._draw = draw
+        self._key = seed + stream * STREAM
+
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
+        """Vectors (N, D)."""
+        return torch.from_numpy(self._draw(index.numpy(), self._key).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Units:
+    """How tensors and a person's own numbers correspond.
+
+    Attributes:
+        mean: (D,) for vectors, None for pictures.
+        scale: (D,) for vectors, None for pictures.
+    """
+
+    mean: NDArray[np.float64] | None = None
+    scale: NDArray[np.float64] | None = None
+
+    def to_user(self, x: torch.Tensor) -> NDArray[Any]:
+        """Pictures in [-1, 1] -> uint8 (N, H, W, C), rounded and clipped; vectors -> float32 in own units."""
+        x = x.detach().to("cpu", torch.float64)
+        if self.mean is None or self.scale is None:
+            pixels = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+            return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        return (x.numpy() * self.scale + self.mean).astype(np.float32)
+
+    def from_user(self, array: NDArray[Any]) -> torch.Tensor:
+        """The inverse of :meth:`to_user`: uint8 (N, H, W, C) or vectors (N, D) -> float32 tensor."""
+        if self.mean is None or self.scale is None:
+            return _to_tensor(np.array(array, np.uint8))
+        return torch.from_numpy(((np.asarray(array, np.float64) - self.mean) / self.scale).astype(np.float32))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        if self.mean is None or self.scale is None:
+            return {"kind": "pictures"}
+        return {"kind": "vectors", "mean": self.mean.tolist(), "scale": self.scale.tolist()}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Units":
+        """The inverse of :meth:`to_dict`."""
+        if plain["kind"] == "pictures":
+            return cls()
+        return cls(np.asarray(plain["mean"], np.float64), np.asarray(plain["scale"], np.float64))
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set: samples to train on, samples never trained on, and what is known about them.
+
+    Attributes:
+        name: A registered name, a file's or folder's name, or "array".
+        shape: (C, H, W) for pictures, (D,) for vectors.
+        train: Samples to train on.
+        held_out: Samples that measure; never trained on.
+        report: What was found in the source.
+        units: From tensors back to a person's numbers.
+        modes: Known centres of the distribution's modes, float (M, D), for ring and grid.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    train: Samples
+    held_out: Samples
+    report: Report
+    units: Units
+    modes: NDArray[np.float64] | None = None
+
+
+def _to_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    # For one channel the strides alone do not tell the layouts apart, so it is asked for by name.
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+    return x.contiguous(memory_format=torch.channels_last).div_(127.5).sub_(1)

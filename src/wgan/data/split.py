@@ -1,0 +1,105 @@
+"""Which samples are held out: chosen by a hash of their content, so that duplicates never straddle."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wgan.config import DataConfig
+from wgan.errors import UsageError
+
+MOST = 10_000
+"""A share never holds out more than this."""
+
+FEW = 500
+"""Below this many samples, a report says what to expect."""
+
+
+def digest(sample: NDArray[np.generic]) -> int:
+    """64 bits of BLAKE2b over a sample's bytes."""
+    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(sample).data, digest_size=8).digest(), "little")
+
+
+def digests_of(samples: NDArray[np.generic]) -> NDArray[np.uint64]:
+    """The digest of every sample: (N, ...) -> uint64 (N,)."""
+    return np.fromiter((digest(sample) for sample in samples), np.uint64, len(samples))
+
+
+def duplicates_in(digests: NDArray[np.uint64]) -> int:
+    """How many samples repeat an earlier one."""
+    return len(digests) - len(np.unique(digests))
+
+
+def split(
+    digests: NDArray[np.uint64], held_out: float, official: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on and rows held out, each in ascending order.
+
+    Held out are the samples with the smallest digests; equal digests stay on one side, so the number may
+    differ a little from what was asked for. Where all samples are equal, both sides are all of them.
+
+    Args:
+        digests: uint64 (N,).
+        held_out: A share below 1, or a whole number.
+        official: Where the official test split begins, if there is one. A whole number then takes so many of
+            it.
+
+    Raises:
+        UsageError: ``held_out`` is not positive, not whole, or leaves nothing.
+    """
+    if not held_out > 0 or (held_out >= 1 and held_out != int(held_out)):
+        raise UsageError(
+            f"held_out is {held_out:g}, but it must be a share between 0 and 1 or a whole number of samples."
+        )
+    rows = np.arange(len(digests))
+    if official is not None:
+        test = rows[official:]
+        return rows[:official], test if held_out < 1 else _smallest(digests, test, int(held_out))
+    if len(np.unique(digests)) == 1:
+        return rows, rows
+    if held_out >= len(digests):
+        raise UsageError(
+            f"held_out is {held_out:g}, but of {len(digests)} samples at least one must be left to train on."
+        )
+    wanted = int(held_out) if held_out >= 1 else min(MOST, round(held_out * len(digests)))
+    chosen = _whole_groups(digests, max(1, wanted))
+    return rows[~chosen], rows[chosen]
+
+
+def _smallest(digests: NDArray[np.uint64], rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    if count > len(rows):
+        raise UsageError(f"held_out is {count}, but the official test split has {len(rows)} samples.")
+    return np.sort(rows[np.argsort(digests[rows], kind="stable")[:count]])
+
+
+def _whole_groups(digests: NDArray[np.uint64], wanted: int) -> NDArray[np.bool_]:
+    """A mask of about ``wanted`` samples that takes groups of duplicates whole and leaves at least one."""
+    groups, counts = np.unique(digests, return_counts=True)
+    totals = np.cumsum(counts)[:-1]
+    nearest = int(np.argmin(np.abs(totals - wanted)))
+    chosen: NDArray[np.bool_] = digests <= groups[nearest]
+    return chosen
+
+
+def small_set_notes(count: int, train: int, held_out: int) -> list[str]:
+    """What to expect of a data set of few samples."""
+    if train + held_out > count:
+        return ["all samples are equal, so the held-out ones are those trained on: held-out numbers say nothing."]
+    if count >= FEW:
+        return []
+    return [
+        f"only {count} samples: the critic can learn them by heart and the generator copy them; "
+        "watch the gap between training and held-out, and stop when it opens."
+    ]
+
+
+def no_picture_options(options: DataConfig, name: str) -> None:
+    """Refuse options that only pictures have.
+
+    Raises:
+        UsageError: ``size``, ``channels``, ``value_range`` or ``flip`` is set.
+    """
+    for option in ("size", "channels", "value_range", "flip"):
+        value = getattr(options, option)
+        if value not in (None, False):
+            raise UsageError(f"{option}={value!r} is for pictures, but {name} has vectors; leave it out.")

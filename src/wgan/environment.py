@@ -1,0 +1,55 @@
+"""What machine and versions a run is made with."""
+
+import os
+import platform
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "numpy", "pillow", "safetensors", "matplotlib")
+
+
+def describe_environment(device: str, threads: int) -> dict[str, Any]:
+    """The content of ``environment.json``."""
+    return {
+        "wgan": installed("wgan"),
+        "python": platform.python_version(),
+        **{name: installed(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "device": device_name(torch.device(device)),
+        "threads": threads,
+        "command": shlex.join(sys.argv),
+    }
+
+
+def installed(name: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def processor() -> str:
+    """The processor's name, as the machine tells it."""
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
+
+
+def device_name(device: torch.device) -> str:
+    """A device with its name, where it has one."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
+def peak_memory() -> int | None:
+    """The largest resident memory of this process so far, in bytes; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,13 @@
+"""What went wrong, in one sentence that says where, what is allowed and what to do next."""
+
+
+class WganError(Exception):
+    """A failure that a person can mend: its text is shown without a traceback, and the exit code is 1."""
+
+    exit_code = 1
+
+
+class UsageError(WganError):
+    """A wrong name, value or combination in a call or on the command line; the exit code is 2."""
+
+    exit_code = 2

@@ -1,0 +1,60 @@
+"""What is about to be trained, in words: the sections that are shown before a run."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from wgan.build import Plan
+from wgan.config import Config
+from wgan.data.samples import Data
+from wgan.trainer import Trainer
+
+
+def facts_of(
+    config: Config, data: Data, trainer: Trainer, plan: Plan, threads: int, folder: str
+) -> Mapping[str, Mapping[str, str]]:
+    """Sections of names and values: data, networks, training, output."""
+    size = data.train.size
+    loss, moves, run = config.loss, config.optimizer, config.run
+    steps = f"{moves.critic_steps} critic steps each, batch {run.batch}"
+    return {
+        "data": {
+            "name": data.name,
+            "train": "endless" if size is None else f"{size:,}",
+            "held out": "endless" if data.held_out.size is None else f"{data.held_out.size:,}",
+            "shape": describe_shape(data.shape),
+        },
+        "networks": {
+            "generator": f"{config.generator.family}, {parameters(trainer.generator):,} parameters",
+            "critic": f"{config.critic.family}, {parameters(trainer.critic):,} parameters",
+            "latent": f"{config.latent.latent} numbers, {config.latent.latent_kind}",
+        },
+        "training": {
+            "objective": f"{loss.objective}, {trainer.constraint!r}",
+            "optimizer": f"{moves.optimizer}, critic {moves.critic_lr:g}, generator {moves.generator_lr:g}",
+            "budget": f"{describe_budget(plan)}; {steps}",
+            "device": f"{run.device}, {threads} threads, {run.precision}, seed {run.seed}",
+        },
+        "output": {"folder": folder},
+    }
+
+
+def parameters(module: nn.Module) -> int:
+    """How many trainable numbers a network has."""
+    return sum(weight.numel() for weight in module.parameters())
+
+
+def describe_shape(shape: tuple[int, ...]) -> str:
+    """A sample's shape in words."""
+    if len(shape) == 1:
+        return f"vectors of {shape[0]}"
+    channels, height, width = shape
+    return f"pictures, {height} x {width}, {channels} channel{'s' * (channels > 1)}"
+
+
+def describe_budget(plan: Plan) -> str:
+    """A budget in words."""
+    steps, seconds = plan.budget.steps, plan.budget.seconds
+    parts = [f"{steps:,} generator steps"] if steps is not None else []
+    parts += [f"{seconds:g} s"] if seconds is not None else []
+    return " or ".join(parts)

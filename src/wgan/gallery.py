@@ -1,0 +1,144 @@
+"""The pictures that a run leaves behind while it trains."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wgan import pictures
+from wgan.config import Config
+from wgan.curves import curves, scatter
+from wgan.data.samples import Data, Samples
+from wgan.errors import WganError
+from wgan.measurement import probe
+from wgan.run import Run
+from wgan.seeds import rng
+from wgan.trainer import Trainer
+
+_SHARE = 0.05  # of the time of training that redrawing curves and animation may take
+_POINTS = 2000
+
+
+class Sparingly:
+    """Calls a function only as often as costs a small share of the time."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self.function, self._next = function, 0.0
+
+    def __call__(self, now: bool = False) -> None:
+        started = time.monotonic()
+        if now or started >= self._next:
+            self.function()
+            ended = time.monotonic()
+            self._next = ended + (ended - started) / _SHARE
+
+
+class Gallery:
+    """Draws a run's pictures: grids of images, scatter plots of vectors, curves, the animation, TensorBoard.
+
+    Args:
+        run: Whose folder they go to.
+        trainer: Whose generator draws them, from noise that is fixed by the seed.
+        data: The real samples and their units.
+        config: What the pictures are labelled with.
+    """
+
+    def __init__(self, run: Run, trainer: Trainer, data: Data, config: Config) -> None:
+        self.run, self.trainer, self.data, self.config = run, trainer, data, config
+        self.curves, self.animation = Sparingly(self._curves), Sparingly(self._animation)
+        self.flat = len(data.shape) == 1
+        self.count = _POINTS if self.flat else _grid_side(data.shape[-1]) ** 2
+        self.latents = trainer.latent.draw(self.count, rng(config.run.seed, "grid"))
+        self._real: NDArray[Any] | None = None
+        self._board = _open_board(run, trainer.step) if config.run.tensorboard else None
+
+    def reals(self) -> None:
+        """Real samples, from the training part."""
+        if self.flat:
+            scatter(self.run.reals, self._reals(), self._reals()[:0], modes=self.data.modes, title="real samples")
+        else:
+            pictures.save_grid(self.run.reals, self._reals())
+        if self._board is not None and not self.flat:
+            self._board.add_images("reals", self._reals(), 0, dataformats="NHWC")
+
+    def samples(self) -> None:
+        """Samples of the averaged generator on fixed noise."""
+        step, path = self.trainer.step, self.run.sample_path(self.trainer.step)
+        fakes = self._fakes()
+        if not self.flat:
+            pictures.save_grid(path, fakes)
+            if self._board is not None:
+                self._board.add_images("samples", fakes, step, dataformats="NHWC")
+            return
+        plane = self.data.shape == (2,)
+        score = self._score if plane else None
+        scatter(path, self._reals(), fakes, modes=self.data.modes, score=score, title=f"step {step:,}")
+
+    def scalars(self, record: Mapping[str, Any]) -> None:
+        """A record's numbers, to TensorBoard if it is on."""
+        if self._board is None:
+            return
+        for name, value in record.items():
+            if isinstance(value, int | float) and name != "step":
+                self._board.add_scalar(name, value, record["step"])
+
+    def close(self) -> None:
+        """Finish the TensorBoard file."""
+        if self._board is not None:
+            self._board.close()
+
+    def _curves(self) -> None:
+        constraint = self.trainer.constraint
+        loose = [part.label for part in constraint.parts if part.arbitrary_scale]
+        bound = any(not part.arbitrary_scale and part.label != "unconstrained" for part in constraint.parts)
+        curves(
+            self.run.records(),
+            self.run.curves,
+            title=f"{self.data.name}: {self.config.loss.objective}, {constraint!r}",
+            arbitrary_under="" if bound else " and ".join(loose),
+            classic=not self.trainer.objective.measures_distance,
+        )
+
+    def _animation(self) -> None:
+        paths = self.run.sample_paths()
+        pictures.animate(paths, self.run.animation, captions=[f"step {int(path.stem):,}" for path in paths])
+
+    def _reals(self) -> NDArray[Any]:
+        if self._real is None:
+            index = _first(self.data.train, self.count, self.config.run.seed)
+            self._real = self.data.units.to_user(self.data.train.batch(index))
+        return self._real
+
+    def _fakes(self) -> NDArray[Any]:
+        module, move = self.trainer.average.module, self.trainer.to_device
+        with torch.no_grad():
+            parts = [module(move(z)).float().cpu() for z in self.latents.split(256)]
+        return self.data.units.to_user(torch.cat(parts))
+
+    def _score(self, points: NDArray[Any]) -> NDArray[Any]:
+        critic, move = probe(self.trainer.critic).eval(), self.trainer.to_device
+        with torch.no_grad():
+            scores = critic(move(self.data.units.from_user(points))).flatten()
+        return np.asarray(scores.double().cpu().numpy())
+
+
+def _grid_side(width: int) -> int:
+    """Columns of a grid: 8 of small pictures, fewer of large ones, so that it fits a screen."""
+    return max(2, min(8, 1024 // width))
+
+
+def _first(samples: Samples, n: int, seed: int) -> torch.Tensor:
+    if samples.size is None:
+        return torch.arange(n)
+    return torch.randperm(samples.size, generator=rng(seed, "reals"))[:n]
+
+
+def _open_board(run: Run, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise WganError("--tensorboard needs an extra: pip install 'wgan[tensorboard]'.") from error
+    return SummaryWriter(run.tensorboard, purge_step=step + 1)

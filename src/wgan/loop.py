@@ -1,0 +1,285 @@
+"""A whole run from beginning to end: train, log, draw, save, stop, go on."""
+
+import dataclasses
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from wgan import options
+from wgan.build import Plan, decay_end, make_trainer, network_options, resolve, set_threads
+from wgan.config import Config
+from wgan.data import open_data
+from wgan.data.samples import Data
+from wgan.environment import describe_environment, peak_memory
+from wgan.errors import UsageError, WganError
+from wgan.facts import facts_of
+from wgan.gallery import Gallery
+from wgan.ledger import DivergedError
+from wgan.model import Model
+from wgan.run import Run
+from wgan.schedule import Decay
+from wgan.state import restore, snapshot, under
+from wgan.trainer import Trainer
+from wgan.view import View
+
+RESUMABLE = (*options.BUDGETS, "log_every", "sample_every", "save_every", "threads", "device")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop, and everything is saved.
+
+    Attributes:
+        run: The run.
+        signal: What asked for it.
+    """
+
+    def __init__(self, run: Run, number: int) -> None:
+        super().__init__(f"stopped and saved; go on with: wgan resume {run.folder}")
+        self.run, self.signal = run, number
+
+
+class Stop:
+    """Turns the first Ctrl-C or SIGTERM into a wish to stop; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def __enter__(self) -> "Stop":
+        here = threading.current_thread() is threading.main_thread()
+        self._old = {s: signal.signal(s, self._hear) for s in (signal.SIGINT, signal.SIGTERM)} if here else {}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+def train(
+    config: Config,
+    *,
+    source: Any = None,
+    out: str | Path | None = None,
+    name: str = "run",
+    init_from: str | Path | None = None,
+    dry_run: bool = False,
+    view: View | None = None,
+) -> Run | None:
+    """Make a new run and train it.
+
+    Args:
+        config: What to do.
+        source: The data, when it is not what ``config.data`` names: an array or any object that has items.
+        out: The run's folder; by default the next number under ``runs/``.
+        name: What follows the number.
+        init_from: A run or a ``generator.safetensors`` whose weights to begin with.
+        dry_run: Show what would be done, and do nothing.
+        view: Who hears of it.
+
+    Returns:
+        The run, or None after a dry run.
+
+    Raises:
+        UsageError, WganError: Something is wrong that the user can mend.
+        Interrupted: Ctrl-C or SIGTERM came; everything is saved.
+    """
+    view = view or View()
+    threads = set_threads(config.run.threads)
+    data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
+    config = resolve(config, data)
+    trainer, plan = make_trainer(config, data)
+    if init_from is not None:
+        _take_weights(trainer, Path(init_from))
+    view.facts(facts_of(config, data, trainer, plan, threads, str(out or f"runs/....-{name}")))
+    for note in data.report.notes:
+        view.note(note)
+    if dry_run:
+        return None
+    run = Run.create(config, out, name, describe_environment(config.run.device, threads))
+    with run.lock():
+        return _go(run, trainer, plan, data, config, view)
+
+
+def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: View | None = None) -> Run:
+    """Go on with a run exactly where its last save is.
+
+    Args:
+        run: The run.
+        changes: New values of what may change: the budget, intervals, threads and device.
+        source: The data, when it was given as an object.
+        view: Who hears of it.
+
+    Raises:
+        UsageError, WganError: Something is wrong that the user can mend.
+        Interrupted: Ctrl-C or SIGTERM came; everything is saved.
+    """
+    view = view or View()
+    for name in changes:
+        if name not in RESUMABLE:
+            allowed = ", ".join(options.flag(field) for field in RESUMABLE)
+            raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
+    config = options.make_config(options.flatten(run.config), changes)
+    threads = set_threads(config.run.threads)
+    data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
+    config = resolve(config, data)
+    trainer, plan = make_trainer(config, data)
+    with run.lock():
+        tensors, counters = run.restore()
+        _same_data(counters["data"], data, run)
+        restore(trainer, tensors, counters)
+        if note := _move_decay(config, trainer, plan):
+            view.note(note)
+        if plan.budget.reached(trainer.step, trainer.seconds):
+            raise UsageError(
+                f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s); "
+                f"give a larger one: wgan resume {run.folder} --steps {trainer.step * 2}"
+            )
+        run.rewind(trainer.step)
+        run.write_config(config)
+        view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
+        return _go(run, trainer, plan, data, config, view)
+
+
+def _go(run: Run, trainer: Trainer, plan: Plan, data: Data, config: Config, view: View) -> Run:
+    network = {
+        "family": config.generator.family,
+        "shape": list(data.shape),
+        "latent": dataclasses.asdict(trainer.latent),
+        "options": network_options(config.generator),
+    }
+
+    def save() -> None:
+        trainer.check()
+        tensors, counters = snapshot(trainer)
+        run.save(tensors, counters | {"data": _fingerprint(data)})
+        run.save_generator(trainer.average.module.state_dict(), network, data.units)
+
+    with Stop() as stop:
+        view.begin(str(run.folder))
+        try:
+            _loop(run, trainer, plan, Gallery(run, trainer, data, config), save, stop, view)
+        except DivergedError as error:
+            _write_summary(run, trainer, f"diverged: {error}")
+            raise WganError(f"{error} {_advice(run, trainer)}") from error
+        finally:
+            view.end()
+    if stop.signal:
+        raise Interrupted(run, stop.signal)
+    return run
+
+
+def _loop(
+    run: Run, trainer: Trainer, plan: Plan, gallery: Gallery, save: Callable[[], None], stop: Stop, view: View
+) -> None:
+    if trainer.step == 0:
+        gallery.reals()
+        gallery.samples()
+        save()
+    saved = time.monotonic()
+    while not stop.signal and not plan.budget.reached(trainer.step, trainer.seconds):
+        trainer.advance()
+        view.step(plan.budget.progress(trainer.step, trainer.seconds), trainer.step)
+        over = plan.budget.reached(trainer.step, trainer.seconds)
+        if plan.log.due(trainer.step) or over:
+            view.tick(_log(run, trainer, gallery))
+            gallery.curves()
+        if plan.sample.due(trainer.step) or over:
+            trainer.check()
+            gallery.samples()
+        if plan.save.due(trainer.step) or time.monotonic() - saved > (plan.save.seconds or float("inf")):
+            save()
+            gallery.animation()
+            saved = time.monotonic()
+    save()
+    gallery.curves(now=True)
+    gallery.animation(now=True)
+    gallery.close()
+    _write_summary(run, trainer, "interrupted" if stop.signal else "finished")
+
+
+def _log(run: Run, trainer: Trainer, gallery: Gallery) -> dict[str, Any]:
+    record = trainer.record()
+    run.log(record)
+    gallery.scalars(record)
+    return record
+
+
+def _write_summary(run: Run, trainer: Trainer, status: str) -> None:
+    last = (run.records() or [{}])[-1]
+    run.write_summary(
+        {
+            "status": status,
+            "steps": trainer.step,
+            "images": trainer.images,
+            "seconds": trainer.seconds,
+            "images_per_second": trainer.images / trainer.seconds if trainer.seconds else None,
+            "peak_memory": peak_memory(),
+            "final": last,
+        }
+    )
+
+
+def _advice(run: Run, trainer: Trainer) -> str:
+    _, counters = run.restore()
+    lr, critic_lr = trainer.learning_rates
+    return (
+        f"The run has stopped; its last good save is step {counters['step']} in {run.folder}. Train anew with smaller "
+        f"learning rates (now --critic-lr {critic_lr:g} --generator-lr {lr:g}), with --precision fp32, or with another "
+        f"penalty weight (now {trainer.constraint!r})."
+    )
+
+
+def _take_weights(trainer: Trainer, path: Path) -> None:
+    """Begin with the weights of another run (both networks), or of a saved generator."""
+    try:
+        if path.is_dir():
+            tensors, _ = Run.open(path).restore()
+            trainer.critic.load_state_dict(under("critic", tensors))
+            trainer.generator.load_state_dict(under("generator", tensors))
+            trainer.average.module.load_state_dict(
+                under("average", {k: v for k, v in tensors.items() if k != "average.n_averaged"})
+            )
+        else:
+            weights = Model.load(path).generator.state_dict()
+            trainer.generator.load_state_dict(weights)
+            trainer.average.module.load_state_dict(weights)
+    except RuntimeError as error:
+        difference = str(error).split("\n\t")[1].strip()
+        raise UsageError(f"--init-from: the networks of {path} are not built like this run's: {difference}") from None
+
+
+def _move_decay(config: Config, trainer: Trainer, plan: Plan) -> str | None:
+    """Let a decay end with the budget, which a resumed run may have changed; says what it did."""
+    old = trainer.decay
+    if old is None or config.optimizer.decay == "none" or old.end == (end := decay_end(plan)):
+        return None
+    if trainer.step >= old.end:
+        trainer.decay = Decay(trainer.step, end)
+        return (
+            f"the learning rates had fallen to 0 at step {old.end}: "
+            f"they start again from step {trainer.step} and reach 0 at step {end}."
+        )
+    trainer.decay = Decay(old.start, end)
+    return f"the learning rates now fall to 0 at step {end} instead of {old.end}."
+
+
+def _fingerprint(data: Data) -> dict[str, Any]:
+    return {"shape": list(data.shape), "train": data.train.size, "held_out": data.held_out.size}
+
+
+def _same_data(saved: dict[str, Any], data: Data, run: Run) -> None:
+    if saved != _fingerprint(data):
+        raise WganError(
+            f"the data of {run.folder} has changed since its last save (then {saved}, now {_fingerprint(data)}); "
+            f"bring it back, or begin a new run with its weights: wgan train DATA --init-from {run.folder}"
+        )

@@ -1,0 +1,120 @@
+"""A trained generator with all that a stranger needs to use it: its network, its noise, and the units of its data."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from wgan.data.samples import Units
+from wgan.errors import UsageError, WganError
+from wgan.files import write_atomically
+from wgan.networks import Generator, Latent, make_generator
+from wgan.seeds import rng
+
+FORMAT_VERSION = 1
+_BLOCK = 256
+
+
+class Model:
+    """A generator that gives samples in the units of the data that it was trained on.
+
+    Args:
+        generator: Noise to samples, in the range in which networks work.
+        units: How to bring samples back to the user's units.
+    """
+
+    def __init__(self, generator: Generator, units: Units) -> None:
+        self.generator, self.units = generator.eval().requires_grad_(False), units
+
+    def __repr__(self) -> str:
+        return f"Model(shape={self.shape}, latent={self.latent})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of a picture or (D,) of a vector."""
+        return self.generator.shape
+
+    @property
+    def latent(self) -> Latent:
+        """The noise that the generator takes."""
+        return self.generator.latent
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Samples (N, C, H, W) in [-1, 1], or standardised vectors (N, D), from noise (N, L)."""
+        with torch.no_grad():
+            samples: Tensor = self.generator(z.to(next(self.generator.parameters())))
+        return samples
+
+    def sample(self, n: int, seed: int = 0) -> NDArray[Any]:
+        """Draw samples: pictures as uint8 (n, H, W, C), vectors as float32 (n, D) in their own units.
+
+        The ``i``-th sample of a seed is the same whatever ``n`` is.
+
+        Raises:
+            UsageError: ``n`` is below 1.
+        """
+        return np.concatenate(list(self.stream(n, seed)))
+
+    def stream(self, n: int, seed: int = 0) -> Iterator[NDArray[Any]]:
+        """The same samples in blocks of at most 256, so that a million need no more memory than a few."""
+        if n < 1:
+            raise UsageError(f"cannot draw {n} samples; at least 1 is needed.")
+        for block in range(0, n, _BLOCK):
+            z = self.latent.draw(_BLOCK, rng(seed, "sample", block // _BLOCK))
+            yield self.units.to_user(self(z[: n - block]).cpu())
+
+    @classmethod
+    def load(cls, path: Path) -> "Model":
+        """Read a ``generator.safetensors``.
+
+        Raises:
+            WganError: There is no such file, or it is not one of ours.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                about = json.loads((file.metadata() or {})["wgan"])
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise WganError(f"{path} is not a generator that wgan has saved ({error}).") from error
+        if about["format_version"] > FORMAT_VERSION:
+            raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update with pip install -U wgan.")
+        network = about["network"]
+        generator = make_generator(
+            network["family"], tuple(network["shape"]), Latent(**network["latent"]), **network["options"]
+        )
+        generator.load_state_dict(tensors)
+        return cls(generator, Units.from_dict(about["units"]))
+
+
+def save_model(path: Path, tensors: Mapping[str, Tensor], network: Mapping[str, Any], units: Units) -> None:
+    """Write a ``generator.safetensors``.
+
+    Args:
+        path: Where to.
+        tensors: The generator's state dictionary.
+        network: ``family``, ``shape``, ``latent`` and ``options``: how to build it again.
+        units: The units of its data.
+    """
+    from wgan import __version__
+
+    about = {
+        "format_version": FORMAT_VERSION,
+        "wgan": __version__,
+        "network": network,
+        "units": units.to_dict(),
+    }
+    save_tensors(path, tensors, about)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON-able description as one safetensors file, atomically."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"wgan": json.dumps(about, allow_nan=False)}
+    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))

@@ -1,0 +1,135 @@
+r"""The two players and the noise: what every family returns, whatever is inside.
+
+A generator maps noise to data, :math:`g: \mathbb{R}^L \to \mathbb{R}^{C \times H \times W}`; a critic
+scores data, :math:`f: \mathbb{R}^{C \times H \times W} \to \mathbb{R}`, real high and fake low.
+Invariants: latents have shape (N, L), samples (N, *shape), scores (N,), and scores are never computed in
+less than float32.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wgan.errors import UsageError
+from wgan.registry import unknown
+
+LATENT_KINDS = ("normal", "uniform", "unit")
+
+
+@dataclass(frozen=True)
+class Latent:
+    """The noise that a generator maps to data.
+
+    Args:
+        size: How many numbers a draw has, L.
+        kind: ``"normal"`` for N(0, 1), ``"uniform"`` for U(-1, 1), ``"unit"`` for U(0, 1).
+
+    Raises:
+        UsageError: The size is below 1 or the kind is unknown.
+    """
+
+    size: int = 128
+    kind: str = "normal"
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UsageError(f"the latent has {self.size} numbers; give at least 1 (128 is usual).")
+        if self.kind not in LATENT_KINDS:
+            raise UsageError(unknown("latent kind", self.kind, LATENT_KINDS))
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw ``n`` latents, the same ones for the same state of ``rng``.
+
+        Args:
+            n: How many.
+            rng: A generator on the CPU; it advances.
+
+        Returns:
+            Float32 of shape (n, size), on the CPU.
+        """
+        if self.kind == "normal":
+            return torch.randn(n, self.size, generator=rng, dtype=torch.float32)
+        unit = torch.rand(n, self.size, generator=rng, dtype=torch.float32)
+        return unit if self.kind == "unit" else unit * 2 - 1
+
+
+def latent_of(generator: nn.Module, given: Latent | None) -> Latent:
+    """The noise that a generator takes: as given, or its own attribute ``latent`` (a :class:`Latent` or a number).
+
+    Raises:
+        UsageError: Neither is there.
+    """
+    found = given or getattr(generator, "latent", None)
+    if isinstance(found, int):
+        return Latent(found)
+    if not isinstance(found, Latent):
+        raise UsageError("the generator has no attribute `latent`; give Trainer(..., latent=Latent(size)).")
+    return found
+
+
+class Generator(nn.Module):
+    """Noise in, data out.
+
+    Args:
+        body: Maps (N, L) to (N, ...) with as many numbers a sample as ``shape`` has.
+        latent: The noise it expects.
+        shape: Of one sample: (C, H, W) or (D,).
+    """
+
+    def __init__(self, body: nn.Module, latent: Latent, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.body = body
+        self.latent = latent
+        self.shape = shape
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Latents (N, L) to samples (N, *shape), in the latents' dtype even if the body runs in bfloat16."""
+        samples: Tensor = self.body(z)
+        return samples.to(z.dtype).reshape(z.shape[0], *self.shape)
+
+    def extra_repr(self) -> str:
+        """The line at the top of ``repr``: from where to where, and how large."""
+        return f"{self.latent.kind} ({self.latent.size}) -> {describe(self.shape)}, {parameters(self)}"
+
+
+class Critic(nn.Module):
+    r"""Data in, one score a sample out: :math:`f(x) = \langle w, \phi(x) \rangle + b`.
+
+    The last layer runs in its own weights' precision, float32 unless you convert it, also under
+    ``torch.autocast``: the Wasserstein estimate is a small difference of means of scores, and bfloat16
+    keeps only eight bits of each.
+
+    Args:
+        features: Maps x to (N, ...) with ``width`` numbers a sample, :math:`\phi`.
+        width: How many numbers that is.
+        shape: Of one sample: (C, H, W) or (D,).
+    """
+
+    def __init__(self, features: nn.Module, width: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.features = features
+        self.head = nn.Linear(width, 1)
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples (N, *shape) to scores (N,)."""
+        features: Tensor = self.features(x).flatten(1)
+        with torch.autocast(x.device.type, enabled=False):
+            # The bias tells the dtype, for reading a weight under spectral norm takes a power iteration.
+            scores: Tensor = self.head(features.to(self.head.bias.dtype))
+        return scores.squeeze(1)
+
+    def extra_repr(self) -> str:
+        """The line at the top of ``repr``: from where to where, and how large."""
+        return f"{describe(self.shape)} -> score, {parameters(self)}"
+
+
+def describe(shape: tuple[int, ...]) -> str:
+    """A shape as people write it: ``3x64x48``, or ``2`` for a vector."""
+    return "x".join(map(str, shape))
+
+
+def parameters(module: nn.Module) -> str:
+    """How many numbers are learnt, as a phrase."""
+    return f"{sum(p.numel() for p in module.parameters()):,} parameters"

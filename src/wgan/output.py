@@ -1,0 +1,99 @@
+"""Samples and contact sheets as files, written as a stream."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wgan import pictures
+from wgan.data.samples import Data
+from wgan.errors import UsageError, WganError
+from wgan.files import write_atomically
+from wgan.model import Model
+from wgan.seeds import rng
+
+_SHEET = 64
+_GRID_LIMIT = 1024
+
+
+def write_samples(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
+    """Write ``n`` samples to a .npy, a .png (a grid, or a scatter plot of vectors) or a folder of PNGs.
+
+    Returns:
+        ``shape`` and ``dtype`` of all samples together.
+
+    Raises:
+        UsageError: The name's ending says none of these, or a grid would be too large.
+        WganError: It cannot be written.
+    """
+    if n < 1:
+        raise UsageError(f"--number: {n} is too small; at least 1 sample can be drawn.")
+    flat = len(model.shape) == 1
+    try:
+        if out.suffix == ".npy":
+            return _write_array(model, n, seed, out)
+        if out.suffix == ".png":
+            return _write_picture(model, n, seed, out)
+        if out.suffix == "" and not flat:
+            return _write_folder(model, n, seed, out)
+    except OSError as error:
+        raise WganError(f"--out: cannot write {out}: {error.strerror or error}.") from error
+    allowed = "x.npy or scatter.png" if flat else "x.npy, grid.png or folder/"
+    raise UsageError(f"--out: {str(out)!r} is not a place for these samples; write {allowed}.")
+
+
+def write_contact_sheet(data: Data, out: Path) -> None:
+    """Draw some of a data set's samples."""
+    size = data.train.size
+    index = torch.arange(2000 if len(data.shape) == 1 else _SHEET)
+    if size is not None:
+        index = torch.randperm(size, generator=rng(0, "contact sheet"))[: len(index)]
+    samples = data.units.to_user(data.train.batch(index))
+    if samples.ndim == 4:
+        pictures.contact_sheet(samples, out, f"{data.name}: {len(samples)} of {data.report.count or len(samples):,}")
+        return
+    from wgan.curves import scatter
+
+    scatter(out, samples, samples[:0], modes=data.modes, title=data.name)
+
+
+def _write_array(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
+    shape = model.shape if len(model.shape) == 1 else (*model.shape[1:], model.shape[0])
+    dtype = np.float32 if len(model.shape) == 1 else np.uint8
+
+    def write(path: Path) -> None:
+        array = np.lib.format.open_memmap(path, "w+", dtype, (n, *shape))
+        done = 0
+        for block in model.stream(n, seed):
+            array[done : done + len(block)] = block
+            done += len(block)
+        array.flush()
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, write)
+    return {"shape": [n, *shape], "dtype": np.dtype(dtype).name}
+
+
+def _write_picture(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
+    samples = model.sample(n, seed)
+    if samples.ndim == 4:
+        if n > _GRID_LIMIT:
+            raise UsageError(f"--number: a grid of {n:,} pictures is too large; at most {_GRID_LIMIT}, or -o folder/.")
+        pictures.save_grid(out, samples)
+    else:
+        from wgan.curves import scatter
+
+        scatter(out, samples[:0], samples, title=f"{n:,} samples")
+    return {"shape": list(samples.shape), "dtype": samples.dtype.name}
+
+
+def _write_folder(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"--out: the folder {out} is not empty; choose another, so that nothing is mixed up.")
+    done = 0
+    for block in model.stream(n, seed):
+        pictures.save_pictures(out, block, start=done)
+        done += len(block)
+    channels, height, width = model.shape
+    return {"shape": [n, height, width, channels], "dtype": "uint8"}

@@ -1,0 +1,58 @@
+"""Runs in a few words: the table of `wgan runs`, and what is said when a run ends."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wgan.console import clock
+from wgan.run import Run
+
+
+def overview(run: Run) -> dict[str, Any]:
+    """A run's row: what it trains on and how it stands."""
+    config, records = run.config, run.records()
+    last = records[-1] if records else {}
+    return {
+        "run": str(run.folder),
+        "data": config.data.data,
+        "objective": config.loss.objective,
+        "constraint": config.loss.constraint,
+        "status": run.summary.get("status", "not ended"),
+        "step": last.get("step", 0),
+        "seconds": last.get("seconds", 0.0),
+        "wasserstein_heldout": last.get("wasserstein_heldout"),
+        "wasserstein_stderr": last.get("wasserstein_stderr"),
+    }
+
+
+def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as a table of text."""
+    lines = [["run", "data", "constraint", "status", "steps", "time", "W held out"]]
+    for row in rows:
+        held_out, error = row["wasserstein_heldout"], row["wasserstein_stderr"]
+        number = "" if held_out is None else f"{held_out:.3g} ± {error:.1g}"
+        lines.append(
+            [row["run"], row["data"], row["constraint"], row["status"].partition(":")[0], f"{row['step']:,}",
+             clock(row["seconds"]), number]
+        )  # fmt: skip
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def closing(run: Run) -> str:
+    """What a person wants to know when a run has ended: the result, where it is, and what to do next."""
+    summary = run.summary
+    final = summary["final"]
+    lines = [f"{summary['steps']:,} generator steps in {clock(summary['seconds'])}"]
+    if final.get("wasserstein_heldout") is not None:
+        lines.append(
+            f"Wasserstein estimate, held out: {final['wasserstein_heldout']:.3g} ± {final['wasserstein_stderr']:.1g}"
+            f" (gap to training: {final['gap']:.2g} ± {final['gap_stderr']:.1g})"
+        )
+    lines += [
+        f"samples  {run.sample_paths()[-1]}",
+        f"curves   {run.curves}",
+        f"film     {run.animation}",
+        f"more     wgan sample {run.folder} -n 64 -o grid.png",
+        f"go on    wgan resume {run.folder} --steps {summary['steps'] * 2}",
+    ]
+    return "\n".join(lines)

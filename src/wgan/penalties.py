@@ -1,0 +1,55 @@
+r"""The pieces of a gradient penalty: the norm of the critic's gradient, where to look, and how to punish.
+
+The norm is :math:`n = \|\nabla_x f(x)\|_2`, with respect to the critic's *input* and one for each sample.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    r"""The norm of the critic's input gradient at each sample, in a graph that reaches the critic's weights.
+
+    Args:
+        critic: Scores of samples, each depending on its own sample only.
+        x: Samples (N, ...).
+
+    Returns:
+        Norms (N,), in float32 or wider; :math:`\sqrt{\cdot + 10^{-12}}` keeps their gradient finite at 0.
+    """
+    gradient: Tensor = torch.func.grad(lambda samples: critic(samples).sum())(x)
+    flat = gradient.flatten(1)
+    return (flat if flat.dtype == torch.float64 else flat.float()).square().sum(1).add(1e-12).sqrt()
+
+
+def segments(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """A uniformly drawn point on the segment between each real sample and its generated one; (N, ...) in all."""
+    weight = torch.rand(len(real), generator=rng).to(real).view(-1, *[1] * (real.dim() - 1))
+    return torch.lerp(real, fake, weight)
+
+
+def at_real(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """The real samples."""
+    return real
+
+
+def at_fake(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """The generated samples."""
+    return fake
+
+
+def two_sided(norm: Tensor) -> Tensor:
+    r""":math:`(n - 1)^2`."""
+    return (norm - 1).square()
+
+
+def one_sided(norm: Tensor) -> Tensor:
+    r""":math:`\max(0, n - 1)^2`."""
+    return (norm - 1).clamp(min=0).square()
+
+
+def half_square(norm: Tensor) -> Tensor:
+    r""":math:`n^2 / 2`."""
+    return norm.square() / 2

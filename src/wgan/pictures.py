@@ -1,0 +1,284 @@
+"""Arrays of images as files that a person looks at: grids, contact sheets, single pictures, a progress GIF.
+
+Images are uint8 (N, H, W, C), as everywhere outside tensors: one channel is grey, three RGB, four RGBA (on
+a checkerboard); of any other number, the first is shown as grey. Files appear whole or not at all.
+"""
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from wgan.errors import UsageError, WganError
+from wgan.files import write_atomically
+
+Images = NDArray[np.uint8]
+
+GAP = 2
+GAP_COLOUR = 222
+PAPER = (255, 255, 255)
+INK = (40, 40, 40)
+SMALLEST_TILE = 56
+LARGEST_SIDE = 1600
+FEWEST_FRAMES = 16
+"""A GIF is thinned down to this many frames before its pictures are made smaller."""
+TEXT_SIZE = 15
+TEXT_MARGIN = 6
+
+
+def grid(images: Images, columns: int | None = None) -> Image.Image:
+    """Tiles images on one page with a thin light gap between and around them.
+
+    Small images are enlarged by a whole factor, with sharp pixels, until the shorter side of a tile has 56
+    pixels or the page 1600; nothing is ever shrunk. Cells left over have the colour of the gap.
+
+    Args:
+        images: The images, uint8 (N, H, W, C) with N at least 1.
+        columns: Tiles in a row; by default as many as make the page roughly square.
+
+    Returns:
+        An RGB picture.
+    """
+    _check(images)
+    count, height, width, _ = images.shape
+    columns = math.ceil(math.sqrt(count * height / width)) if columns is None else columns
+    if columns < 1:
+        raise UsageError(f"columns is {columns}; a grid needs at least 1")
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    factor = _factor(rows, columns, height, width)
+    tiles = _on_paper(images.repeat(factor, axis=1).repeat(factor, axis=2))
+    height, width = tiles.shape[1:3]
+    page = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), GAP_COLOUR, np.uint8)
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
+        page[top : top + height, left : left + width] = tile
+    return Image.fromarray(page)
+
+
+def save_grid(path: Path | str, images: Images, columns: int | None = None) -> None:
+    """Writes :func:`grid` of images, uint8 (N, H, W, C), as a PNG."""
+    _write(Path(path), _png(grid(images, columns)))
+
+
+def contact_sheet(images: Images, path: Path | str, title: str, columns: int | None = None) -> None:
+    """Writes a grid with a line of text above it as a PNG; a long title is wrapped.
+
+    Args:
+        images: The images, uint8 (N, H, W, C).
+        path: The PNG to write.
+        title: What the sheet shows.
+        columns: Tiles in a row; by default as many as make the page roughly square.
+    """
+    page = grid(images, columns)
+    text = _wrap(title, page.width)
+    _write(Path(path), _png(_captioned(page, text, _strip([text]))))
+
+
+def save_pictures(folder: Path | str, images: Images, start: int = 0) -> None:
+    """Writes each image as a PNG of its own, with its own size and channels: 000000.png, 000001.png ...
+
+    Args:
+        folder: Where to; made if it is missing.
+        images: The images, uint8 (N, H, W, C).
+        start: The number of the first picture, for callers that write batch after batch.
+    """
+    _check(images)
+    shown = images if images.shape[-1] in (3, 4) else images[..., 0]
+    for number, image in enumerate(shown, start):
+        _write(Path(folder) / f"{number:06d}.png", _png(Image.fromarray(np.ascontiguousarray(image))))
+
+
+def animate(
+    frames: Sequence[Path],
+    out: Path | str,
+    *,
+    captions: Sequence[str] | None = None,
+    limit_bytes: int = 10_000_000,
+    max_frames: int = 80,
+    seconds: float = 8.0,
+) -> None:
+    """Writes a looping GIF of pictures on disk, never larger than the limit.
+
+    If there are too many frames or bytes, they are thinned evenly, the first and the last kept; if fewer than
+    16 would be left, the pictures are made smaller instead. All are padded with white to the biggest
+    size; the last is held for two seconds more. Pictures are decoded one by one: memory is about one byte a
+    pixel for each frame that is kept.
+
+    Args:
+        frames: The pictures in order, PNG or anything else that Pillow reads.
+        out: The GIF to write.
+        captions: A line for each of the frames, drawn in a strip above the picture.
+        limit_bytes: The largest file allowed.
+        max_frames: The largest number of frames.
+        seconds: How long one round takes, without the pause at the end.
+    """
+    _check_frames(frames, captions, max_frames)
+    story = list(zip(frames, captions or [""] * len(frames), strict=True))
+    # A trial with a few frames saves most of the encodings that would turn out too big.
+    few = min(len(story), 6)
+    likely = int(1.25 * few * limit_bytes / len(_encode(story, few, 1.0, seconds)))
+    count, scale = min(len(story), max_frames, max(FEWEST_FRAMES, likely)), 1.0
+    while len(gif := _encode(story, count, scale, seconds)) > limit_bytes:
+        if count == 1 and scale < 1 / 64:
+            raise UsageError(f"limit_bytes is {limit_bytes}; one tiny frame already takes {len(gif)} bytes")
+        count, scale = _smaller(count, scale, limit_bytes / len(gif))
+    _write(Path(out), gif)
+
+
+def _check(images: Images) -> None:
+    if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+        raise UsageError(
+            f"images are {images.dtype} {images.shape}; pictures need uint8 (N, H, W, C), none of them 0: "
+            "turn [-1, 1] into (x + 1) * 127.5 and put the channels last"
+        )
+
+
+def _factor(rows: int, columns: int, height: int, width: int) -> int:
+    """The whole number by which tiles are enlarged: up to 56 pixels a tile, within 1600 for the page."""
+    wanted = math.ceil(SMALLEST_TILE / min(height, width))
+    room = (LARGEST_SIDE - GAP) / max(rows * (height + GAP), columns * (width + GAP))
+    return max(1, min(wanted, int(room)))
+
+
+def _on_paper(images: Images) -> Images:
+    """(N, H, W, C) -> (N, H, W, 3): grey becomes RGB, transparency shows a checkerboard."""
+    channels = images.shape[-1]
+    if channels == 3:
+        return images
+    if channels != 4:
+        return np.broadcast_to(images[..., :1], (*images.shape[:3], 3))
+    y, x = np.indices(images.shape[1:3]) // 8
+    board = np.where((x + y) % 2, 232, 255)[..., None]
+    alpha = images[..., 3:].astype(np.float32) / 255
+    blend: Images = np.rint(images[..., :3] * alpha + board * (1 - alpha)).astype(np.uint8)
+    return blend
+
+
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(TEXT_SIZE)
+
+
+def _text_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels of lines of text."""
+    box = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), text or " ", font=_font())
+    return math.ceil(box[2]), math.ceil(box[3])
+
+
+def _wrap(text: str, width: int) -> str:
+    """Breaks a text between words so that its lines fit the width, as far as single words do."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if _text_size(longer)[0] + 2 * TEXT_MARGIN > width and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
+def _strip(captions: Sequence[str]) -> tuple[int, int]:
+    """Width and height of the strip that holds any of the captions."""
+    sizes = [_text_size(caption) for caption in captions]
+    return max(w for w, _ in sizes) + 2 * TEXT_MARGIN, max(h for _, h in sizes) + 2 * TEXT_MARGIN
+
+
+def _captioned(picture: Image.Image, text: str, strip: tuple[int, int]) -> Image.Image:
+    """The picture under a white strip with the text; the page is as wide as the wider of the two."""
+    page = Image.new("RGB", (max(picture.width, strip[0]), picture.height + strip[1]), PAPER)
+    page.paste(picture, (0, strip[1]))
+    ImageDraw.Draw(page).multiline_text((TEXT_MARGIN, TEXT_MARGIN), text, fill=INK, font=_font())
+    return page
+
+
+def _check_frames(frames: Sequence[Path], captions: Sequence[str] | None, max_frames: int) -> None:
+    if not frames:
+        raise UsageError("an animation needs at least one frame, and there is none: train for a few steps first")
+    if captions is not None and len(captions) != len(frames):
+        raise UsageError(f"there are {len(captions)} captions for {len(frames)} frames; give one for each")
+    if max_frames < 1:
+        raise UsageError(f"max_frames is {max_frames}; an animation needs at least 1")
+
+
+def _spread(total: int, count: int) -> list[int]:
+    """Count of the numbers 0 ... total - 1, evenly spread, with the last and, from two on, the first."""
+    if count == 1:
+        return [total - 1]
+    return [round(i * (total - 1) / (count - 1)) for i in range(count)]
+
+
+def _smaller(count: int, scale: float, ratio: float) -> tuple[int, float]:
+    """What to try after (count, scale) was too big, ratio (below 1) being the limit over the size."""
+    if count > FEWEST_FRAMES:
+        return max(FEWEST_FRAMES, min(count - 1, int(0.95 * ratio * count))), scale
+    if scale >= 1 / 64:
+        return count, scale * min(0.9, 0.95 * math.sqrt(ratio))
+    return max(1, min(count - 1, int(0.95 * ratio * count))), scale
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except OSError as error:
+        raise WganError(f"the frame {path} cannot be read ({error}): leave it out or make it again") from error
+
+
+def _load(path: Path) -> Image.Image:
+    """One picture as RGB, transparency on white."""
+    with _opened(path) as picture:
+        if not picture.has_transparency_data:
+            return picture.convert("RGB")
+        paper = Image.new("RGBA", picture.size, (*PAPER, 255))
+        return Image.alpha_composite(paper, picture.convert("RGBA")).convert("RGB")
+
+
+def _canvas(frames: Sequence[Path]) -> tuple[int, int]:
+    """Width and height that hold each of the pictures; only their headers are read."""
+    sizes = []
+    for frame in frames:
+        with _opened(frame) as picture:
+            sizes.append(picture.size)
+    return max(w for w, _ in sizes), max(h for _, h in sizes)
+
+
+def _pages(story: Sequence[tuple[Path, str]], scale: float) -> Iterator[Image.Image]:
+    """The frames of a GIF, each with a palette of its own, all of one size."""
+    canvas = _canvas([path for path, _ in story])
+    captions = [caption for _, caption in story]
+    strip = _strip(captions) if any(captions) else None
+    for path, caption in story:
+        page = Image.new("RGB", canvas, PAPER)
+        page.paste(_load(path))
+        if scale < 1:
+            # The text is drawn afterwards, so that it stays legible.
+            page = page.resize([max(1, round(side * scale)) for side in canvas], Image.Resampling.HAMMING)
+        yield (_captioned(page, caption, strip) if strip else page).quantize(256)
+
+
+def _encode(story: Sequence[tuple[Path, str]], count: int, scale: float, seconds: float) -> bytes:
+    """The GIF of count frames; a frame takes 20 ms (browsers slow down anything quicker) to 500 ms."""
+    pages = _pages([story[i] for i in _spread(len(story), count)], scale)
+    pause = round(min(500, max(20, 1000 * seconds / count)))
+    buffer = io.BytesIO()
+    pauses = [pause] * (count - 1) + [pause + 2000]
+    next(pages).save(buffer, "GIF", save_all=True, append_images=pages, duration=pauses, loop=0)
+    return buffer.getvalue()
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))

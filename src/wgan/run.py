@@ -1,0 +1,219 @@
+"""The folder where training writes and everything else reads; the only file that knows the names in it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from wgan import options
+from wgan.config import Config
+from wgan.data.samples import Units
+from wgan.errors import UsageError, WganError
+from wgan.files import write_text
+from wgan.model import FORMAT_VERSION, Model, save_model, save_tensors
+
+_SUBFOLDERS = ("samples", "checkpoints")
+
+
+class Run:
+    """A run's folder. Make one with :meth:`create`, find one with :meth:`open`.
+
+    Attributes:
+        folder: Where it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_file = folder / "config.toml"
+        self.metrics = folder / "metrics.jsonl"
+        self.reals = folder / "reals.png"
+        self.curves = folder / "curves.png"
+        self.animation = folder / "progress.gif"
+        self.samples = folder / "samples"
+        self.tensorboard = folder / "tensorboard"
+        self._checkpoint = folder / "checkpoints" / "last.safetensors"
+        self._generator = folder / "generator.safetensors"
+        self._summary = folder / "summary.json"
+        self._environment = folder / "environment.json"
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    @classmethod
+    def create(cls, config: Config, out: str | Path | None, name: str, environment: Mapping[str, Any]) -> "Run":
+        """Make a new run folder: ``out``, or the next free number under ``runs/``.
+
+        Raises:
+            UsageError: ``out`` exists and is not an empty folder; nothing in it is touched.
+        """
+        try:
+            folder = _numbered_folder(Path("runs"), name) if out is None else Path(out)
+            folder.mkdir(parents=True, exist_ok=True)
+            taken = any(folder.iterdir())
+        except OSError as error:
+            raise WganError(f"--out: cannot make the folder {error.filename}: {error.strerror}.") from error
+        if taken:
+            raise UsageError(
+                f"--out: {folder} exists and is not empty, and a run is never written over; "
+                f"choose another folder, or go on with it: wgan resume {folder}"
+            )
+        run = cls(folder)
+        for sub in _SUBFOLDERS:
+            (folder / sub).mkdir(exist_ok=True)
+        run.write_config(config)
+        _write_json(run._environment, environment)
+        return run
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """Find a run's folder.
+
+        Raises:
+            WganError: It is not one.
+        """
+        run = cls(Path(folder))
+        if not run.config_file.is_file():
+            what = "is not a run's folder (it has no config.toml)" if run.folder.is_dir() else "does not exist"
+            raise WganError(f"{folder} {what}; `wgan runs` lists the runs under runs/.")
+        return run
+
+    @property
+    def config(self) -> Config:
+        """The whole configuration that it trains with."""
+        return options.make_config(options.read_toml(self.config_file))
+
+    def write_config(self, config: Config) -> None:
+        """Set the configuration."""
+        write_text(self.config_file, options.to_toml(config))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training here; a killed process lets go by itself.
+
+        Raises:
+            WganError: Another process is training here.
+        """
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise WganError(f"another process is training in {self.folder}; wait for it, or stop it first.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append a record to ``metrics.jsonl``."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """All records; a last line that a killed process left unfinished is passed over."""
+        if not self.metrics.is_file():
+            return []
+        lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def sample_path(self, step: int) -> Path:
+        """The picture of samples after a step."""
+        return self.samples / f"{step:08d}.png"
+
+    def sample_paths(self) -> list[Path]:
+        """All pictures of samples, in the order of their steps."""
+        return sorted(self.samples.glob("[0-9]*.png"))
+
+    def rewind(self, step: int) -> None:
+        """Take away the records and pictures of later steps, which training is about to make again."""
+        kept = [record for record in self.records() if record["step"] <= step]
+        write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+        for path in self.sample_paths():
+            if int(path.stem) > step:
+                path.unlink()
+
+    def save(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
+        """Save all that an exact continuation needs."""
+        save_tensors(self._checkpoint, tensors, {"format_version": FORMAT_VERSION, "counters": dict(counters)})
+
+    def restore(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Read the last save.
+
+        Raises:
+            WganError: There is none, or it cannot be read.
+        """
+        try:
+            with safe_open(self._checkpoint, framework="pt") as file:
+                about = json.loads(file.metadata()["wgan"])
+                return {name: file.get_tensor(name) for name in file.keys()}, about["counters"]  # noqa: SIM118
+        except FileNotFoundError:
+            raise WganError(
+                f"{self.folder} has no save to go on from; start again: wgan train --config {self.config_file}"
+            ) from None
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise WganError(f"{self._checkpoint} cannot be read: {error}.") from error
+
+    def save_generator(self, tensors: Mapping[str, Tensor], network: Mapping[str, Any], units: Units) -> None:
+        """Write ``generator.safetensors``."""
+        save_model(self._generator, tensors, network, units)
+
+    @property
+    def generator(self) -> Model:
+        """The generator as it was last saved (the average of its weights, if one is kept)."""
+        if not self._generator.is_file():
+            raise WganError(f"{self.folder} has no generator yet; train it first: wgan resume {self.folder}")
+        return Model.load(self._generator)
+
+    def sample(self, n: int, seed: int = 0) -> Any:
+        """Draw samples of the generator; see :meth:`wgan.model.Model.sample`."""
+        return self.generator.sample(n, seed)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """How training stands: what the last process that trained here wrote; empty before its first stop."""
+        return _read_json(self._summary)
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Set the summary."""
+        _write_json(self._summary, summary)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device, threads and command line of the process that made the run."""
+        return _read_json(self._environment)
+
+
+def find_runs(root: Path) -> list[Run]:
+    """The runs right under a folder, in the order of their names."""
+    return [Run(path.parent) for path in sorted(root.glob("*/config.toml"))]
+
+
+def _numbered_folder(root: Path, name: str) -> Path:
+    """Make the next free ``0001-name``; two processes never get the same."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
+    taken = [int(m[1]) for path in root.glob("*") if (m := re.match(r"(\d{4,})-", path.name))]
+    number = max(taken, default=0) + 1
+    while True:
+        folder = root / f"{number:04d}-{slug}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value

@@ -1,0 +1,95 @@
+"""How long and how often: budgets and intervals, read from what a person writes."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from wgan.errors import UsageError
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(text: str, flag: str = "--time") -> float:
+    """Read a duration such as ``90s``, ``10m`` or ``1h30m``.
+
+    Raises:
+        UsageError: It is not a positive sum of numbers with units.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", text)
+    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if total <= 0 or re.sub(r"(\d+(?:\.\d+)?)\s*[smhd]", "", text).strip():
+        raise UsageError(f"{flag}: {text!r} is not a time; write 90s, 10m, 2h, 1d or 1h30m.")
+    return total
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Something that happens every so many generator steps, or every so many seconds.
+
+    Attributes:
+        steps: Generator steps from one to the next, or None.
+        seconds: Seconds from one to the next, or None.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def read(cls, text: str, steps_per_epoch: float, flag: str) -> "Interval":
+        """Read ``500`` (steps), ``2epochs`` or ``60s``.
+
+        Raises:
+            UsageError: It is none of these.
+        """
+        if match := re.fullmatch(r"([1-9]\d*)", text.strip()):
+            return cls(steps=int(match[1]))
+        if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*epochs?", text.strip()):
+            return cls(steps=max(1, math.ceil(float(match[1]) * steps_per_epoch)))
+        try:
+            return cls(seconds=seconds(text, flag))
+        except UsageError:
+            raise UsageError(f"{flag}: {text!r} is not an interval; write 500 (steps), 1epoch or 60s.") from None
+
+    def due(self, step: int) -> bool:
+        """Whether a fixed step is one of the interval's: its multiples, and 1, 2, 4, ... before the first of them."""
+        if self.steps is None:
+            return False
+        return step % self.steps == 0 or (step < self.steps and step.bit_count() == 1)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When training ends: at the first limit that is reached.
+
+    Attributes:
+        steps: Generator steps, from steps, kimg or epochs; None for no such limit.
+        seconds: Seconds of training; None for no such limit.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def reached(self, step: int, elapsed: float) -> bool:
+        """Whether training ends after ``step`` generator steps and ``elapsed`` seconds."""
+        return self.progress(step, elapsed) >= 1
+
+    def progress(self, step: int, elapsed: float) -> float:
+        """The share of the budget that is used up, from 0 to 1 (and above, when it is overdrawn)."""
+        of_steps = step / self.steps if self.steps else 0.0
+        of_time = elapsed / self.seconds if self.seconds else 0.0
+        return max(of_steps, of_time)
+
+
+@dataclass(frozen=True)
+class Decay:
+    r"""A learning-rate factor that falls linearly from 1 at ``start`` to 0 at ``end``, both in generator steps.
+
+    .. math:: r(t) = \max(0, 1 - (t - start) / (end - start))
+    """
+
+    start: int
+    end: int
+
+    def factor(self, step: int) -> float:
+        """The factor of the learning rates for the generator step that follows ``step`` finished ones."""
+        return min(1.0, max(0.0, 1 - (step - self.start) / max(1, self.end - self.start)))

@@ -1,0 +1,72 @@
+"""A trainer as a flat dictionary of tensors, which is what a safetensors file holds, and a few counters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from wgan.schedule import Decay
+from wgan.trainer import Trainer
+
+
+def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All that an exact continuation needs: tensors under flat names, and JSON-able counters.
+
+    Random streams and the order of the data are functions of the seed and these counters.
+    """
+    tensors = {
+        **prefixed("generator", trainer.generator.state_dict()),
+        **prefixed("critic", trainer.critic.state_dict()),
+        **prefixed("average", trainer.average.state()),
+        **prefixed("generator_optimizer", optimizer_tensors(trainer.generator_optimizer)),
+        **prefixed("critic_optimizer", optimizer_tensors(trainer.critic_optimizer)),
+        **prefixed("ledger", trainer.ledger.state()),
+    }
+    decay = None if trainer.decay is None else [trainer.decay.start, trainer.decay.end]
+    counters = {"step": trainer.step, "critic_updates": trainer.critic_updates, "seconds": trainer.seconds}
+    return tensors, counters | {"decay": decay, "mark": list(trainer.mark)}
+
+
+def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
+    """Let a trainer go on exactly where a snapshot was taken."""
+    trainer.generator.load_state_dict(under("generator", tensors))
+    trainer.critic.load_state_dict(under("critic", tensors))
+    trainer.average.load(under("average", tensors))
+    load_optimizer(trainer.generator_optimizer, under("generator_optimizer", tensors))
+    load_optimizer(trainer.critic_optimizer, under("critic_optimizer", tensors))
+    trainer.ledger.load(under("ledger", tensors))
+    trainer.step, trainer.critic_updates = counters["step"], counters["critic_updates"]
+    seconds, images = counters["mark"]
+    trainer.seconds, trainer.mark = counters["seconds"], (seconds, images)
+    trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under names that begin with ``prefix`` and a dot."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix`` and a dot, without it."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """An optimizer's state, ``"3.exp_avg"`` being that of its fourth parameter."""
+    states = optimizer.state_dict()["state"]
+    return {f"{number}.{key}": value for number, state in states.items() for key, value in state.items()}
+
+
+def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimizer its state back, each tensor in the memory format of its parameter."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, key = name.split(".", 1)
+        like = parameters[int(number)]
+        placed = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor.clone()
+        state.setdefault(int(number), {})[key] = placed
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,300 @@
+"""The two steps of a Wasserstein GAN, the average of the generator, and the state that goes on after a stop.
+
+A trainer gets objects, never names; it reads no files and prints nothing. Randomness comes from :mod:`wgan.seeds`, so
+what a step draws depends on the seed and the step alone, and measuring never disturbs training.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.optim import Optimizer
+
+from wgan.config import DataConfig
+from wgan.constraints import Constraint, GradientPenalty
+from wgan.data import open_data
+from wgan.data.batches import Batches
+from wgan.data.samples import Data
+from wgan.ema import Average
+from wgan.errors import UsageError
+from wgan.ledger import Ledger, check_weights
+from wgan.measurement import Meter
+from wgan.networks import Latent
+from wgan.networks.base import latent_of
+from wgan.objectives import Objective, Wasserstein
+from wgan.optimizers import Adam
+from wgan.schedule import Decay
+from wgan.seeds import rng
+
+WGAN_ADAM = Adam((0.0, 0.9))
+MakeOptimizer = Callable[[Iterable[nn.Parameter], float], Optimizer]
+
+
+class Trainer:
+    """Alternates critic and generator steps.
+
+    Args:
+        generator: Noise (N, L) to samples (N, ...).
+        critic: Samples to scores (N,) or (N, 1); real high, fake low.
+        objective: Scores to losses.
+        constraint: What keeps the critic Lipschitz.
+        latent: The noise; by default the generator's own ``latent``.
+        optimizer: Makes an optimizer from parameters and a learning rate.
+        critic_lr: The critic's learning rate.
+        generator_lr: The generator's learning rate.
+        decay: How both learning rates fall, if they do.
+        critic_steps: Critic steps, each on fresh batches, before a generator step.
+        warmup: (steps, critic steps) of the first generator steps, repeated once at every 500th.
+        ema_half_life: Half-life of the generator's average, in real samples shown to the critic; 0 for none.
+        instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
+        batch: Samples in a batch.
+        flip: Mirror half of the real pictures.
+        seed: What every random choice hangs on.
+        device: Where to train.
+        precision: ``torch.bfloat16`` runs the networks' bodies under autocast; scores, penalties and means stay wide.
+
+    Raises:
+        UsageError: The critic and the constraint do not go together, or the generator's latent is not known.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        *,
+        objective: Objective | None = None,
+        constraint: Constraint | None = None,
+        latent: Latent | None = None,
+        optimizer: MakeOptimizer = WGAN_ADAM,
+        critic_lr: float = 1e-4,
+        generator_lr: float = 1e-4,
+        decay: Decay | None = None,
+        critic_steps: int = 5,
+        warmup: tuple[int, int] = (0, 100),
+        ema_half_life: float = 10_000,
+        instance_noise: float = 0.0,
+        batch: int = 64,
+        flip: bool = False,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        self.device, self.precision = torch.device(device), precision
+        self.objective = objective or Wasserstein()
+        self.constraint = constraint or GradientPenalty(10.0)
+        self.latent = latent_of(generator, latent)
+        self.generator = _placed(generator, self.device)
+        self.critic = _placed(self.constraint.prepare(critic), self.device)
+        self.generator_optimizer = optimizer(self.generator.parameters(), generator_lr)
+        self.critic_optimizer = optimizer(self.critic.parameters(), critic_lr)
+        self.learning_rates = (generator_lr, critic_lr)
+        self.decay, self.critic_steps, self.warmup = decay, critic_steps, warmup
+        self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
+        self.average = Average(self.generator, ema_half_life)
+        self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"), self.device)
+        self.dtype = next(self.critic.parameters()).dtype
+        self.one_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.critic.modules())
+        self.step = self.critic_updates = 0
+        self.seconds = 0.0
+        self.mark = (0.0, 0)
+
+    @property
+    def images(self) -> int:
+        """Real samples shown to the critic so far."""
+        return self.critic_updates * self.batch
+
+    def attach(self, data: Any) -> Data:
+        """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
+        opened = open_data(data, DataConfig())
+        self._batches = Batches(opened.train, self.batch, self.seed, self.flip)
+        self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device)
+        return opened
+
+    def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:
+        """Train until ``steps`` generator steps are done; gives a record of measurements every ``tick`` of them.
+
+        Raises:
+            DivergedError: A loss, a penalty or a weight became NaN or infinite.
+        """
+        self.attach(data)
+        while self.step < steps:
+            self.advance()
+            if self.step % tick == 0 or self.step == steps:
+                yield self.record()
+
+    def advance(self) -> None:
+        """Take one generator step, after the critic steps that go before it. Nothing leaves the device."""
+        started, images = time.perf_counter(), self.images
+        self._set_learning_rates()
+        with torch.random.fork_rng(self._gpus()):  # dropout draws from torch's own stream
+            torch.manual_seed(rng(self.seed, "dropout", self.step).initial_seed())
+            for _ in range(self.critic_steps_at(self.step)):
+                self._critic_step()
+            self._generator_step()
+        self.step += 1
+        self.average.update(self.generator, self.images, self.images - images)
+        self.seconds += time.perf_counter() - started
+
+    @property
+    def images_per_epoch(self) -> float:
+        """Real samples in a pass over the training data, as it is read: in whole batches."""
+        return self._batches.per_epoch * self.batch
+
+    def steps_for(self, images: int) -> int:
+        """How many generator steps it takes until this many real samples have been shown to the critic."""
+        if not self.warmup[0]:
+            return math.ceil(images / (self.critic_steps * self.batch))
+        steps = shown = 0
+        while shown < images:
+            shown += self.critic_steps_at(steps) * self.batch
+            steps += 1
+        return steps
+
+    def critic_steps_at(self, step: int) -> int:
+        """How many critic steps go before the generator step that follows ``step`` finished ones."""
+        steps, critic_steps = self.warmup
+        return critic_steps if steps and (step < steps or step % 500 == 0) else self.critic_steps
+
+    def _set_learning_rates(self) -> None:
+        factor = self.decay.factor(self.step) if self.decay else 1.0
+        for optimizer, lr in zip((self.generator_optimizer, self.critic_optimizer), self.learning_rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = lr * factor
+
+    def _critic_step(self) -> None:
+        real = self.to_device(self._batches[self.critic_updates])
+        with torch.no_grad():
+            fake = self._generate("critic latent", self.critic_updates)
+        real, fake = self._noised(real, "real noise"), self._noised(fake, "fake noise")
+        self.critic.requires_grad_(True)
+        with parametrize.cached():
+            real_scores, fake_scores = self._score(real, fake)
+            loss = self.objective.critic_loss(real_scores, fake_scores)
+            total, penalty = self._penalised(loss, real, fake)
+        total.backward()
+        self.critic_optimizer.step()
+        self.critic_optimizer.zero_grad()
+        self.constraint.project(self.critic)
+        self.ledger.add("critic_loss", loss, self.step + 1)
+        if penalty is not None:
+            self.ledger.add("penalty", penalty, self.step + 1)
+        self.critic_updates += 1
+
+    def _generator_step(self) -> None:
+        self.critic.requires_grad_(False)
+        fake = self._noised(self._generate("generator latent", self.step), "generator noise")
+        loss = self.objective.generator_loss(self._scores(fake))
+        loss.backward()
+        self.generator_optimizer.step()
+        self.generator_optimizer.zero_grad()
+        self.ledger.add("generator_loss", loss, self.step + 1)
+
+    def _penalised(self, loss: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The critic's loss with the penalties that are due, and their weighted sum (None when none is due)."""
+        total, logged = loss, None
+        for number, part in enumerate(self.constraint.parts):
+            if part.has_penalty and self.critic_updates % part.every == 0:
+                draw = rng(self.seed, f"penalty {number}", self.critic_updates)
+                with self._autocast():
+                    term = part.weight * part.penalty(self.critic, real, fake, draw)
+                total = total + part.every * term
+                logged = term if logged is None else logged + term
+        return total, logged
+
+    def _score(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of both sides: in one pass, unless batch norm would mix them."""
+        if not self.one_pass or len(real) != len(fake):
+            return self._scores(real), self._scores(fake)
+        scores = self._scores(torch.cat([real, fake]))
+        return scores[: len(real)], scores[len(real) :]
+
+    def _scores(self, samples: Tensor) -> Tensor:
+        with self._autocast():
+            scores = self.critic(samples)
+        if scores.numel() != len(samples):
+            raise UsageError(
+                f"the critic gave scores of shape {tuple(scores.shape)} for {len(samples)} samples; "
+                "it must give one number a sample, (N,) or (N, 1)."
+            )
+        flat: Tensor = scores.flatten().to(self.dtype)
+        return flat
+
+    def _generate(self, stream: str, index: int) -> Tensor:
+        z = self.to_device(self.latent.draw(self.batch, rng(self.seed, stream, index)))
+        with self._autocast():
+            samples: Tensor = self.generator(z).to(self.dtype)
+        return samples
+
+    def _noised(self, samples: Tensor, stream: str) -> Tensor:
+        if not self.instance_noise:
+            return samples
+        noise = torch.randn(samples.shape, generator=rng(self.seed, stream, self.critic_updates))
+        return samples + self.instance_noise * self.to_device(noise)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+
+    def to_device(self, tensor: Tensor) -> Tensor:
+        """Move a batch without waiting for it, where the device can do that."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, self.dtype, non_blocking=True)
+
+    def _gpus(self) -> list[int]:
+        return [self.device.index or 0] if self.device.type == "cuda" else []
+
+    def check(self) -> None:
+        """Raise if anything is no longer finite.
+
+        Raises:
+            DivergedError: A loss, a penalty or a weight is NaN or infinite; it has the name and the step.
+        """
+        self.ledger.check()
+        check_weights(self.critic, "critic", self.step)
+        check_weights(self.generator, "generator", self.step)
+
+    def record(self) -> dict[str, Any]:
+        """Measure, and give what happened since the last record; the means start anew.
+
+        Raises:
+            DivergedError: A loss, a penalty or a weight is NaN or infinite.
+        """
+        self.check()
+        seconds, images = self.mark
+        elapsed = self.seconds - seconds
+        record = {
+            "step": self.step,
+            "images": self.images,
+            "epoch": self.critic_updates / self._batches.per_epoch,
+            "seconds": self.seconds,
+            **self._measured(),
+            **self.ledger.means(),
+            "generator_lr": self.generator_optimizer.param_groups[0]["lr"],
+            "critic_lr": self.critic_optimizer.param_groups[0]["lr"],
+            "images_per_second": (self.images - images) / elapsed if elapsed > 0 else None,
+        }
+        self.ledger.reset()
+        self.mark = (self.seconds, self.images)
+        return record
+
+    def _measured(self) -> dict[str, float | None]:
+        values: dict[str, float | None] = dict(self._meter(self.generator, self.critic, self.step)._asdict())
+        if not self.objective.measures_distance:  # a discriminator's logits are no distance
+            values |= dict.fromkeys(("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "gap", "gap_stderr"))
+        return values
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """``n`` generated samples (n, ...) of the averaged generator, on the processor."""
+        with torch.no_grad():
+            z = self.latent.draw(n, rng(seed, "sample"))
+            return torch.cat([self.average.module(self.to_device(part)).cpu() for part in z.split(256)])
+
+
+def _placed(module: nn.Module, device: torch.device) -> nn.Module:
+    """Move a module, its convolutions' weights with the channels last: the fast order for pictures."""
+    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,190 @@
+"""Constraints against closed forms, autograd and numerical differences; parametrised over the registry."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from wgan.constraints import (
+    NORM_LAYERS,
+    R1,
+    R2,
+    Constraint,
+    GradientPenalty,
+    LipschitzPenalty,
+    SpectralNorm,
+    Sum,
+    WeightClipping,
+)
+from wgan.errors import UsageError
+from wgan.penalties import gradient_norms, segments
+from wgan.registry import CONSTRAINTS
+
+SHAPES = [(5,), (1, 4, 3), (3, 4, 5)]
+PENALTIES = [name for name, entry in CONSTRAINTS.items() if entry.load().has_penalty]
+CLOSED_FORMS = {
+    "gp": lambda n: (n - 1) ** 2,
+    "lp": lambda n: np.maximum(0, n - 1) ** 2,
+    "r1": lambda n: n**2 / 2,
+    "r2": lambda n: n**2 / 2,
+}
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def samples(shape: tuple[int, ...], seed: int, n: int = 7) -> Tensor:
+    return torch.randn(n, *shape, generator=rng(seed), dtype=torch.float64)
+
+
+class Linear(nn.Module):
+    """f(x) = a . x: its gradient is a everywhere."""
+
+    def __init__(self, a: Tensor) -> None:
+        super().__init__()
+        self.a = nn.Parameter(a)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) * self.a.flatten()).sum(1)
+
+
+class Quadratic(nn.Module):
+    """f(x) = k |x|^2 / 2: its gradient is k x, another at every sample."""
+
+    def __init__(self, k: float) -> None:
+        super().__init__()
+        self.k = nn.Parameter(torch.tensor(k, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.k * x.flatten(1).square().sum(1) / 2
+
+
+def small_critic() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.Tanh(), nn.Linear(6, 1)).double()
+
+
+def test_every_penalty_has_a_closed_form_here() -> None:
+    assert set(PENALTIES) == set(CLOSED_FORMS)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("scale", [0.05, 0.7])
+def test_penalty_of_a_linear_critic(name: str, shape: tuple[int, ...], scale: float) -> None:
+    a = samples(shape, 1, 1)[0] * scale
+    value = CONSTRAINTS[name].load()().penalty(Linear(a), samples(shape, 2), samples(shape, 3), rng())
+    assert value.item() == pytest.approx(CLOSED_FORMS[name](np.linalg.norm(a.numpy())), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", PENALTIES)
+def test_penalty_of_a_quadratic_critic_is_a_mean_over_samples(name: str, shape: tuple[int, ...]) -> None:
+    real, fake, k = samples(shape, 2), samples(shape, 3), 0.4
+    where = {"gp": segments, "lp": segments, "r1": lambda r, f, g: r, "r2": lambda r, f, g: f}[name]
+    norms = k * np.linalg.norm(where(real, fake, rng()).flatten(1).numpy(), axis=1)
+    value = CONSTRAINTS[name].load()().penalty(Quadratic(k), real, fake, rng())
+    assert value.item() == pytest.approx(CLOSED_FORMS[name](norms).mean(), rel=1e-9)
+    assert norms.std() > 0.01  # the mean of the norms, squared, would be another number
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_the_gradient_of_a_penalty_reaches_the_weights(name: str) -> None:
+    critic, real, fake = small_critic(), samples((12,), 2), samples((12,), 3)
+    constraint = CONSTRAINTS[name].load()()
+
+    def value() -> Tensor:
+        return constraint.penalty(critic, 3 * real, 3 * fake, rng())
+
+    value().backward()
+    weight, step = critic[1].weight, 1e-6
+    assert weight.grad is not None
+    for index in [(0, 0), (3, 5), (5, 11)]:
+        with torch.no_grad():
+            weight[index] += step
+            above = value().item()
+            weight[index] -= 2 * step
+            below = value().item()
+            weight[index] += step
+        assert weight.grad[index].item() == pytest.approx((above - below) / (2 * step), rel=1e-4, abs=1e-7)
+
+
+def test_gradient_norms_agree_with_autograd() -> None:
+    critic, x = small_critic(), samples((12,), 4).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x).sum(), x)
+    assert torch.allclose(gradient_norms(critic, x.detach()), gradient.norm(dim=1), rtol=1e-9)
+
+
+def test_the_norm_is_differentiable_where_the_gradient_is_zero() -> None:
+    critic = Quadratic(1.0)
+    gradient_norms(critic, torch.zeros(3, 5, dtype=torch.float64)).sum().backward()
+    assert critic.k.grad is not None
+    assert critic.k.grad.isfinite()
+
+
+def test_segments_take_one_weight_a_sample() -> None:
+    real, fake = torch.zeros(50, 3, 4, 4), torch.ones(50, 3, 4, 4)
+    weights = segments(real, fake, rng()).flatten(1)
+    assert torch.equal(weights.min(1).values, weights.max(1).values)
+    assert weights[:, 0].unique().numel() == 50
+    assert 0 <= weights.min() and weights.max() <= 1
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_batch_norm_is_refused_with_the_remedy(name: str) -> None:
+    critic = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    with pytest.raises(UsageError, match=r"norm='layer' or 'instance'"):
+        CONSTRAINTS[name].load()().prepare(critic)
+
+
+def test_clipping_touches_every_weight_outside_norm_layers_and_none_inside() -> None:
+    critic = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.InstanceNorm2d(4, affine=True), nn.GroupNorm(1, 4), nn.PReLU(),
+        nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 1),
+    )  # fmt: skip
+    for weight in critic.parameters():
+        nn.init.constant_(weight, 0.5)
+    WeightClipping(0.01).project(critic)
+    for layer in critic:
+        expected = 0.5 if isinstance(layer, NORM_LAYERS) else np.float32(0.01)
+        assert all((weight == expected).all() for weight in layer.parameters(recurse=False))
+
+
+def test_spectral_norm_divides_by_the_largest_singular_value() -> None:
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Conv2d(2, 5, 3), nn.Flatten(), nn.Linear(20, 1)).double()
+    SpectralNorm(0.5).prepare(critic)
+    for _ in range(200):
+        critic(torch.zeros(1, 2, 4, 4, dtype=torch.float64))
+    for layer in (critic[0], critic[2]):
+        top = np.linalg.svd(layer.weight.detach().flatten(1).numpy(), compute_uv=False)[0]
+        assert top == pytest.approx(0.5, rel=1e-6)
+
+
+def test_spectral_norm_refuses_norm_layers() -> None:
+    with pytest.raises(UsageError, match=r"norm='none'"):
+        SpectralNorm().prepare(nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)))
+
+
+def test_a_sum_acts_at_all_its_moments() -> None:
+    critic = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
+    both = Sum(SpectralNorm(), WeightClipping(0.01), R1(), R2(3.0, every=2))
+    assert both.prepare(critic) is critic
+    assert [type(p) for p in both.parts if p.has_penalty] == [R1, R2]
+    both.project(critic)
+    assert max(weight.abs().max().item() for weight in critic.parameters()) <= np.float32(0.01)
+    assert repr(both) == "SpectralNorm(1) + WeightClipping(0.01) + R1(10) + R2(3, every=2)"
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_each_has_a_weight_an_interval_and_a_name(name: str) -> None:
+    constraint: Constraint = CONSTRAINTS[name].load()(weight=2.5, every=3)
+    assert (constraint.weight, constraint.every, constraint.parts) == (2.5, 3, (constraint,))
+    assert constraint.label
+    assert type(constraint).__doc__
+
+
+def test_the_scale_is_known_under_gp_and_lp_only() -> None:
+    assert not GradientPenalty().arbitrary_scale and not LipschitzPenalty().arbitrary_scale
+    assert WeightClipping().arbitrary_scale and R1().arbitrary_scale and R2().arbitrary_scale

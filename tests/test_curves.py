@@ -1,0 +1,255 @@
+"""Drawings: the pure choices behind them exactly, and the figures through matplotlib's own objects."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from wgan import curves as module
+from wgan.curves import choose_scale, count_outside, curves, limits, principal_axes, scatter, table
+from wgan.errors import UsageError
+
+Records = list[dict[str, Any]]
+
+
+def training(count: int) -> Records:
+    rng = np.random.default_rng(0)
+    keys = ("wasserstein", "wasserstein_heldout", "critic_loss", "generator_loss", "gradient_norm", "penalty")
+    extra = {"wasserstein_stderr": 0.1, "gradient_norm_fake": 0.9, "images_per_second": 5e3, "gap": 0.1}
+    return [
+        {"step": 100 * (i + 1), "images": 6400 * i, "seconds": float(i), **extra}
+        | {key: 1 + rng.random() for key in keys}
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were saved, for a look at their axes."""
+    figures: list[Figure] = []
+    save: Callable[[Figure, Path], None] = module._save
+    monkeypatch.setattr(module, "_save", lambda figure, path: (figures.append(figure), save(figure, path)))
+    return figures
+
+
+def titles(figure: Figure) -> list[str]:
+    return [axes.get_title(loc="left") for axes in figure.axes]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 30, 101, 2000])
+def test_any_number_of_records_makes_one_picture(tmp_path: Path, count: int) -> None:
+    curves(training(count), tmp_path / "new" / "c.png", title="a run")
+    with Image.open(tmp_path / "new" / "c.png") as picture:
+        assert picture.size == (1200, 800)
+        assert np.asarray(picture.convert("L")).std() > 1
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["c.png"]
+
+
+def test_thousands_of_records_are_quick(tmp_path: Path) -> None:
+    records = training(20_000)
+    curves(records, tmp_path / "c.png")
+    start = time.process_time()
+    curves(records, tmp_path / "c.png")
+    assert time.process_time() - start < 3
+
+
+def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
+    curves(training(150), tmp_path / "c.png")
+    wasserstein, losses, penalty, norms = drawn[0].axes
+    assert titles(drawn[0]) == ["Wasserstein estimate", "Losses", "Penalty", "Critic's gradient norm"]
+    assert wasserstein.get_ylabel() == "mean score of real\n\N{MINUS SIGN} mean score of generated"
+    assert wasserstein.get_legend_handles_labels()[1] == ["training", "held out ± 1 standard error"]
+    assert losses.get_legend_handles_labels()[1] == ["critic", "generator"]
+    assert any(line.get_linestyle() == ":" and set(line.get_ydata()) == {1.0} for line in norms.lines)
+    assert penalty.get_xlabel() == "generator steps"
+    assert penalty.xaxis.get_major_formatter()(12000) == "12,000"
+
+
+def test_clipping_says_that_the_scale_is_arbitrary(tmp_path: Path, drawn: list[Figure]) -> None:
+    records = [{**record, "penalty": None} for record in training(5)]
+    curves(records, tmp_path / "c.png", arbitrary_under="weight clipping")
+    assert titles(drawn[0]) == ["Wasserstein estimate", "Losses", "Critic's gradient norm"]
+    assert "arbitrary scale under weight clipping" in drawn[0].axes[0].get_ylabel()
+
+
+def test_a_classic_gan_has_no_wasserstein_estimate(tmp_path: Path, drawn: list[Figure]) -> None:
+    curves([{**r, "wasserstein": None} for r in training(5)], tmp_path / "c.png", classic=True)
+    assert titles(drawn[0])[0] == "Losses (classic GAN: no Wasserstein estimate)"
+    assert len(drawn[0].axes) == 3
+
+
+@pytest.mark.parametrize("key", ["critic_loss", "wasserstein_heldout"])
+def test_one_key_alone_is_enough(tmp_path: Path, drawn: list[Figure], key: str) -> None:
+    curves([{"step": 0, key: 2.0}], tmp_path / "c.png")
+    assert len(drawn[0].axes) == 1
+
+
+def test_an_empty_run_says_so(tmp_path: Path, drawn: list[Figure]) -> None:
+    curves([{"step": 1, "penalty": None}], tmp_path / "c.png", title="$ not maths")
+    assert [text.get_text() for text in drawn[0].texts] == ["$ not maths", "no records yet"]
+
+
+def test_the_table_leaves_out_what_is_missing_or_not_finite() -> None:
+    records: Records = [
+        {"step": 1, "a": 2.0, "e": 0.5},
+        {"step": 2, "a": None},
+        {"step": 3},
+        {"step": 4, "a": float("nan")},
+        {"step": 5, "a": float("inf")},
+        {"a": 1.0},
+        {"step": 6, "a": np.float32(3), "e": float("nan")},
+        {"step": 7, "a": "text"},
+    ]
+    np.testing.assert_array_equal(table(records, "a", "e"), [[1, 2, 0.5], [6, 3, 0]])
+    assert table([], "a").shape == (0, 3)
+
+
+def test_the_band_is_one_standard_error_wide(tmp_path: Path, drawn: list[Figure]) -> None:
+    records = [{"step": i, "wasserstein_heldout": 5.0, "wasserstein_stderr": 0.5 if i else None} for i in range(9)]
+    curves(records, tmp_path / "c.png")
+    heights = drawn[0].axes[0].collections[-1].get_paths()[0].vertices[:, 1]
+    assert heights.min() == 4.5 and heights.max() == 5.5
+
+
+RAMP = np.linspace(1, 2, 500)
+
+
+@pytest.mark.parametrize(
+    ("series", "name"),
+    [
+        ([], "linear"),
+        ([0.0, 0.0], "linear"),
+        ([3.0], "linear"),
+        (RAMP, "linear"),
+        (-RAMP, "linear"),
+        (np.sin(20 * RAMP), "linear"),
+        (np.geomspace(1, 1e4, 200), "log"),
+        (-np.geomspace(1, 1e4, 200), "symlog"),
+        (np.geomspace(1, 1e4, 200) * np.resize([1, -1], 200), "symlog"),
+        (np.r_[0.0, np.geomspace(1, 1e4, 200)], "symlog"),
+        (np.r_[RAMP, 1e6], "log"),
+    ],
+)
+def test_the_scale_follows_the_range(series: Any, name: str) -> None:
+    assert choose_scale([np.array(series, dtype=np.float64)]).name == name
+
+
+def test_symlog_is_linear_only_around_the_smallest_values() -> None:
+    values = np.geomspace(1, 1e4, 200) * np.resize([1, -1], 200)
+    assert choose_scale([values]).threshold == 1.0
+    assert choose_scale([np.r_[values, np.full(200, 1e-9)]]).threshold == 1.0, "four decades, not thirteen"
+
+
+def test_early_outliers_do_not_flatten_the_rest() -> None:
+    scale = choose_scale([np.r_[1.5, 4000, -4000, RAMP], RAMP])
+    assert scale.name == "linear"
+    assert scale.low == pytest.approx(1 - 0.08, abs=0.01), "the ordinary start of the ramp stays"
+    assert scale.high == pytest.approx(2 + 0.08, abs=0.01)
+
+
+def test_late_outliers_are_never_cut() -> None:
+    scale = choose_scale([np.r_[RAMP, 50.0]])
+    assert (scale.low, scale.high) == (None, None)
+
+
+def test_cut_outliers_are_mentioned(tmp_path: Path, drawn: list[Figure]) -> None:
+    records = [{"step": i, "wasserstein": 4000.0 if i == 1 else 1 + i / 500} for i in range(500)]
+    curves(records, tmp_path / "c.png")
+    axes = drawn[0].axes[0]
+    assert axes.get_title(loc="right") == "early outliers cut off"
+    assert axes.get_ylim()[1] < 3
+
+
+def test_the_smooth_line_ignores_an_outlier_and_follows_a_line() -> None:
+    values = np.arange(600.0)
+    values[300] = 1e9
+    np.testing.assert_allclose(module._smooth(values)[20:-20], np.arange(600.0)[20:-20], atol=2)
+
+
+def cloud(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, dimensions))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 5, 100])
+def test_points_of_any_dimension_make_one_picture(tmp_path: Path, dimensions: int) -> None:
+    real, fake = cloud(300, dimensions), cloud(200, dimensions, 1)
+    scatter(tmp_path / "s.png", real, fake, modes=real[:3], score=lambda p: p.sum(axis=1), title="points")
+    with Image.open(tmp_path / "s.png") as picture:
+        assert picture.size == (800, 800)
+    assert [p.name for p in tmp_path.iterdir()] == ["s.png"]
+
+
+@pytest.mark.parametrize("constant", [0.0, 3.0, np.nan])
+def test_a_critic_that_says_the_same_everywhere_is_drawn(tmp_path: Path, constant: float) -> None:
+    scatter(tmp_path / "s.png", cloud(9, 2), cloud(9, 2), score=lambda p: np.full(len(p), constant))
+    assert (tmp_path / "s.png").exists()
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_a_single_point_and_no_generated_ones_are_drawn(tmp_path: Path, dimensions: int) -> None:
+    scatter(tmp_path / "s.png", cloud(1, dimensions), np.zeros((0, dimensions)))
+    assert (tmp_path / "s.png").exists()
+
+
+def test_contours_have_a_labelled_bar_and_cover_the_axes(tmp_path: Path, drawn: list[Figure]) -> None:
+    asked: list[np.ndarray] = []
+    real = cloud(100, 2)
+    scatter(tmp_path / "s.png", real, real, score=lambda p: (asked.append(p), p[:, 0])[1])
+    axes = drawn[0].axes[0]
+    low, high = limits(real)
+    np.testing.assert_allclose(asked[0].min(axis=0), low)
+    np.testing.assert_allclose(asked[0].max(axis=0), high)
+    assert axes.child_axes[0].get_ylabel() == "critic score"
+    assert axes.get_aspect() == 1
+
+
+def test_limits_depend_on_the_real_points_alone_and_outsiders_are_counted(tmp_path: Path, drawn: list[Figure]) -> None:
+    real, far = cloud(100, 2), np.full((1200, 2), 99.0)
+    scatter(tmp_path / "s.png", real, real)
+    scatter(tmp_path / "s.png", real, np.concatenate([real, far]))
+    near, beyond = (figure.axes[0] for figure in drawn)
+    assert near.get_xlim() == beyond.get_xlim() and near.get_ylim() == beyond.get_ylim()
+    assert near.get_position().bounds == beyond.get_position().bounds
+    assert (near.get_title(loc="right"), beyond.get_title(loc="right")) == ("", "1,200 outside")
+
+
+def test_count_outside() -> None:
+    points = np.array([[0, 0], [1, 1], [2, 0], [0, -3], [np.nan, 0], [np.inf, 0]], dtype=np.float64)
+    assert count_outside(points, np.zeros(2), np.ones(2)) == 4
+    assert count_outside(points[:0], np.zeros(2), np.ones(2)) == 0
+
+
+def test_limits_are_a_square_with_a_margin() -> None:
+    low, high = limits(np.array([[0.0, 10.0], [8.0, 12.0]]))
+    np.testing.assert_allclose([low, high], [[-1, 6], [9, 16]])
+
+
+def test_principal_axes_and_shares_of_a_known_ellipsoid(tmp_path: Path, drawn: list[Figure]) -> None:
+    rotation = np.linalg.qr(cloud(4, 4))[0]
+    corners = np.concatenate([np.diag([6.0, 3, 2, 1]), -np.diag([6.0, 3, 2, 1])])
+    axes, shares = principal_axes(7 + corners @ rotation)
+    np.testing.assert_allclose(np.abs(rotation[:2] @ axes), np.eye(2), atol=1e-9)
+    np.testing.assert_allclose(shares, [36 / 50, 9 / 50])
+    scatter(tmp_path / "s.png", corners, corners)
+    assert drawn[0].axes[0].get_xlabel() == "principal axis 1 (72 %)"
+    assert drawn[0].axes[0].get_ylabel() == "principal axis 2 (18 %)"
+
+
+@pytest.mark.parametrize(("real", "fake"), [((5, 2), (5, 3)), ((5,), (5,)), ((0, 2), (5, 2))])
+def test_other_shapes_are_refused(tmp_path: Path, real: tuple[int, ...], fake: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=r"give \(N, D\) and \(M, D\)"):
+        scatter(tmp_path / "s.png", np.zeros(real), np.zeros(fake))
+
+
+def test_nothing_global_is_changed(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    curves(training(3), tmp_path / "c.png")
+    scatter(tmp_path / "s.png", cloud(9, 2), cloud(9, 2))
+    assert dict(mpl.rcParams) == before

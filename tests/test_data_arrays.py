@@ -1,0 +1,280 @@
+"""Arrays, tensors and objects: layouts, number types, ranges, labels, vectors in their own units."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from wgan.config import DataConfig
+from wgan.data import open_data
+from wgan.data.samples import Data, Pictures, Units, Vectors
+from wgan.errors import UsageError, WganError
+
+RNG = np.random.default_rng(0)
+BYTES = RNG.integers(0, 256, (20, 6, 5, 3), np.uint8)
+GREY = BYTES[..., 0]
+GREY[0, 0, :2] = 0, 255
+
+
+def pixels(data: Data) -> NDArray[np.uint8]:
+    assert isinstance(data.train, Pictures)
+    return np.asarray(data.train.images)
+
+
+def saved(path: Path, array: NDArray[Any]) -> Path:
+    np.save(path, array)
+    return path
+
+
+@pytest.mark.parametrize("form", ["array", "npy", "npz", "tensor"])
+@pytest.mark.parametrize("layout", ["NHW", "NHWC", "NCHW"])
+def test_layouts(tmp_path: Path, form: str, layout: str) -> None:
+    array = {"NHW": GREY, "NHWC": BYTES, "NCHW": np.ascontiguousarray(BYTES.transpose(0, 3, 1, 2))}[layout]
+    source: Any = array
+    if form == "npy":
+        source = saved(tmp_path / "x.npy", array)
+    elif form == "npz":
+        source = tmp_path / "x.npz"
+        np.savez(source, anything=array)
+    elif form == "tensor":
+        source = torch.from_numpy(array)
+    data = open_data(source, DataConfig())
+    np.testing.assert_array_equal(pixels(data), GREY[..., None] if layout == "NHW" else BYTES)
+    assert data.report.value_range is None
+
+
+def test_a_tensor_is_read_channels_first_when_both_could_be() -> None:
+    both = RNG.integers(0, 256, (3, 4, 7, 3), np.uint8)
+    assert open_data(torch.from_numpy(both), DataConfig(channels=4)).shape == (4, 7, 3)
+    assert open_data(both, DataConfig()).shape == (3, 4, 7)
+
+
+RANGES: dict[str, tuple[Any, tuple[float, float]]] = {
+    "unit": (GREY / 255, (0, 1)),
+    "float16": ((GREY / 255).astype(np.float16), (0, 1)),
+    "symmetric": (GREY / 127.5 - 1, (-1, 1)),
+    "bytes as floats": (GREY.astype(np.float32), (0, 255)),
+    "own": (GREY * 3.0 - 300, (-300, 465)),
+    "uint16": (GREY.astype(np.uint16) * 257, (0, 65535)),
+    "int64": (GREY.astype(np.int64), (0, 255)),
+    "bool": (GREY > 99, (0, 1)),
+}
+
+
+@pytest.mark.parametrize("form", ["memory", "npy"])
+@pytest.mark.parametrize("name", RANGES)
+def test_value_ranges(tmp_path: Path, name: str, form: str) -> None:
+    array, expected = RANGES[name]
+    data = open_data(saved(tmp_path / "x.npy", array) if form == "npy" else array, DataConfig())
+    want = (GREY > 99) * 255 if name == "bool" else GREY
+    assert np.abs(pixels(data)[..., 0].astype(int) - want).max() <= (name == "float16")
+    assert data.report.value_range == expected
+    assert any("black to white" in note for note in data.report.notes)
+
+
+def test_a_given_range_clips_and_says_so() -> None:
+    data = open_data(GREY.astype(np.float64), DataConfig(value_range=(100, 200)))
+    expected = np.rint((np.clip(GREY, 100.0, 200.0) - 100) * 2.55)
+    np.testing.assert_array_equal(pixels(data)[..., 0], expected)
+    assert any("clipped" in note for note in data.report.notes)
+
+
+@pytest.mark.parametrize(
+    ("array", "options"),
+    [
+        (GREY, {"value_range": (0, 255)}),
+        (GREY / 255, {"value_range": (1, 0)}),
+        (np.zeros((9, 2)), {"size": (4, 4)}),
+        (np.zeros((9, 2)), {"channels": 1}),
+        (np.zeros((9, 2)), {"flip": True}),
+        (GREY, {"held_out": 0}),
+        (GREY, {"held_out": 2.5}),
+        (GREY, {"held_out": 20}),
+        (GREY, {"held_out": float("nan")}),
+    ],
+)
+def test_options_that_do_not_suit(array: NDArray[Any], options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        open_data(array, DataConfig(**options))
+
+
+BAD: dict[str, tuple[NDArray[Any], str]] = {
+    "one axis": (np.zeros(9), "shape"),
+    "five axes": (np.zeros((2, 2, 2, 2, 2)), "shape"),
+    "two channels": (np.zeros((9, 5, 5, 2)), "1, 3 or 4 channels"),
+    "no rows": (np.zeros((0, 5, 5)), "no samples"),
+    "no pixels": (np.zeros((5, 0, 5)), "no samples"),
+    "text": (np.array(["a", "b"]), "type <U1"),
+    "complex": (np.zeros((9, 2), complex), "complex128"),
+    "nan pictures": (np.where(np.arange(8)[:, None, None] < 3, np.nan, np.zeros((8, 4, 4))), "3 of the 8"),
+    "infinite vectors": (np.where(np.arange(8)[:, None] < 2, np.inf, np.zeros((8, 4))), "2 of the 8"),
+}
+
+
+@pytest.mark.parametrize("form", ["memory", "npy"])
+@pytest.mark.parametrize("name", BAD)
+def test_arrays_that_are_neither(tmp_path: Path, name: str, form: str) -> None:
+    array, message = BAD[name]
+    with pytest.raises(WganError, match=message):
+        open_data(saved(tmp_path / "x.npy", array) if form == "npy" else array, DataConfig())
+
+
+def test_objects_are_never_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([{}, []], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "x.npz", np.array([{}, []], dtype=object))
+    for name in ("x.npy", "x.npz"):
+        with pytest.raises(WganError, match="never unpickled"):
+            open_data(tmp_path / name, DataConfig())
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"nonsense", b"PK\x03\x04 nonsense"])
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_damaged_files(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WganError, match="cannot be read"):
+        open_data(tmp_path / name, DataConfig())
+
+
+def test_a_truncated_npy(tmp_path: Path) -> None:
+    path = saved(tmp_path / "x.npy", BYTES)
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(WganError, match="cannot be read"):
+        open_data(path, DataConfig())
+
+
+@pytest.mark.parametrize("name", ["images", "x", "arr_0", "data"])
+@pytest.mark.parametrize("label", ["labels", "y"])
+def test_npz_names_and_labels(tmp_path: Path, name: str, label: str) -> None:
+    labels = np.arange(20) % 12
+    np.savez(tmp_path / "x.npz", **{name: BYTES, label: labels, "other": labels})
+    data = open_data(tmp_path / "x.npz", DataConfig())
+    assert list(data.report.classes) == [str(n) for n in range(12)], "numbers sort as numbers"
+    assert data.train.labels is not None
+    assert isinstance(data.train, Pictures)
+    np.testing.assert_array_equal(data.train.labels, labels[data.train.rows])
+
+
+def test_npz_without_a_usual_name_or_with_too_few_labels(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", a=BYTES, b=BYTES)
+    with pytest.raises(WganError, match=r"arrays a, b; name one images or x or arr_0 or data"):
+        open_data(tmp_path / "x.npz", DataConfig())
+    np.savez(tmp_path / "x.npz", x=BYTES, y=np.arange(3))
+    with pytest.raises(WganError, match="20 samples, but labels of shape"):
+        open_data(tmp_path / "x.npz", DataConfig())
+
+
+def test_array_pictures_are_resized_like_others() -> None:
+    data = open_data(np.full((10, 40, 20, 3), 77, np.uint8), DataConfig(size=(16, 16), channels=1, fit="stretch"))
+    assert data.shape == (1, 16, 16)
+    assert (pixels(data) == 77).all()
+    assert data.report.sizes == {"40x20": 10}
+
+
+def test_vectors_are_standardised_and_given_back() -> None:
+    own = RNG.normal([5, -300, 0], [0.1, 40, 0], (5000, 3)).astype(np.float32)
+    data = open_data(own, DataConfig())
+    assert isinstance(data.train, Vectors)
+    assert isinstance(data.held_out, Vectors)
+    x = data.train.batch(torch.arange(data.train.size or 0)).double()
+    torch.testing.assert_close(x.mean(0), torch.zeros(3).double(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(x.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0]).double(), atol=1e-4, rtol=0)
+    assert any("1 of 3 coordinates" in note for note in data.report.notes)
+    units = Units.from_dict(json.loads(json.dumps(data.units.to_dict())))
+    given = np.concatenate([units.to_user(data.train.batch(torch.arange(4500))), units.to_user(held(data))])
+    order = np.lexsort(given.round(2).T)
+    np.testing.assert_allclose(given[order], own[np.lexsort(own.round(2).T)], rtol=1e-3, atol=2e-2)
+    torch.testing.assert_close(units.from_user(units.to_user(held(data))), held(data), atol=1e-4, rtol=0)
+
+
+def held(data: Data) -> torch.Tensor:
+    return data.held_out.batch(torch.arange(data.held_out.size or 0))
+
+
+def test_units_of_pictures() -> None:
+    units = Units.from_dict(json.loads(json.dumps(Units().to_dict())))
+    every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    x = units.from_user(every)
+    np.testing.assert_allclose(x[0, 0].numpy(), every[0, ..., 0] / 127.5 - 1, atol=1e-6)
+    np.testing.assert_array_equal(units.to_user(x), every)
+    assert units.to_user(torch.tensor([[[[-9.0, 9.0]]]])).ravel().tolist() == [0, 255]
+
+
+class Listed:
+    """What torchvision's data sets are: a length and items."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.items[number]
+
+
+CHW = torch.from_numpy(BYTES).permute(0, 3, 1, 2)
+KINDS: dict[str, list[Any]] = {
+    "pil": [Image.fromarray(image) for image in BYTES],
+    "arrays": list(BYTES),
+    "tensors": list(CHW),
+    "unit tensors": list(CHW / 255),
+    "symmetric tensors": list(CHW / 127.5 - 1),
+    "grey arrays": list(GREY),
+}
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_objects_with_items(kind: str, labelled: bool) -> None:
+    items = KINDS[kind]
+    data = open_data(Listed([(x, n % 2) for n, x in enumerate(items)] if labelled else items), DataConfig())
+    np.testing.assert_array_equal(pixels(data), GREY[..., None] if "grey" in kind else BYTES)
+    assert data.report.classes == ({"0": 10, "1": 10} if labelled else {})
+    assert data.name == "Listed"
+
+
+def test_items_that_are_vectors_and_torch_data_sets() -> None:
+    points = torch.randn(50, 3)
+    vectors = open_data(torch.utils.data.TensorDataset(points, torch.arange(50) % 2), DataConfig())
+    assert vectors.shape == (3,)
+    assert vectors.report.classes == {"0": 25, "1": 25}
+    assert open_data(torch.utils.data.TensorDataset(CHW), DataConfig()).shape == (3, 6, 5)
+
+
+class Failing(Listed):
+    def __getitem__(self, number: int) -> Any:
+        raise RuntimeError("the disk is away")
+
+
+OBJECTS: dict[str, tuple[Any, str]] = {
+    "number": (3, "is a int"),
+    "mapping": ({0: BYTES}, "is a dict"),
+    "empty": (Listed([]), "no items"),
+    "text": (Listed(["a", "b"]), "item 0 .* is a str"),
+    "failing": (Failing([1]), "item 0 .*the disk is away"),
+    "scalars": (Listed([1.0, 2.0]), "neither pictures nor vectors"),
+    "channels": (Listed([np.zeros((5, 5, 2))]), "not 1, 3 or 4 channels"),
+    "ragged": (Listed([np.zeros(3), np.zeros(4)]), "different shapes"),
+    "nan": (Listed([torch.zeros(1, 4, 4), torch.full((1, 4, 4), torch.nan)]), "item 1 .*NaN"),
+    "range": (
+        Listed([torch.rand(1, 4, 4)] * 99 + [torch.full((1, 4, 4), 9.0)] + [torch.rand(1, 4, 4)] * 99),
+        "item 99 ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_objects_that_cannot_be_used(name: str) -> None:
+    source, message = OBJECTS[name]
+    with pytest.raises(WganError, match=message):
+        open_data(source, DataConfig())
+
+
+def test_data_is_returned_as_it_is() -> None:
+    data = open_data(BYTES, DataConfig())
+    assert open_data(data, DataConfig(size=(3, 3))) is data

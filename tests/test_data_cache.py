@@ -1,0 +1,187 @@
+"""The cache: one decoding, rebuilt when something changed or broke, safe with several builders."""
+
+import errno
+import multiprocessing
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wgan.config import DataConfig
+from wgan.data import cache as cache_module
+from wgan.data import files, open_data
+from wgan.data.cache import cache_folder, cache_sizes
+from wgan.data.samples import Data, Pictures
+from wgan.errors import WganError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    root = tmp_path / "photos"
+    for n in range(30):
+        (root / "abc"[n % 3]).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(root / "abc"[n % 3] / f"{n:02}.png")
+    return root
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for every picture that is decoded."""
+    calls: list[int] = []
+    really = files.decode
+
+    def counting(*args: Any) -> Any:
+        calls.append(1)
+        return really(*args)
+
+    monkeypatch.setattr(files, "decode", counting)
+    return calls
+
+
+def same(a: Data, b: Data) -> bool:
+    assert isinstance(a.train, Pictures)
+    assert isinstance(b.train, Pictures)
+    return (
+        a.report == b.report
+        and np.array_equal(a.train.images, b.train.images)
+        and np.array_equal(a.train.rows, b.train.rows)
+        and np.array_equal(a.train.labels, b.train.labels)  # type: ignore[arg-type]
+    )
+
+
+def test_a_second_opening_decodes_nothing(photos: Path, decoded: list[int]) -> None:
+    first = open_data(photos, DataConfig())
+    assert len(decoded) == 30
+    assert isinstance(first.train, Pictures)
+    assert isinstance(first.train.images, np.memmap)
+    second = open_data(photos, DataConfig(flip=True))
+    assert len(decoded) == 30
+    assert same(first, second)
+    open_data(photos, DataConfig(held_out=5))
+    assert len(decoded) == 30
+
+
+def test_options_and_changed_files_decode_again(photos: Path, decoded: list[int]) -> None:
+    open_data(photos, DataConfig())
+    open_data(photos, DataConfig(size=(4, 4)))
+    open_data(photos, DataConfig(fit="pad"))
+    assert len(decoded) == 90
+    path = photos / "a" / "00.png"
+    Image.new("RGB", (8, 8), (250, 0, 0)).save(path)
+    os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns + 1))
+    changed = open_data(photos, DataConfig())
+    assert len(decoded) == 120
+    assert isinstance(changed.train, Pictures)
+    assert changed.train.images[0, 0, 0].tolist() == [250, 0, 0]
+    path.unlink()
+    assert open_data(photos, DataConfig()).report.count == 29
+
+
+@pytest.mark.parametrize("name", ["meta.json", "images.npy", "digests.npy", "labels.npy"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "nonsense"])
+def test_a_damaged_entry_is_built_again(photos: Path, decoded: list[int], cache: Path, name: str, damage: str) -> None:
+    first = open_data(photos, DataConfig())
+    expected = np.array(first.train.images)  # type: ignore[attr-defined]
+    (place,) = (cache / "data").iterdir()
+    content = (place / name).read_bytes()
+    (place / name).unlink()
+    if damage != "missing":
+        (place / name).write_bytes({"cut": content[:-9], "empty": b"", "nonsense": b"{}"}[damage])
+    again = open_data(photos, DataConfig())
+    assert len(decoded) == 60
+    assert np.array_equal(again.train.images, expected)  # type: ignore[attr-defined]
+    assert [path.name for path in (cache / "data").iterdir()] == [place.name], "nothing is left behind"
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"")
+    with pytest.raises(WganError):
+        open_data(tmp_path, DataConfig())
+    assert list((cache / "data").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_swept(photos: Path, cache: Path) -> None:
+    old, new = cache / "data" / ".part-old", cache / "data" / ".part-new"
+    old.mkdir(parents=True)
+    new.mkdir()
+    os.utime(old, (0, 0))
+    open_data(photos, DataConfig())
+    assert not old.exists()
+    assert new.exists()
+
+
+def _open(photos: str, barrier: Any, results: Any) -> None:
+    barrier.wait()
+    data = open_data(photos, DataConfig())
+    results.put((data.report.count, float(data.train.batch(torch.arange(5)).sum())))
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_two_builders_at_once(photos: Path, cache: Path, damaged: bool) -> None:
+    expected = float(open_data(photos, DataConfig()).train.batch(torch.arange(5)).sum())
+    (place,) = (cache / "data").iterdir()
+    if damaged:
+        (place / "meta.json").write_text("{")
+    else:
+        shutil.rmtree(place)
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(3), context.Queue()
+    workers = [context.Process(target=_open, args=(str(photos), barrier, results)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    got = [results.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert got == [(30, expected)] * 3
+    assert [path.name for path in (cache / "data").iterdir()] == [place.name]
+
+
+def test_objects_leave_nothing_in_the_cache(cache: Path) -> None:
+    data = open_data(np.random.default_rng(0).random((30, 8, 8)), DataConfig())
+    assert isinstance(data.train, Pictures)
+    assert isinstance(data.train.images, np.memmap)
+    assert data.train.batch(torch.arange(9)).shape == (9, 1, 8, 8)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "Read-only")])
+def test_a_full_or_locked_disk(photos: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(cache_module, "write_rows", fail)
+    for source in (photos, np.random.default_rng(0).random((30, 8, 8))):
+        with pytest.raises(WganError, match=rf"{words}.*WGAN_CACHE"):
+            open_data(source, DataConfig())
+
+
+def test_a_cache_folder_that_is_a_file(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cache / "file").write_text("")
+    monkeypatch.setenv("WGAN_CACHE", str(cache / "file"))
+    with pytest.raises(WganError, match="WGAN_CACHE"):
+        open_data(photos, DataConfig())
+
+
+def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("WGAN_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("WGAN_CACHE")
+    assert cache_folder() == tmp_path / "xdg" / "wgan"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == tmp_path / ".cache" / "wgan"
+
+
+def test_sizes(photos: Path, cache: Path) -> None:
+    assert cache_sizes() == {}
+    open_data(photos, DataConfig())
+    ((name, size),) = cache_sizes().items()
+    assert name.endswith("(photos)")
+    assert size == sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())

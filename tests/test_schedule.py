@@ -1,0 +1,46 @@
+"""Durations, intervals, budgets and the decay."""
+
+import pytest
+
+from wgan.errors import UsageError
+from wgan.schedule import Budget, Decay, Interval, seconds
+
+
+@pytest.mark.parametrize(("text", "value"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400), ("1h30m", 5400)])
+def test_durations(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "90", "soon", "-5s", "0s", "5x", "1h30"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="90s, 10m, 2h"):
+        seconds(text)
+
+
+def test_intervals() -> None:
+    assert Interval.read("50", 10, "--x") == Interval(steps=50)
+    assert Interval.read("2epochs", 10.2, "--x") == Interval(steps=21)
+    assert Interval.read("60s", 10, "--x") == Interval(seconds=60)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "often", "1.5"])
+def test_what_is_no_interval_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--x"):
+        Interval.read(text, 10, "--x")
+
+
+def test_early_steps_come_sooner() -> None:
+    assert [step for step in range(101) if Interval(steps=40).due(step)] == [0, 1, 2, 4, 8, 16, 32, 40, 80]
+    assert not any(Interval(seconds=5).due(step) for step in range(100))
+
+
+def test_a_budget_ends_at_its_first_limit() -> None:
+    budget = Budget(steps=10, seconds=60)
+    assert not budget.reached(9, 59.9)
+    assert budget.reached(10, 0) and budget.reached(0, 60)
+    assert budget.progress(5, 15) == 0.5
+
+
+def test_the_decay_falls_in_a_line() -> None:
+    decay = Decay(100, 200)
+    assert [decay.factor(step) for step in (0, 100, 150, 199, 200, 300)] == pytest.approx([1, 1, 0.5, 0.01, 0, 0])
