@@ -11,3 +11,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("WGAN_CACHE", str(folder))
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let help texts be renewed after a look at what changed."""
+    parser.addoption("--update-snapshots", action="store_true", help="write the help texts anew")

@@ -191,6 +191,15 @@ def test_vectors_are_standardised_and_given_back() -> None:
     torch.testing.assert_close(units.from_user(units.to_user(held(data))), held(data), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_vectors_far_from_zero_keep_their_digits(dtype: Any) -> None:
+    own = (1_700_000_000 + RNG.permutation(1000)[:, None]).astype(dtype)
+    data = open_data(own, DataConfig())
+    x = data.train.batch(torch.arange(900))
+    assert len(x.unique()) == 900
+    assert 0.9 < float(x.std()) < 1.1
+
+
 def held(data: Data) -> torch.Tensor:
     return data.held_out.batch(torch.arange(data.held_out.size or 0))
 

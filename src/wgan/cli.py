@@ -7,7 +7,7 @@ from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from wgan import __version__, options
 from wgan.errors import WganError
@@ -62,6 +62,8 @@ app = App(
     help="Train a Wasserstein GAN on your own data, and believe the number it prints.",
     version=__version__,
     help_format="plaintext",
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -265,10 +267,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _sentence(error: CycloptsError) -> str:
     """A usage error in one line, with where to look next."""
-    words = (error.app or app).name if hasattr(error, "app") else ("wgan",)
-    text = " ".join(str(error).split())
-    command = " ".join(error.command_chain or ()) if error.command_chain else ""
-    return f"{text} See `{' '.join(filter(None, ['wgan', command, '--help']))}`." if words else text
+    if isinstance(error, UnusedCliTokensError):
+        text = f"unexpected {', '.join(map(repr, error.unused_tokens or ()))}."
+    else:
+        text = " ".join(str(error).split())
+    return f"{text} See `{' '.join(['wgan', *(error.command_chain or ()), '--help'])}`."
 
 
 def _fail(text: str, code: int) -> None:

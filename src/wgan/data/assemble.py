@@ -51,27 +51,22 @@ def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None
     if array.size == 0:
         raise WganError(f"{place} has shape {array.shape}: there are no samples in it.")
     check_finite(array, place)
-    own = np.ascontiguousarray(array, np.float32)
-    digests = digests_of(own)
+    digests = digests_of(array)
     train, held = split(digests, options.held_out)
-    mean = own[train].mean(0, dtype=np.float64)
-    deviation = own[train].std(0, dtype=np.float64)
-    scale = np.where(deviation > 0, deviation, 1.0)
+    units, notes = _standard_units(array[train])
+    standard = units.from_user(array).numpy()
     numbers, classes = number_labels(labels or [], None)
-    standard = ((own - mean) / scale).astype(np.float32)
-    constant = int((deviation == 0).sum())
-    notes = [f"{constant} of {own.shape[1]} coordinates are constant; they are only centred."] if constant else []
     report = Report(
         name=name,
         source=place,
-        shape=(own.shape[1],),
-        count=len(own),
+        shape=(array.shape[1],),
+        count=len(array),
         held_out=len(held),
-        modes={str(array.dtype): len(own)},
+        modes={str(array.dtype): len(array)},
         classes=classes,
         duplicates=duplicates_in(digests),
-        value_range=(float(own.min()), float(own.max())),
-        notes=notes + small_set_notes(len(own), len(train), len(held)),
+        value_range=(float(array.min()), float(array.max())),
+        notes=notes + small_set_notes(len(array), len(train), len(held)),
     )
     return Data(
         name=name,
@@ -79,8 +74,17 @@ def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None
         train=Vectors(standard[train], None if numbers is None else numbers[train]),
         held_out=Vectors(standard[held], None if numbers is None else numbers[held]),
         report=report,
-        units=Units(mean, scale),
+        units=units,
     )
+
+
+def _standard_units(array: NDArray[Any]) -> tuple[Units, list[str]]:
+    """Mean and deviation of each coordinate (N, D) -> (D,); constant ones keep their scale."""
+    constant = array.min(0) == array.max(0)
+    scale = np.where(constant, 1.0, array.std(0, dtype=np.float64))
+    count = int(constant.sum())
+    notes = [f"{count} of {array.shape[1]} coordinates are constant; they are only centred."] if count else []
+    return Units(array.mean(0, dtype=np.float64), scale), notes
 
 
 def check_finite(array: NDArray[Any], place: str) -> None:

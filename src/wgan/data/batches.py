@@ -55,7 +55,8 @@ class Batches:
         x = self.samples.batch(self.index(k))
         if self.flip:
             mirrored = torch.rand(self.batch, generator=self._generator(_FLIP, k)) < 0.5
-            x[mirrored] = x[mirrored].flip(-1)
+            pixels = x.numpy()
+            pixels[mirrored.numpy()] = pixels[mirrored.numpy(), ..., ::-1]
         return x
 
     def index(self, k: int) -> torch.Tensor:

@@ -171,6 +171,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF data say."""
     turn = UPRIGHT.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-SHOWN = 5
+SHOWN = 20
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,213 @@
+"""The command line as a person meets it: help, results, and one clear line for each mistake."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from toolbox import SMALL, blobs
+
+from wgan import options
+from wgan.cli import app, main
+from wgan.run import Run
+
+COMMANDS = ["train", "resume", "sample", "data", "runs", "presets", "doctor"]
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+Wgan = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def wgan(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Wgan:
+    """Runs a command line in an empty folder: its exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return call
+
+
+def small_flags(**changes: Any) -> list[str]:
+    return [f"{options.flag(name)}={value}" for name, value in {**SMALL, **changes}.items()]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    np.save(tmp_path / "blobs.npy", blobs())
+    return tmp_path / "blobs.npy"
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_the_snapshot(command: str, wgan: Wgan, request: pytest.FixtureRequest) -> None:
+    code, out, _ = wgan(*([command] if command else []), "--help")
+    text = "\n".join(line.rstrip() for line in out.splitlines()) + "\n"
+    path = SNAPSHOTS / f"help-{command or 'wgan'}.txt"
+    if request.config.getoption("--update-snapshots"):
+        path.write_text(text)
+    assert code == 0
+    assert text == path.read_text(), "after a look at it: .venv/bin/pytest tests/test_cli.py --update-snapshots"
+
+
+def test_the_snapshots_are_of_all_commands() -> None:
+    assert {name for name in app if not name.startswith("-")} == set(COMMANDS)
+
+
+def test_every_field_of_the_configuration_is_a_flag(wgan: Wgan) -> None:
+    out = wgan("train", "--help")[1]
+    assert [name for name in options.all_fields() if name != "data" and options.flag(name) not in out] == []
+
+
+def test_help_does_not_import_torch() -> None:
+    code = "import sys\nfrom wgan.cli import main\nmain(['train', '--help'])\nassert 'torch' not in sys.modules"
+    assert "--critic-lr" in subprocess.check_output([sys.executable, "-c", code], text=True)
+
+
+def test_train_sample_resume_and_runs(wgan: Wgan, source: Path, tmp_path: Path) -> None:
+    code, out, err = wgan("train", source, "--out", "r", *small_flags())
+    assert (code, "Wasserstein estimate, held out" in out, "go on    wgan resume r" in out) == (0, True, True)
+    assert "64 numbers" not in err and "pictures, 8 x 8, 1 channel" in err
+    assert wgan("sample", "r", "-n", 300, "-o", "s.npy")[0] == 0
+    samples = np.load("s.npy")
+    assert samples.shape == (300, 8, 8, 1) and samples.dtype == np.uint8
+    assert np.array_equal(samples[:5], Run.open("r").generator.sample(5))
+    assert wgan("sample", "r/generator.safetensors", "-n", 5, "-o", "pngs/")[0] == 0
+    assert [path.name for path in sorted(Path("pngs").iterdir())] == [f"{i:06d}.png" for i in range(5)]
+    with Image.open("pngs/000003.png") as picture:
+        assert np.array_equal(np.asarray(picture), samples[3, :, :, 0])
+    assert wgan("sample", "r", "-n", 9)[0] == 0 and Path("samples.png").is_file()
+    assert wgan("resume", "r", "--steps", 16, "--quiet") == (0, "", "")
+    code, out, _ = wgan("runs", ".")
+    assert code == 0 and "finished" in out and "16" in out
+
+
+def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
+    for arguments in (
+        ["train", source, "--out", "r", "--json", *small_flags()],
+        ["resume", "r", "--steps", 13, "--json"],
+        ["sample", "r", "-n", 2, "-o", "s.npy", "--json"],
+        ["runs", ".", "--json"],
+        ["data", source, "--json"],
+        ["data", "--list", "--json"],
+        ["presets", "--json"],
+        ["doctor", "--no-speed", "--json"],
+    ):
+        code, out, err = wgan(*arguments)
+        assert (code, err) == (0, ""), arguments
+        assert isinstance(json.loads(out), dict) and out.count("\n") == 1
+
+
+def test_dry_run_shows_what_would_be_done_and_does_nothing(wgan: Wgan, source: Path) -> None:
+    before = sorted(Path().iterdir())
+    code, out, err = wgan("train", source, "--dry-run", *small_flags())
+    assert (code, out) == (0, "")
+    assert "parameters" in err and "12 generator steps" in err and "folder" in err
+    assert sorted(Path().iterdir()) == before
+
+
+def test_data_reports_and_draws_a_contact_sheet(wgan: Wgan, source: Path) -> None:
+    code, out, _ = wgan("data", source)
+    assert code == 0 and "64 samples, 8x8, grey" in out and "held out: " in out
+    with Image.open("blobs-contact-sheet.png") as sheet:
+        assert min(sheet.size) > 300
+    assert wgan("data", "ring", "-o", "ring.png")[0] == 0 and Path("ring.png").is_file()
+
+
+def test_tables(wgan: Wgan) -> None:
+    assert all(name in wgan("presets")[1] for name in options.presets())
+    assert "fashion-mnist" in wgan("data", "--list")[1]
+
+
+def test_doctor_tells_versions_machine_caches_and_extras(wgan: Wgan) -> None:
+    out = wgan("doctor", "--no-speed")[1]
+    assert all(word in out for word in ("torch", "processor", "gpu", "precision", "cache", "tensorboard"))
+
+
+@pytest.mark.slow
+def test_doctor_measures_speed(wgan: Wgan) -> None:
+    found = json.loads(wgan("doctor", "--json")[1])["images_per_second"]
+    assert len(found) == 4 and all(rate > 10 for rate in found.values())
+
+
+MISTAKES = [
+    (["trian"], 2, ["trian", "train"]),
+    (["train", "--bacth", "3"], 2, ["--bacth", "--batch"]),
+    (["train", "--batch", "zero"], 2, ["--batch", "'zero'", "whole number"]),
+    (["train", "--fit", "crp"], 2, ["--fit", "crop"]),
+    (["train", "--size", "64x"], 2, ["--size"]),
+    (["train", "--time", "soon"], 2, ["--time", "90s"]),
+    (["train", "--precision", "fp16"], 2, ["--precision", "bf16"]),
+    (["train", "--preset", "wgan-pg"], 2, ["wgan-gp", "wgan presets"]),
+    (["train", "--config", "no.toml"], 1, ["no.toml"]),
+    (["train", "digitz"], None, ["digitz", "digits"]),
+    (["train", "no/such/folder"], None, ["no/such/folder"]),
+    (["train", "a", "b"], 2, ["unexpected", "'b'"]),
+    (["train", "cifar10"], 1, ["--download", "--data-dir"]),
+    (["resume"], 2, ["RUN"]),
+    (["resume", "no-run"], 1, ["no-run", "wgan runs"]),
+    (["resume", ".", "--batch", "3"], 2, ["--batch"]),
+    (["sample", "no-run"], 1, ["no-run"]),
+    (["sample", "r", "-n", "0"], 2, ["--number"]),
+    (["sample", "r", "-n", "x"], 2, ["-n", '"x"']),
+    (["sample", "r", "-o", "s.jpeg"], 2, ["x.npy"]),
+    (["sample", "r", "-n", "5000", "-o", "s.png"], 2, ["1024"]),
+    (["runs", "empty"], 1, ["empty", "wgan train"]),
+    (["data", "empty"], 1, ["empty"]),
+    (["train", "blobs.npy", "--out", "r", "--steps", "1"], 2, ["r", "wgan resume"]),
+    (["train", "blobs.npy", "--init-from", "empty", "--steps", "1"], 1, ["empty"]),
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    np.save(folder / "blobs.npy", blobs())
+    (folder / "empty").mkdir()
+    main(["train", str(folder / "blobs.npy"), "--out", str(folder / "r"), "--quiet", *small_flags(steps=2)])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    MISTAKES,
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
+)
+def test_a_mistake_gets_one_clear_line(
+    arguments: list[str], code: int | None, words: list[str], wgan: Wgan, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    found, out, err = wgan(*arguments)
+    assert (found == code) if code is not None else found in (1, 2)
+    assert out == ""
+    lines = [line for line in err.splitlines() if line.startswith("wgan: ")]
+    assert len(lines) == 1 and err.rstrip().endswith(lines[0])
+    assert "Traceback" not in err
+    assert [word for word in words if word not in lines[0]] == []
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_stopped_command_saves_and_says_how_to_go_on(name: str, code: int, source: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "wgan", "train", str(source), "--out", "r", *small_flags(steps=10**6)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        deadline, metrics = time.monotonic() + 60, tmp_path / "r" / "metrics.jsonl"
+        while not metrics.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        child.send_signal(getattr(signal, name))
+        out, err = child.communicate(timeout=60)
+    assert child.returncode == code
+    assert "wgan resume r" in err and "Traceback" not in err
+    assert Run.open(tmp_path / "r").summary["status"] == "interrupted"

@@ -1,0 +1,103 @@
+"""Every preset builds what its reference says, and takes two steps."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from toolbox import blobs
+
+from wgan import loop, options
+from wgan.build import make_trainer, resolve
+from wgan.config import Config
+from wgan.constraints import Constraint
+from wgan.data import open_data
+from wgan.data.samples import Data
+from wgan.facts import parameters
+from wgan.trainer import Trainer
+
+NATIVE = {"default": 28, "wgan": 28, "wgan-gp": 28, "dcgan-clip": 28, "tiny-gp": 28, "conv-gp": 28, "mlp-clip": 28}
+COUNTS = {  # generator and critic, at the channels of their reference
+    "dcgan64-clip": (3, None, 2_765_633),
+    "dcgan64-gp": (3, 12_658_435, 2_765_633),
+    "tiny-gp": (1, 10_747, 6_269),
+    "mlp-clip": (
+        1,
+        (100 * 128 + 128) + (128 * 256 + 512) + (256 * 512 + 1024) + (512 * 1024 + 2048) + (1024 * 1024 + 1024),
+        (1024 * 512 + 512) + (512 * 256 + 256) + 257,
+    ),
+    "dcgan-clip": (
+        1,
+        (32 * 6272 + 2 * 128) + (128 * 64 * 25 + 2 * 64) + (64 * 32 * 25 + 2 * 32) + (32 * 9 + 1),
+        (25 * 64 + 64) + (64 * 128 * 25 + 128) + (128 * 49 + 1),
+    ),
+}
+SETTINGS = {  # optimizer, critic's and generator's learning rate, constraint, critic steps, batch, epochs
+    "dcgan-clip": ("rmsprop", 5e-4, 5e-4, "WeightClipping(0.01)", 5, 64, 60),
+    "conv-gp": ("adam", 1e-4, 1e-4, "GradientPenalty(10)", 9, 32, 20),
+    "dcgan64-clip": ("rmsprop", 5e-5, 5e-5, "WeightClipping(0.01)", 5, 64, 50),
+    "dcgan64-gp": ("adam", 1e-4, 1e-4, "GradientPenalty(10)", 5, 64, 50),
+    "tiny-gp": ("adam", 3e-4, 3e-4, "GradientPenalty(10)", 5, 64, 20),
+    "mlp-clip": ("rmsprop", 5e-5, 5e-5, "WeightClipping(0.005)", 25, 64, 200),
+    "gan-minimax": ("adam", 2e-4, 2e-4, "Unconstrained(1)", 1, 64, 60),
+    "gan-nonsaturating": ("adam", 2e-4, 2e-4, "Unconstrained(1)", 1, 64, 60),
+}
+
+
+def built(name: str, channels: int = 1) -> tuple[Trainer, Config, Data]:
+    config = options.make_config(options.preset(name))
+    data = open_data(blobs(40, 28, channels), config.data)
+    config = resolve(config, data)
+    return make_trainer(config, data)[0], config, data
+
+
+@pytest.mark.parametrize("name", options.presets())
+def test_it_builds_and_takes_two_steps(name: str, tmp_path: Path) -> None:
+    light = {"batch": 4, "warmup_critic_steps": 2, "steps": 2, "threads": 1}
+    run = loop.train(options.make_config(options.preset(name), light), source=blobs(40, 28), out=tmp_path / "r")
+    assert run is not None and run.summary["steps"] == 2
+    samples = [path.read_bytes() for path in run.sample_paths()]
+    assert len(set(samples)) == len(samples) == 3
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameter_counts_are_those_of_the_reference(name: str) -> None:
+    channels, generator, critic = COUNTS[name]
+    trainer, _, _ = built(name, channels)
+    assert parameters(trainer.critic) == critic
+    assert generator is None or parameters(trainer.generator) == generator
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_are_those_of_the_reference(name: str) -> None:
+    trainer, config, _ = built(name)
+    optimizer, critic_lr, generator_lr, constraint, critic_steps, batch, epochs = SETTINGS[name]
+    assert (config.optimizer.optimizer, trainer.learning_rates) == (optimizer, (generator_lr, critic_lr))
+    assert (repr(trainer.constraint), trainer.critic_steps, trainer.batch) == (constraint, critic_steps, batch)
+    assert config.run.epochs == epochs
+    kind = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}[optimizer]
+    assert isinstance(trainer.critic_optimizer, kind) and isinstance(trainer.generator_optimizer, kind)
+
+
+def test_the_papers() -> None:
+    trainer, config, _ = built("wgan")
+    assert (trainer.learning_rates, config.optimizer.optimizer) == ((5e-5, 5e-5), "rmsprop")
+    assert (trainer.critic_steps, trainer.warmup, repr(trainer.constraint)) == (5, (25, 100), "WeightClipping(0.01)")
+    trainer, config, _ = built("wgan-gp")
+    assert (trainer.learning_rates, config.optimizer.betas) == ((1e-4, 1e-4), (0.0, 0.9))
+    assert (trainer.critic_steps, repr(trainer.constraint)) == (5, "GradientPenalty(10)")
+
+
+@pytest.mark.parametrize("name", options.presets())
+def test_its_first_line_says_what_it_is(name: str) -> None:
+    assert 20 < len(options.preset_help(name)) < 120
+
+
+def test_the_variants_that_the_references_name() -> None:
+    config = options.make_config(options.preset("tiny-gp"), {"constraint": "r1+r2"})
+    data = open_data(blobs(40, 28), config.data)
+    constraint: Constraint = make_trainer(resolve(config, data), data)[0].constraint
+    assert repr(constraint) == "R1(10) + R2(10)"
+    layered = options.make_config(options.preset("conv-gp"), {"critic_norm": "layer"})
+    trainer = make_trainer(resolve(layered, data), open_data(blobs(40, 28), layered.data))[0]
+    norms = [module for module in trainer.critic.modules() if isinstance(module, torch.nn.GroupNorm)]
+    assert [norm.num_channels for norm in norms] == [32, 64, 128, 256, 512]

@@ -1,0 +1,189 @@
+"""The run's folder: never written over, locked, atomic, and readable after anything."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toolbox import small_config
+
+from wgan.data.samples import Units
+from wgan.errors import UsageError, WganError
+from wgan.files import write_atomically, write_text
+from wgan.model import Model, save_model, save_tensors
+from wgan.networks import Latent, make_generator
+from wgan.run import Run, find_runs
+
+
+def make(out: Path | None, name: str = "digits-default") -> Run:
+    return Run.create(small_config(), out, name, {"python": "3"})
+
+
+def test_numbered_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [make(None, name).folder.name for name in ("digits-default", "My Photos!-default", "a")]
+    assert names == ["0001-digits-default", "0002-my-photos-default", "0003-a"]
+    assert [run.folder.name for run in find_runs(Path("runs"))] == names
+
+
+def test_a_folder_that_exists_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"exists and is not empty.*wgan resume"):
+        make(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WganError, match="cannot make the folder"):
+        make(tmp_path / "file")
+
+
+def test_the_configuration_comes_back(tmp_path: Path) -> None:
+    assert make(tmp_path / "r").config == small_config()
+    assert Run.open(tmp_path / "r").environment == {"python": "3"}
+
+
+@pytest.mark.parametrize(("name", "words"), [("nothing", "does not exist"), ("empty", "is not a run's folder")])
+def test_what_is_no_run_is_said(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WganError, match=words):
+        Run.open(tmp_path / name)
+
+
+def test_two_processes_cannot_train_in_one_folder(tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    code = "import sys; from wgan.run import Run\nwith Run.open(sys.argv[1]).lock(): print('in')"
+    other = [sys.executable, "-c", code, str(run.folder)]
+    with run.lock():
+        refused = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert "another process is training" in refused.stderr
+    assert subprocess.check_output(other, text=True) == "in\n"
+
+
+def test_records_survive_a_half_written_line_and_rewind(tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    for step in (1, 2, 4, 8):
+        run.log({"step": step, "wasserstein": 0.1})
+        run.sample_path(step).write_bytes(b"")
+    with run.metrics.open("a") as file:
+        file.write('{"step": 16, "wass')
+    assert [record["step"] for record in run.records()] == [1, 2, 4, 8]
+    run.rewind(4)
+    assert [record["step"] for record in run.records()] == [1, 2, 4]
+    assert [path.stem for path in run.sample_paths()] == ["00000001", "00000002", "00000004"]
+    assert run.metrics.read_text().count("\n") == 3
+
+
+def test_numbers_in_files_are_finite(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        make(tmp_path / "r").log({"step": 1, "wasserstein": float("nan")})
+
+
+def test_a_save_gives_tensors_and_counters_back(tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    last = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
+    run.save({"a.b": last, "n": torch.tensor(3)}, {"step": 7, "seconds": 0.1})
+    tensors, counters = run.restore()
+    assert counters == {"step": 7, "seconds": 0.1}
+    assert torch.equal(tensors["a.b"], last) and tensors["a.b"].is_contiguous()
+    assert tensors["n"].item() == 3
+
+
+def test_no_save_and_a_broken_save_are_told_apart(tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    with pytest.raises(WganError, match="no save to go on from"):
+        run.restore()
+    (run.folder / "checkpoints" / "last.safetensors").write_bytes(b"xx")
+    with pytest.raises(WganError, match="cannot be read"):
+        run.restore()
+    with pytest.raises(WganError, match="has no generator yet"):
+        run.generator  # noqa: B018
+
+
+def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+
+    def half(path: Path) -> None:
+        path.write_text("new, but")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(tmp_path / "a.txt", half)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "t.safetensors", {"a": torch.zeros(1)}, {})
+    write_text(tmp_path / "t.txt", "")
+    (tmp_path / "usual").touch()
+    modes = {os.stat(tmp_path / name).st_mode for name in ("t.safetensors", "t.txt", "usual")}
+    assert len(modes) == 1
+
+
+def saved_model(path: Path, shape: tuple[int, ...], units: Units) -> Model:
+    latent = Latent(5, "uniform")
+    family = "mlp" if len(shape) == 1 else "dcgan"
+    generator = make_generator(family, shape, latent, width=8)
+    network = {
+        "family": family,
+        "shape": list(shape),
+        "latent": {"size": 5, "kind": "uniform"},
+        "options": {"width": 8},
+    }
+    save_model(path, generator.state_dict(), network, units)
+    return Model(generator, units)
+
+
+def test_a_generator_file_is_all_a_stranger_needs(tmp_path: Path) -> None:
+    made = saved_model(tmp_path / "g.safetensors", (3, 9, 7), Units())
+    model = Model.load(tmp_path / "g.safetensors")
+    z = torch.rand(4, 5)
+    assert torch.equal(model(z), made(z)) and model(z).shape == (4, 3, 9, 7)
+    images = model.sample(6, seed=1)
+    assert images.dtype == np.uint8 and images.shape == (6, 9, 7, 3)
+    expected = ((made(z) + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).byte().numpy()
+    assert np.array_equal(Units().to_user(model(z)), expected)
+
+
+def test_vectors_come_back_in_their_own_units(tmp_path: Path) -> None:
+    mean, scale = np.array([100.0, -3.0]), np.array([5.0, 0.1])
+    made = saved_model(tmp_path / "g.safetensors", (2,), Units(mean, scale))
+    block = made.latent.draw(256, torch.Generator().manual_seed(0))
+    model = Model.load(tmp_path / "g.safetensors")
+    assert np.allclose(model.units.to_user(model(block)), made(block).double().numpy() * scale + mean, rtol=1e-5)
+
+
+def test_a_sample_does_not_hang_on_how_many_are_drawn(tmp_path: Path) -> None:
+    model = saved_model(tmp_path / "g.safetensors", (1, 8, 8), Units())
+    many = model.sample(600, seed=3)
+    assert np.array_equal(model.sample(3, seed=3), many[:3])
+    assert np.array_equal(np.concatenate(list(model.stream(300, seed=3))), many[:300])
+    assert not np.array_equal(model.sample(3, seed=4), many[:3])
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file of ours", None])
+def test_what_is_no_generator_is_said(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "g.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WganError, match="is not a generator that wgan has saved"):
+        Model.load(path)
+
+
+def test_a_newer_file_asks_for_an_update(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "g.safetensors", {"a": torch.zeros(1)}, {"format_version": 99, "wgan": "9.9"})
+    with pytest.raises(WganError, match=r"newer wgan \(9\.9\)"):
+        Model.load(tmp_path / "g.safetensors")
+
+
+def test_the_summary_is_empty_before_the_first_stop(tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    assert run.summary == {}
+    run.write_summary({"status": "finished"})
+    assert json.loads((run.folder / "summary.json").read_text()) == run.summary == {"status": "finished"}

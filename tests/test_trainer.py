@@ -1,0 +1,317 @@
+"""The two steps: against a loop written out by hand, for every constraint and objective, in both precisions."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from toolbox import blobs, tiny_trainer, vectors
+
+from wgan.constraints import GradientPenalty, LipschitzPenalty, R1, R2, Sum, WeightClipping
+from wgan.ema import Average
+from wgan.errors import UsageError
+from wgan.ledger import DivergedError
+from wgan.networks import Latent, make_critic, make_generator
+from wgan.optimizers import Adam, RMSprop
+from wgan.penalties import segments
+from wgan.registry import CONSTRAINTS, OBJECTIVES
+from wgan.schedule import Decay
+from wgan.seeds import rng
+from wgan.trainer import Trainer
+
+
+def textbook(trainer: Trainer, steps: int, weight: float) -> list[float]:
+    """WGAN-GP as the paper's algorithm 1 writes it: plain Adam, three critic passes, norms by autograd.grad."""
+    generator, critic = copy.deepcopy(trainer.generator), copy.deepcopy(trainer.critic)
+    optimizers = [torch.optim.Adam(m.parameters(), lr=1e-3, betas=(0.0, 0.9)) for m in (generator, critic)]
+    losses, update = [], 0
+    for step in range(steps):
+        for _ in range(trainer.critic_steps):
+            real = trainer._batches[update].double()
+            z = trainer.latent.draw(trainer.batch, rng(trainer.seed, "critic latent", update)).double()
+            fake = generator(z).detach()
+            between = segments(real, fake, rng(trainer.seed, "penalty 0", update)).requires_grad_()
+            (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+            loss = critic(fake).mean() - critic(real).mean() + weight * ((gradient.norm(dim=1) - 1) ** 2).mean()
+            optimizers[1].zero_grad()
+            loss.backward()
+            optimizers[1].step()
+            losses.append(loss.item())
+            update += 1
+        z = trainer.latent.draw(trainer.batch, rng(trainer.seed, "generator latent", step)).double()
+        optimizers[0].zero_grad()
+        (-critic(generator(z)).mean()).backward()
+        optimizers[0].step()
+    return [*losses, *(p.detach().sum().item() for m in (generator, critic) for p in m.parameters())]
+
+
+def test_ten_steps_are_those_of_the_textbook_loop() -> None:
+    trainer = tiny_trainer(constraint=GradientPenalty(10.0), critic_lr=1e-3, generator_lr=1e-3)
+    expected = textbook(trainer, steps=10, weight=10.0)
+    for _ in range(10):
+        trainer.advance()
+    ours = [p.detach().sum().item() for m in (trainer.generator, trainer.critic) for p in m.parameters()]
+    assert ours == pytest.approx(expected[30:], rel=1e-8, abs=1e-10)
+    means = trainer.ledger.means()
+    assert means["critic_loss"] is not None and means["penalty"] is not None
+    assert means["critic_loss"] + means["penalty"] == pytest.approx(np.mean(expected[:30]), rel=1e-8)
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_pair_takes_a_step_and_moves_both_networks(name: str, objective: str) -> None:
+    trainer = tiny_trainer(constraint=CONSTRAINTS[name].load()(), objective=OBJECTIVES[objective].load()())
+    before = [copy.deepcopy(m.state_dict()) for m in (trainer.generator, trainer.critic)]
+    trainer.advance()
+    for old, module in zip(before, (trainer.generator, trainer.critic), strict=True):
+        moved = [not torch.equal(old[key], value) for key, value in module.state_dict().items()]
+        assert any(moved)
+    record = trainer.record()
+    assert record["gradient_norm"] > 0
+    assert (record["wasserstein"] is None) == (objective != "wasserstein")
+
+
+@pytest.mark.parametrize("c", [0.01, 0.3])
+def test_every_weight_is_within_the_bound_after_a_step(c: float) -> None:
+    trainer = tiny_trainer(constraint=WeightClipping(c), optimizer=RMSprop(), critic_lr=0.5)
+    trainer.advance()
+    assert max(w.abs().max().item() for w in trainer.critic.parameters()) == c
+
+
+def test_a_lazy_penalty_is_added_at_every_kth_step_k_times_as_strong() -> None:
+    lazy = tiny_trainer(constraint=R1(2.0, every=3))
+    real, fake = torch.randn(16, 6).double(), torch.randn(16, 6).double()
+    loss = torch.zeros((), dtype=torch.float64)
+    plain = 2.0 * R1().penalty(lazy.critic, real, fake, rng(0, "x"))
+    for update in range(7):
+        lazy.critic_updates = update
+        total, logged = lazy._penalised(loss, real, fake)
+        assert total.item() == pytest.approx(3 * plain.item() if update % 3 == 0 else 0)
+        assert (logged is None) == (update % 3 != 0)
+
+
+def test_a_sum_adds_each_part_with_its_own_weight_and_interval() -> None:
+    trainer = tiny_trainer(constraint=Sum(R1(2.0), R2(5.0, every=2)))
+    real, fake = torch.randn(16, 6).double(), torch.randn(16, 6).double()
+    r1, r2 = (part.penalty(trainer.critic, real, fake, rng(0, "x")).item() for part in trainer.constraint.parts)
+    loss = torch.zeros((), dtype=torch.float64)
+    total, logged = trainer._penalised(loss, real, fake)
+    assert total.item() == pytest.approx(2 * r1 + 2 * 5 * r2)
+    assert logged is not None and logged.item() == pytest.approx(2 * r1 + 5 * r2)
+
+
+def test_swapping_real_and_fake_flips_the_sign_of_the_estimate() -> None:
+    trainer = tiny_trainer()
+    meter = trainer._meter
+    record = meter(trainer.generator, trainer.critic, 0)
+    fakes = [meter._generate(trainer.generator, 0, k) for k in range(len(meter.train))]
+    with torch.no_grad():
+        real_mean = torch.cat([trainer.critic(b) for b in meter.held_out]).mean()
+        fake_mean = torch.cat([trainer.critic(b) for b in fakes]).mean()
+    assert record.wasserstein_heldout == pytest.approx((real_mean - fake_mean).item())
+    negative = copy.deepcopy(trainer.critic)
+    with torch.no_grad():
+        negative[-1].weight.neg_()
+        negative[-1].bias.neg_()
+    assert meter(trainer.generator, negative, 0).wasserstein_heldout == pytest.approx(-record.wasserstein_heldout)
+
+
+def test_standard_error_and_gap_agree_with_numpy() -> None:
+    trainer = tiny_trainer()
+    for _ in range(3):
+        trainer.advance()
+    meter = trainer._meter
+    record = meter(trainer.generator, trainer.critic, 0)
+    fakes = [meter._generate(trainer.generator, 0, k) for k in range(max(len(meter.train), len(meter.held_out)))]
+    with torch.no_grad():
+        train, held, fake = (
+            torch.cat([trainer.critic(b).flatten() for b in x]).numpy() for x in (meter.train, meter.held_out, fakes)
+        )
+    error = math.sqrt(held.var(ddof=1) / len(held) + fake.var(ddof=1) / len(fake))
+    assert record.wasserstein_stderr == pytest.approx(error)
+    assert record.gap == pytest.approx(train.mean() - held.mean())
+    assert record.gap == pytest.approx(record.wasserstein - record.wasserstein_heldout)
+
+
+def test_measuring_changes_nothing_about_training() -> None:
+    quiet, watched = (picture_trainer() for _ in range(2))
+    for _ in range(4):
+        quiet.advance()
+        watched.advance()
+        watched.record()
+    for name in ("generator", "critic"):
+        one, other = (getattr(t, name).state_dict() for t in (quiet, watched))
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def picture_trainer(constraint: str = "spectral", **changes: object) -> Trainer:
+    torch.manual_seed(0)
+    generator = make_generator("dcgan", (1, 8, 8), Latent(4), width=4, norm="batch")
+    critic = make_critic("dcgan", (1, 8, 8), width=4, dropout=0.1)
+    made = CONSTRAINTS[constraint].load()()
+    trainer = Trainer(generator, critic, constraint=made, batch=8, critic_steps=1, **changes)
+    trainer.attach(blobs())
+    return trainer
+
+
+def test_warm_up_takes_more_critic_steps_at_first_and_at_every_500th() -> None:
+    trainer = tiny_trainer(critic_steps=5, warmup=(25, 100))
+    counts = [trainer.critic_steps_at(step) for step in (0, 24, 25, 499, 500, 501, 1000)]
+    assert counts == [100, 100, 5, 5, 100, 5, 100]
+    shown = 0
+    for step in range(60):
+        shown += trainer.critic_steps_at(step) * trainer.batch
+        assert trainer.steps_for(shown) == step + 1
+
+
+def test_learning_rates_are_separate_and_decay() -> None:
+    trainer = tiny_trainer(critic_lr=4e-4, generator_lr=1e-4, decay=Decay(0, 4))
+    rates = []
+    for _ in range(4):
+        trainer.advance()
+        rates.append(
+            (trainer.critic_optimizer.param_groups[0]["lr"], trainer.generator_optimizer.param_groups[0]["lr"])
+        )
+    assert np.allclose(rates, [(4e-4 * f, 1e-4 * f) for f in (1, 0.75, 0.5, 0.25)])
+
+
+@given(st.integers(1, 10**6), st.integers(1, 512), st.floats(1, 1e5))
+def test_the_average_forgets_half_in_a_half_life(samples: int, step: int, half_life: float) -> None:
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(module.weight)
+    average = Average(module, half_life)
+    average.update(module, step, step)  # the first update copies
+    nn.init.ones_(module.weight)
+    average.update(module, samples, step)
+    beta = 0.5 ** (step / min(half_life, samples / 20))
+    assert average.module.weight.item() == pytest.approx(1 - beta, abs=1e-6)
+
+
+def test_no_half_life_is_no_average_and_buffers_come_along() -> None:
+    trainer = picture_trainer(ema_half_life=0)
+    for _ in range(3):
+        trainer.advance()
+    average, module = trainer.average.module.state_dict(), trainer.generator.state_dict()
+    assert all(torch.allclose(average[key], module[key]) for key in module)
+    assert int(average["body.1.num_batches_tracked"] if "body.1.num_batches_tracked" in average else 6) == 6
+
+
+def test_instance_noise_reaches_all_that_the_critic_sees() -> None:
+    trainer = tiny_trainer(instance_noise=0.5)
+    samples = torch.zeros(4000, 6, dtype=torch.float64)
+    noised = trainer._noised(samples, "real noise")
+    assert noised.std().item() == pytest.approx(0.5, rel=0.02)
+    assert not torch.equal(noised, trainer._noised(samples, "fake noise"))
+
+
+def test_real_and_fake_share_a_pass_unless_batch_norm_forbids_it() -> None:
+    for norm, passes in (("none", 1), ("batch", 2)):
+        torch.manual_seed(0)
+        critic = make_critic("dcgan", (1, 16, 16), width=4, norm=norm)
+        generator = make_generator("dcgan", (1, 16, 16), Latent(4), width=4)
+        trainer = Trainer(generator, critic, constraint=WeightClipping(0.01), batch=8)
+        trainer.attach(blobs(size=16))
+        sizes: list[int] = []
+        critic.register_forward_hook(lambda m, args, out, sizes=sizes: sizes.append(len(args[0])))
+        trainer._critic_step()
+        assert sizes == ([16] if passes == 1 else [8, 8])
+
+
+def test_the_generator_keeps_no_graph_in_critic_steps() -> None:
+    trainer = tiny_trainer()
+    outputs: list[Tensor] = []
+    trainer.generator.register_forward_hook(lambda m, args, out: outputs.append(out))
+    trainer._critic_step()
+    assert [o.requires_grad for o in outputs] == [False]
+    assert all(p.grad is None for p in trainer.generator.parameters())
+
+
+@pytest.mark.parametrize("name", ["gp", "clip", "spectral"])
+def test_bf16_agrees_with_fp32_and_keeps_scores_and_penalties_wide(name: str) -> None:
+    def losses(precision: torch.dtype) -> dict[str, float | None]:
+        trainer = picture_trainer(name, precision=precision)
+        trainer.advance()
+        assert trainer.ledger.sums.dtype == torch.float64
+        assert trainer._scores(torch.zeros(8, 1, 8, 8)).dtype == torch.float32
+        return trainer.ledger.means()
+
+    wide, narrow = losses(torch.float32), losses(torch.bfloat16)
+    for key, value in wide.items():
+        if value is not None:
+            assert narrow[key] == pytest.approx(value, rel=0.05, abs=0.02)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    def weights(seed: int) -> Tensor:
+        trainer = tiny_trainer(seed=seed)
+        for _ in range(3):
+            trainer.advance()
+        return torch.cat([p.detach().flatten() for p in trainer.critic.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_torch_s_own_random_stream_is_left_alone() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    picture_trainer_state = torch.get_rng_state()
+    trainer = tiny_trainer()
+    torch.set_rng_state(picture_trainer_state)
+    trainer.advance()
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_your_own_modules_train_with_fit() -> None:
+    generator, critic = nn.Linear(2, 6), nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1))
+    generator.latent = 2  # type: ignore[assignment]
+    trainer = Trainer(generator, critic, constraint=LipschitzPenalty(10.0), critic_steps=2, batch=16)
+    found = list(trainer.fit(vectors(), steps=7, tick=3))
+    assert [record["step"] for record in found] == [3, 6, 7]
+    assert found[-1]["images"] == 7 * 2 * 16
+    assert trainer.sample(5).shape == (5, 6)
+
+
+def test_a_generator_without_a_latent_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"latent=Latent\(size\)"):
+        Trainer(nn.Linear(2, 6), nn.Linear(6, 1))
+
+
+def test_scores_of_another_shape_are_refused() -> None:
+    trainer = Trainer(nn.Linear(2, 6), nn.Linear(6, 2), latent=Latent(2), constraint=WeightClipping())
+    trainer.attach(vectors())
+    with pytest.raises(UsageError, match=r"one number a sample"):
+        trainer.advance()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_the_first_quantity_that_is_not_finite_is_named_with_its_step(bad: float) -> None:
+    trainer = tiny_trainer()
+    for _ in range(3):
+        trainer.advance()
+    trainer.check()
+    with torch.no_grad():
+        trainer.critic[0].weight[0, 0] = bad
+    trainer.advance()
+    trainer.advance()
+    with pytest.raises(DivergedError, match="critic_loss became NaN or infinite at generator step 4"):
+        trainer.record()
+
+
+def test_a_weight_that_is_not_finite_is_named() -> None:
+    trainer = tiny_trainer()
+    with torch.no_grad():
+        trainer.generator[2].bias[0] = math.nan
+    with pytest.raises(DivergedError, match=r"the generator's weight 2\.bias"):
+        trainer.check()
+
+
+def test_adam_s_momentum_is_off_by_default() -> None:
+    trainer = tiny_trainer()
+    assert trainer.critic_optimizer.param_groups[0]["betas"] == (0.0, 0.9)
+    assert Adam((0.5, 0.999))([nn.Parameter(torch.zeros(1))], 1e-3).param_groups[0]["betas"] == (0.5, 0.999)

@@ -1,0 +1,67 @@
+"""Small data, networks and configurations that many tests share."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from wgan import loop, options
+from wgan.config import Config
+from wgan.networks import Latent
+from wgan.run import Run
+from wgan.trainer import Trainer
+
+SMALL: dict[str, Any] = {
+    "generator": "dcgan", "critic": "dcgan", "generator_width": 4, "critic_width": 4, "latent": 8,
+    "batch": 8, "steps": 12, "log_every": "4", "sample_every": "6", "save_every": "1h", "threads": 1,
+    "precision": "fp32", "device": "cpu", "critic_steps": 2,
+}  # fmt: skip
+
+
+def blobs(n: int = 64, size: int = 8, channels: int = 1) -> NDArray[np.uint8]:
+    """Pictures of a bright square at a random place."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((n, size, size, channels), np.uint8)
+    for image, (y, x) in zip(images, rng.integers(0, size - 3, (n, 2)), strict=True):
+        image[y : y + 3, x : x + 3] = rng.integers(128, 256)
+    return images
+
+
+def small_config(**changes: Any) -> Config:
+    """A configuration that trains in a second."""
+    return options.make_config(SMALL, changes)
+
+
+def small_run(out: Path, source: Any = None, **changes: Any) -> Run:
+    """A finished small run."""
+    run = loop.train(small_config(**changes), source=blobs() if source is None else source, out=out)
+    assert run is not None
+    return run
+
+
+def tiny_trainer(**changes: Any) -> Trainer:
+    """A float64 trainer of two small perceptrons on vectors of 6."""
+    torch.manual_seed(0)
+    generator = nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 6)).double()
+    critic = nn.Sequential(nn.Linear(6, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1)).double()
+    settings: dict[str, Any] = {"latent": Latent(3), "batch": 16, "critic_steps": 3, "seed": 5, **changes}
+    trainer = Trainer(generator, critic, **settings)
+    trainer.attach(vectors())
+    return trainer
+
+
+def vectors(n: int = 200, d: int = 6) -> NDArray[np.float32]:
+    """Correlated Gaussian vectors."""
+    rng = np.random.default_rng(1)
+    return (rng.normal(size=(n, d)) @ rng.normal(size=(d, d))).astype(np.float32)
+
+
+def records(run: Run) -> list[dict[str, Any]]:
+    """A run's records without what the clock tells."""
+    timed = ("seconds", "images_per_second")
+    lines = run.metrics.read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
