@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toolbox import SMALL, blobs
 
 import wgan
+from toolbox import SMALL, blobs
 from wgan.errors import UsageError
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from toolbox import SMALL, blobs
 
+from toolbox import SMALL, blobs
 from wgan import options
 from wgan.cli import app, main
 from wgan.run import Run
@@ -207,7 +207,7 @@ def test_a_stopped_command_saves_and_says_how_to_go_on(name: str, code: int, sou
         while not metrics.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         child.send_signal(getattr(signal, name))
-        out, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=60)
     assert child.returncode == code
     assert "wgan resume r" in err and "Traceback" not in err
     assert Run.open(tmp_path / "r").summary["status"] == "interrupted"

@@ -128,7 +128,7 @@ def test_segments_take_one_weight_a_sample() -> None:
     weights = segments(real, fake, rng()).flatten(1)
     assert torch.equal(weights.min(1).values, weights.max(1).values)
     assert weights[:, 0].unique().numel() == 50
-    assert 0 <= weights.min() and weights.max() <= 1
+    assert weights.min() >= 0 and weights.max() <= 1
 
 
 @pytest.mark.parametrize("name", PENALTIES)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toolbox import SMALL, blobs, records, small_config, small_run, vectors
 
 import wgan
+from toolbox import SMALL, blobs, records, small_config, small_run, vectors
 from wgan import loop, options
 from wgan.errors import UsageError, WganError
 from wgan.run import Run

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from toolbox import blobs
 
+from toolbox import blobs
 from wgan import loop, options
 from wgan.build import make_trainer, resolve
 from wgan.config import Config

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_presets import built
-from toolbox import blobs, tiny_trainer
 from torch import Tensor, nn
 
+from test_presets import built
+from toolbox import blobs, tiny_trainer
 from wgan import pictures
 from wgan.constraints import NORM_LAYERS, GradientPenalty
 from wgan.objectives import Wasserstein

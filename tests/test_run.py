@@ -1,7 +1,6 @@
 """The run's folder: never written over, locked, atomic, and readable after anything."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toolbox import small_config
 
+from toolbox import small_config
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
 from wgan.files import write_atomically, write_text
@@ -122,7 +121,7 @@ def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
     save_tensors(tmp_path / "t.safetensors", {"a": torch.zeros(1)}, {})
     write_text(tmp_path / "t.txt", "")
     (tmp_path / "usual").touch()
-    modes = {os.stat(tmp_path / name).st_mode for name in ("t.safetensors", "t.txt", "usual")}
+    modes = {(tmp_path / name).stat().st_mode for name in ("t.safetensors", "t.txt", "usual")}
     assert len(modes) == 1
 
 

@@ -1,7 +1,6 @@
 """From names to objects: the only place where a configuration becomes data, networks and a trainer."""
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from wgan.config import Config, LossConfig, NetworkConfig, OptimizerConfig
 from wgan.constraints import Constraint, Sum
 from wgan.data.samples import Data
+from wgan.environment import cores, processor_features
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, RMSprop
@@ -68,13 +68,13 @@ def has_fast_bf16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 faster than in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    features = processor_features() if device.type == "cpu" else {}
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
 def set_threads(threads: int | None) -> int:
     """Use this many processor threads, by default one for each core that this process may use; gives the number."""
-    number = threads or len(os.sched_getaffinity(0))
+    number = threads or cores()
     if torch.get_num_threads() != number:
         torch.set_num_threads(number)
     return number

@@ -3,56 +3,17 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import field, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from wgan import __version__, options
 from wgan.errors import WganError
+from wgan.flags import DataFlags, ResumeFlags, TrainFlags, given_flags
 
 if TYPE_CHECKING:
     from wgan.view import View
-
-_TITLES = {
-    "data": "Data",
-    "generator": "Generator",
-    "critic": "Critic",
-    "latent": "Latent",
-    "loss": "Loss",
-    "optimizer": "Optimizer",
-    "run": "Run",
-}
-_GROUPS = {section: Group(title, sort_key=number) for number, (section, title) in enumerate(_TITLES.items(), 1)}
-
-
-def _flags(names: list[str], title: str) -> Any:
-    """A dataclass with a flag for each of these fields, all of them left out by default."""
-    known, defaults = options.all_fields(), options.flatten(options.make_config(options.preset("default")))
-    rows: list[Any] = []
-    for name in names:
-        f = known[name]
-        default = f" [default: {_text(defaults[name])}]" if name in defaults else ""
-        parameter = Parameter(name=options.flag(name), help=f.help + default, group=_GROUPS[f.section])
-        kind = bool if bool in (f.hint, *get_args(f.hint)) else str
-        rows.append((name, Annotated[kind | None, parameter], field(default=None)))
-    made = make_dataclass(title, rows, frozen=True, kw_only=True)
-    made.__module__ = __name__  # Python 3.11 says "types", whose classes cyclopts does not look into
-    return Annotated[made, Parameter(name="*")]
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _given(flags: Any) -> dict[str, Any]:
-    return {} if flags is None else {name: value for name, value in vars(flags).items() if value is not None}
-
-
-TrainFlags = _flags([name for name in options.all_fields() if name != "data"], "TrainFlags")
-ResumeFlags = _flags([*options.BUDGETS, "log_every", "sample_every", "save_every", "threads", "device"], "ResumeFlags")
-DataFlags = _flags(["size", "channels", "fit", "value_range", "held_out", "data_dir", "download"], "DataFlags")
 
 Quiet = Annotated[bool, Parameter(negative="", help="Show nothing but errors.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on standard output.")]
@@ -100,7 +61,7 @@ def train(
     """
     from wgan.api import layers
 
-    given = _given(flags) | ({"data": data} if data is not None else {})
+    given = given_flags(flags) | ({"data": data} if data is not None else {})
     made, name = layers(preset, config, given)
     from wgan import loop
 
@@ -131,7 +92,7 @@ def resume(
     opened = Run.open(run)
     from wgan import loop
 
-    _report_run(loop.resume(opened, _given(flags), view=_view(quiet or as_json)), as_json, quiet)
+    _report_run(loop.resume(opened, given_flags(flags), view=_view(quiet or as_json)), as_json, quiet)
 
 
 @app.command
@@ -190,7 +151,7 @@ def data(
 
         _table({name: entry.help for name, entry in DATASETS.items()}, as_json)
         return
-    config = options.make_config(_given(flags), {"data": source})
+    config = options.make_config(given_flags(flags), {"data": source})
     from wgan.data import open_data
     from wgan.output import write_contact_sheet
 

@@ -1,6 +1,5 @@
 """What a machine offers for training, and how fast it is."""
 
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from wgan.build import has_fast_bf16, set_threads
 from wgan.constraints import GradientPenalty
 from wgan.data.cache import cache_folder, cache_sizes
-from wgan.environment import PACKAGES, installed, processor
+from wgan.environment import PACKAGES, cores, installed, processor
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.trainer import Trainer
 
@@ -27,7 +26,7 @@ def examine(speed: bool) -> dict[str, Any]:
         "versions": {name: installed(name) for name in ("wgan", *PACKAGES)},
         "machine": {
             "processor": processor(),
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": cores(),
             "threads": set_threads(None),
             "gpus": gpus,
             "precision": "bf16" if has_fast_bf16(device) else "fp32",

@@ -20,7 +20,7 @@ def describe_environment(device: str, threads: int) -> dict[str, Any]:
         **{name: installed(name) for name in PACKAGES},
         "platform": platform.platform(),
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "device": device_name(torch.device(device)),
         "threads": threads,
         "command": shlex.join(sys.argv),
@@ -35,9 +35,20 @@ def installed(name: str) -> str | None:
         return None
 
 
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def processor_features() -> dict[str, Any]:
+    """What the processor can do, as torch tells it; empty where it does not."""
+    features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return features
+
+
 def processor() -> str:
     """The processor's name, as the machine tells it."""
-    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
+    return str(processor_features().get("cpu_name") or platform.processor() or platform.machine())
 
 
 def device_name(device: torch.device) -> str:

@@ -18,7 +18,7 @@ LAYERS = [
     {"trainer", "run"},
     {"state", "build"},
     {"facts", "gallery", "doctor"},
-    {"loop", "console", "output"},
+    {"loop", "console", "output", "flags"},
     {"overview", "api"},
     {"cli"},
     {"__main__"},

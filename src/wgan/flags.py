@@ -1,0 +1,48 @@
+"""The fields of the configuration as flags of the command line."""
+
+from dataclasses import field, make_dataclass
+from typing import Annotated, Any, get_args
+
+from cyclopts import Group, Parameter
+
+from wgan import options
+
+_TITLES = {
+    "data": "Data",
+    "generator": "Generator",
+    "critic": "Critic",
+    "latent": "Latent",
+    "loss": "Loss",
+    "optimizer": "Optimizer",
+    "run": "Run",
+}
+_GROUPS = {section: Group(title, sort_key=number) for number, (section, title) in enumerate(_TITLES.items(), 1)}
+
+
+def _flags(names: list[str], title: str) -> Any:
+    """A dataclass with a flag for each of these fields, all of them left out by default."""
+    known, defaults = options.all_fields(), options.flatten(options.make_config(options.preset("default")))
+    rows: list[Any] = []
+    for name in names:
+        f = known[name]
+        default = f" [default: {_text(defaults[name])}]" if name in defaults else ""
+        parameter = Parameter(name=options.flag(name), help=f.help + default, group=_GROUPS[f.section])
+        kind = bool if bool in (f.hint, *get_args(f.hint)) else str
+        rows.append((name, Annotated[kind | None, parameter], field(default=None)))
+    made = make_dataclass(title, rows, frozen=True, kw_only=True)
+    made.__module__ = __name__  # Python 3.11 says "types", whose classes cyclopts does not look into
+    return Annotated[made, Parameter(name="*")]
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def given_flags(flags: Any) -> dict[str, Any]:
+    """The options that were given, under their flat names."""
+    return {} if flags is None else {name: value for name, value in vars(flags).items() if value is not None}
+
+
+TrainFlags = _flags([name for name in options.all_fields() if name != "data"], "TrainFlags")
+ResumeFlags = _flags([*options.BUDGETS, "log_every", "sample_every", "save_every", "threads", "device"], "ResumeFlags")
+DataFlags = _flags(["size", "channels", "fit", "value_range", "held_out", "data_dir", "download"], "DataFlags")
