@@ -40,7 +40,7 @@ def train(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
-    flags: TrainFlags = None,  # type: ignore[valid-type]
+    flags: TrainFlags = None,
 ) -> None:
     """Train a GAN: by default on the digits that ship with the package.
 
@@ -78,7 +78,7 @@ def resume(
     *,
     quiet: Quiet = False,
     as_json: Json = False,
-    flags: ResumeFlags = None,  # type: ignore[valid-type]
+    flags: ResumeFlags = None,
 ) -> None:
     """Go on with a run exactly where its last save is.
 
@@ -133,7 +133,7 @@ def data(
     list_names: Annotated[bool, Parameter(name="--list", negative="")] = False,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     as_json: Json = False,
-    flags: DataFlags = None,  # type: ignore[valid-type]
+    flags: DataFlags = None,
 ) -> None:
     """Report on a data set and draw a contact sheet of it.
 
