@@ -13,6 +13,7 @@ from wgan.constraints import Constraint
 from wgan.data import open_data
 from wgan.data.samples import Data
 from wgan.facts import parameters
+from wgan.schedule import CriticSteps
 from wgan.trainer import Trainer
 
 NATIVE = {"default": 28, "wgan": 28, "wgan-gp": 28, "dcgan-clip": 28, "tiny-gp": 28, "conv-gp": 28, "mlp-clip": 28}
@@ -72,7 +73,7 @@ def test_settings_are_those_of_the_reference(name: str) -> None:
     trainer, config, _ = built(name)
     optimizer, critic_lr, generator_lr, constraint, critic_steps, batch, epochs = SETTINGS[name]
     assert (config.optimizer.optimizer, trainer.learning_rates) == (optimizer, (generator_lr, critic_lr))
-    assert (repr(trainer.constraint), trainer.critic_steps, trainer.batch) == (constraint, critic_steps, batch)
+    assert (repr(trainer.constraint), trainer.critic_steps.usual, trainer.batch) == (constraint, critic_steps, batch)
     assert config.run.epochs == epochs
     kind = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}[optimizer]
     assert isinstance(trainer.critic_optimizer, kind) and isinstance(trainer.generator_optimizer, kind)
@@ -81,10 +82,10 @@ def test_settings_are_those_of_the_reference(name: str) -> None:
 def test_the_papers() -> None:
     trainer, config, _ = built("wgan")
     assert (trainer.learning_rates, config.optimizer.optimizer) == ((5e-5, 5e-5), "rmsprop")
-    assert (trainer.critic_steps, trainer.warmup, repr(trainer.constraint)) == (5, (25, 100), "WeightClipping(0.01)")
+    assert (trainer.critic_steps, repr(trainer.constraint)) == (CriticSteps(5, 25, 100), "WeightClipping(0.01)")
     trainer, config, _ = built("wgan-gp")
     assert (trainer.learning_rates, config.optimizer.betas) == ((1e-4, 1e-4), (0.0, 0.9))
-    assert (trainer.critic_steps, repr(trainer.constraint)) == (5, "GradientPenalty(10)")
+    assert (trainer.critic_steps, repr(trainer.constraint)) == (CriticSteps(5), "GradientPenalty(10)")
 
 
 @pytest.mark.parametrize("name", options.presets())

@@ -30,7 +30,7 @@ def textbook(trainer: Trainer, steps: int, weight: float) -> list[float]:
     optimizers = [torch.optim.Adam(m.parameters(), lr=1e-3, betas=(0.0, 0.9)) for m in (generator, critic)]
     losses, update = [], 0
     for step in range(steps):
-        for _ in range(trainer.critic_steps):
+        for _ in range(3):
             real = trainer._batches[update].double()
             z = trainer.latent.draw(trainer.batch, rng(trainer.seed, "critic latent", update)).double()
             fake = generator(z).detach()
@@ -160,12 +160,13 @@ def picture_trainer(constraint: str = "spectral", **changes: object) -> Trainer:
 
 def test_warm_up_takes_more_critic_steps_at_first_and_at_every_500th() -> None:
     trainer = tiny_trainer(critic_steps=5, warmup=(25, 100))
-    counts = [trainer.critic_steps_at(step) for step in (0, 24, 25, 499, 500, 501, 1000)]
+    counts = [trainer.critic_steps.before(step) for step in (0, 24, 25, 499, 500, 501, 1000)]
     assert counts == [100, 100, 5, 5, 100, 5, 100]
     shown = 0
     for step in range(60):
-        shown += trainer.critic_steps_at(step) * trainer.batch
-        assert trainer.steps_for(shown) == step + 1
+        shown += trainer.critic_steps.before(step)
+        assert trainer.critic_steps.generator_steps(shown) == step + 1
+    assert tiny_trainer(critic_steps=5).critic_steps.generator_steps(11) == 3
 
 
 def test_learning_rates_are_separate_and_decay() -> None:

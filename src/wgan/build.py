@@ -142,12 +142,12 @@ def make_plan(config: Config, trainer: Trainer) -> Plan:
     Raises:
         UsageError: There is no budget, or an interval cannot be read.
     """
-    run = config.run
-    per_epoch = trainer.steps_for(round(trainer.images_per_epoch))
+    run, steps_for = config.run, trainer.critic_steps.generator_steps
+    per_epoch = steps_for(trainer.batches_per_epoch)
     limits = [
         run.steps,
-        trainer.steps_for(round(run.kimg * 1000)) if run.kimg is not None else None,
-        trainer.steps_for(round(run.epochs * trainer.images_per_epoch)) if run.epochs is not None else None,
+        steps_for(run.kimg * 1000 / run.batch) if run.kimg is not None else None,
+        steps_for(run.epochs * trainer.batches_per_epoch) if run.epochs is not None else None,
     ]
     steps = min((limit for limit in limits if limit is not None), default=None)
     if steps is None and run.time is None:

@@ -93,3 +93,31 @@ class Decay:
     def factor(self, step: int) -> float:
         """The factor of the learning rates for the generator step that follows ``step`` finished ones."""
         return min(1.0, max(0.0, 1 - (step - self.start) / max(1, self.end - self.start)))
+
+
+@dataclass(frozen=True)
+class CriticSteps:
+    """How many critic steps go before a generator step: more of them at first, and again at every 500th.
+
+    References:
+        Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875, whose code warms up so.
+    """
+
+    usual: int
+    warmup_steps: int = 0
+    warmup: int = 100
+
+    def before(self, step: int) -> int:
+        """Critic steps before the generator step that follows ``step`` finished ones."""
+        warm = step < self.warmup_steps or (self.warmup_steps and step % 500 == 0)
+        return self.warmup if warm else self.usual
+
+    def generator_steps(self, batches: float) -> int:
+        """How many generator steps it takes until this many real batches have been shown to the critic."""
+        if not self.warmup_steps:
+            return math.ceil(batches / self.usual)
+        steps = shown = 0
+        while shown < batches:
+            shown += self.before(steps)
+            steps += 1
+        return steps

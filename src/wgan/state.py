@@ -39,7 +39,7 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     trainer.ledger.load(under("ledger", tensors))
     trainer.step, trainer.critic_updates = counters["step"], counters["critic_updates"]
     seconds, images = counters["mark"]
-    trainer.seconds, trainer.mark = counters["seconds"], (seconds, images)
+    trainer.earlier, trainer.mark = counters["seconds"], (seconds, images)
     trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
 
 

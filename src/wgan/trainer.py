@@ -4,7 +4,6 @@ A trainer gets objects, never names; it reads no files and prints nothing. Rando
 what a step draws depends on the seed and the step alone, and measuring never disturbs training.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -28,7 +27,7 @@ from wgan.networks import Latent
 from wgan.networks.base import latent_of
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam
-from wgan.schedule import Decay
+from wgan.schedule import CriticSteps, Decay
 from wgan.seeds import rng
 
 WGAN_ADAM = Adam((0.0, 0.9))
@@ -93,15 +92,21 @@ class Trainer:
         self.generator_optimizer = optimizer(self.generator.parameters(), generator_lr)
         self.critic_optimizer = optimizer(self.critic.parameters(), critic_lr)
         self.learning_rates = (generator_lr, critic_lr)
-        self.decay, self.critic_steps, self.warmup = decay, critic_steps, warmup
+        self.decay, self.critic_steps = decay, CriticSteps(critic_steps, *warmup)
         self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"), self.device)
         self.dtype = next(self.critic.parameters()).dtype
         self.one_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.critic.modules())
         self.step = self.critic_updates = 0
-        self.seconds = 0.0
+        self.earlier = 0.0
+        self._since: float | None = None
         self.mark = (0.0, 0)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since training began, with all that happened between steps; those of earlier processes included."""
+        return self.earlier + (0.0 if self._since is None else time.perf_counter() - self._since)
 
     @property
     def images(self) -> int:
@@ -129,36 +134,22 @@ class Trainer:
 
     def advance(self) -> None:
         """Take one generator step, after the critic steps that go before it. Nothing leaves the device."""
-        started, images = time.perf_counter(), self.images
+        if self._since is None:
+            self._since = time.perf_counter()
+        images = self.images
         self._set_learning_rates()
         with torch.random.fork_rng(self._gpus()):  # dropout draws from torch's own stream
             torch.manual_seed(rng(self.seed, "dropout", self.step).initial_seed())
-            for _ in range(self.critic_steps_at(self.step)):
+            for _ in range(self.critic_steps.before(self.step)):
                 self._critic_step()
             self._generator_step()
         self.step += 1
         self.average.update(self.generator, self.images, self.images - images)
-        self.seconds += time.perf_counter() - started
 
     @property
-    def images_per_epoch(self) -> float:
-        """Real samples in a pass over the training data, as it is read: in whole batches."""
-        return self._batches.per_epoch * self.batch
-
-    def steps_for(self, images: int) -> int:
-        """How many generator steps it takes until this many real samples have been shown to the critic."""
-        if not self.warmup[0]:
-            return math.ceil(images / (self.critic_steps * self.batch))
-        steps = shown = 0
-        while shown < images:
-            shown += self.critic_steps_at(steps) * self.batch
-            steps += 1
-        return steps
-
-    def critic_steps_at(self, step: int) -> int:
-        """How many critic steps go before the generator step that follows ``step`` finished ones."""
-        steps, critic_steps = self.warmup
-        return critic_steps if steps and (step < steps or step % 500 == 0) else self.critic_steps
+    def batches_per_epoch(self) -> float:
+        """Real batches in a pass over the training data."""
+        return self._batches.per_epoch
 
     def _set_learning_rates(self) -> None:
         factor = self.decay.factor(self.step) if self.decay else 1.0
@@ -265,21 +256,21 @@ class Trainer:
             DivergedError: A loss, a penalty or a weight is NaN or infinite.
         """
         self.check()
-        seconds, images = self.mark
-        elapsed = self.seconds - seconds
+        seconds = self.seconds
+        elapsed, images = seconds - self.mark[0], self.images - self.mark[1]
         record = {
             "step": self.step,
             "images": self.images,
-            "epoch": self.critic_updates / self._batches.per_epoch,
-            "seconds": self.seconds,
+            "epoch": self.critic_updates / self.batches_per_epoch,
+            "seconds": seconds,
             **self._measured(),
             **self.ledger.means(),
             "generator_lr": self.generator_optimizer.param_groups[0]["lr"],
             "critic_lr": self.critic_optimizer.param_groups[0]["lr"],
-            "images_per_second": (self.images - images) / elapsed if elapsed > 0 else None,
+            "images_per_second": images / elapsed if elapsed > 0 else None,
         }
         self.ledger.reset()
-        self.mark = (self.seconds, self.images)
+        self.mark = (seconds, self.images)
         return record
 
     def _measured(self) -> dict[str, float | None]:
