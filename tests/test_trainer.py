@@ -138,7 +138,7 @@ def test_standard_error_and_gap_agree_with_numpy() -> None:
 
 
 def test_measuring_changes_nothing_about_training() -> None:
-    quiet, watched = (picture_trainer() for _ in range(2))
+    quiet, watched = (picture_trainer(dropout=0.1) for _ in range(2))
     for _ in range(4):
         quiet.advance()
         watched.advance()
@@ -148,10 +148,10 @@ def test_measuring_changes_nothing_about_training() -> None:
         assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-def picture_trainer(constraint: str = "spectral", **changes: object) -> Trainer:
+def picture_trainer(constraint: str = "spectral", dropout: float = 0.0, **changes: object) -> Trainer:
     torch.manual_seed(0)
     generator = make_generator("dcgan", (1, 8, 8), Latent(4), width=4, norm="batch")
-    critic = make_critic("dcgan", (1, 8, 8), width=4, dropout=0.1)
+    critic = make_critic("dcgan", (1, 8, 8), width=4, dropout=dropout)
     made = CONSTRAINTS[constraint].load()()
     trainer = Trainer(generator, critic, constraint=made, batch=8, critic_steps=1, **changes)
     trainer.attach(blobs())
@@ -317,3 +317,19 @@ def test_adam_s_momentum_is_off_by_default() -> None:
     trainer = tiny_trainer()
     assert trainer.critic_optimizer.param_groups[0]["betas"] == (0.0, 0.9)
     assert Adam((0.5, 0.999))([nn.Parameter(torch.zeros(1))], 1e-3).param_groups[0]["betas"] == (0.5, 0.999)
+
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.mps.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("constraint", ["clip", "gp"])
+def test_every_device_gives_what_the_processor_gives(device: str, constraint: str) -> None:
+    means = []
+    for where in ("cpu", device):
+        trainer = picture_trainer(constraint, device=where)
+        for _ in range(3):
+            trainer.advance()
+        assert all(p.device.type == where for p in trainer.critic.parameters())
+        means.append([value for value in trainer.ledger.means().values() if value is not None])
+    assert means[1] == pytest.approx(means[0], rel=1e-4)

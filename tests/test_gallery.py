@@ -1,0 +1,86 @@
+"""The pictures of a run: how often, of what, and that they are labelled with the truth."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from test_presets import built
+from toolbox import blobs, small_config, small_run
+from wgan import loop
+from wgan.gallery import Gallery, Sparingly, _grid_side
+from wgan.run import Run
+
+
+def test_redrawing_takes_a_small_share_of_the_time() -> None:
+    calls: list[float] = []
+
+    def draw() -> None:
+        calls.append(time.monotonic())
+        time.sleep(0.01)
+
+    drawn, started = Sparingly(draw), time.monotonic()
+    while time.monotonic() - started < 0.5:
+        drawn()
+    assert 1 <= len(calls) <= 4
+    drawn(now=True)
+    assert len(calls) >= 2
+
+
+def test_grids_of_large_pictures_have_fewer_columns() -> None:
+    assert [_grid_side(width) for width in (1, 28, 64, 128, 256, 512, 4096)] == [8, 8, 8, 8, 4, 2, 2]
+
+
+@pytest.fixture
+def labels(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    told: list[dict[str, object]] = []
+    monkeypatch.setattr("wgan.gallery.curves", lambda records, path, **words: told.append(words))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("constraint", "objective", "arbitrary", "classic"),
+    [
+        ("gp", "wasserstein", "", False),
+        ("lp", "wasserstein", "", False),
+        ("clip", "wasserstein", "weight clipping", False),
+        ("r1+r2", "wasserstein", "R1 penalty and R2 penalty", False),
+        ("gp+r1", "wasserstein", "", False),
+        ("none", "minimax", "", True),
+    ],
+)
+def test_curves_say_when_the_scale_is_arbitrary(
+    constraint: str, objective: str, arbitrary: str, classic: bool, tmp_path: Path, labels: list[dict[str, object]]
+) -> None:
+    small_run(tmp_path / "r", steps=1, constraint=constraint, objective=objective)
+    assert labels[-1]["arbitrary_under"] == arbitrary
+    assert labels[-1]["classic"] is classic
+
+
+def test_samples_are_those_of_the_averaged_generator_on_fixed_noise(tmp_path: Path) -> None:
+    trainer, config, data = built("tiny-gp")
+    run = Run.create(config, tmp_path / "r", "x", {})
+    first, again = Gallery(run, trainer, data, config), Gallery(run, trainer, data, config)
+    assert torch.equal(first.latents, again.latents) and len(first.latents) == 64
+    first.samples()
+    with Image.open(run.sample_path(0)) as picture:
+        shown = np.asarray(picture.convert("L"))
+    expected = data.units.to_user(trainer.average.module(first.latents))
+    side = expected.shape[1] * 2  # 28 pixels are shown twice as large
+    tile = shown[2 : 2 + side, 2 : 2 + side]
+    assert np.array_equal(tile[::2, ::2], expected[0, :, :, 0])
+
+
+def test_a_picture_of_every_step_can_be_had(tmp_path: Path) -> None:
+    run = loop.train(small_config(steps=5, sample_every="1"), source=blobs(), out=tmp_path / "r")
+    assert run is not None
+    assert [int(path.stem) for path in run.sample_paths()] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_picture_after_every_epoch_can_be_had(tmp_path: Path) -> None:
+    run = loop.train(small_config(steps=None, epochs=3, sample_every="1epoch"), source=blobs(80), out=tmp_path / "r")
+    assert run is not None  # 72 of 80 are trained on: 9 batches, 4.5 generator steps an epoch
+    assert [int(path.stem) for path in run.sample_paths()] == [0, 1, 2, 4, 5, 10, 14]
