@@ -108,9 +108,9 @@ def test_swapping_real_and_fake_flips_the_sign_of_the_estimate() -> None:
     trainer = tiny_trainer()
     meter = trainer._meter
     record = meter(trainer.generator, trainer.critic, 0)
-    fakes = [meter._generate(trainer.generator, 0, k) for k in range(len(meter.train))]
+    fakes = [meter.fake(trainer.generator, 0, k) for k in range(len(meter.train_index))]
     with torch.no_grad():
-        real_mean = torch.cat([trainer.critic(b) for b in meter.held_out]).mean()
+        real_mean = torch.cat([trainer.critic(meter.real(meter.held_out, i)) for i in meter.held_out_index]).mean()
         fake_mean = torch.cat([trainer.critic(b) for b in fakes]).mean()
     assert record.wasserstein_heldout == pytest.approx((real_mean - fake_mean).item())
     negative = copy.deepcopy(trainer.critic)
@@ -126,10 +126,12 @@ def test_standard_error_and_gap_agree_with_numpy() -> None:
         trainer.advance()
     meter = trainer._meter
     record = meter(trainer.generator, trainer.critic, 0)
-    fakes = [meter._generate(trainer.generator, 0, k) for k in range(max(len(meter.train), len(meter.held_out)))]
+    reals = [meter.real(meter.train, i) for i in meter.train_index]
+    held_out = [meter.real(meter.held_out, i) for i in meter.held_out_index]
+    fakes = [meter.fake(trainer.generator, 0, k) for k in range(max(len(reals), len(held_out)))]
     with torch.no_grad():
         train, held, fake = (
-            torch.cat([trainer.critic(b).flatten() for b in x]).numpy() for x in (meter.train, meter.held_out, fakes)
+            torch.cat([trainer.critic(b).flatten() for b in x]).numpy() for x in (reals, held_out, fakes)
         )
     error = math.sqrt(held.var(ddof=1) / len(held) + fake.var(ddof=1) / len(fake))
     assert record.wasserstein_stderr == pytest.approx(error)

@@ -45,6 +45,10 @@ class Constraint:
         every = f", every={self.every}" if self.every > 1 else ""
         return f"{type(self).__name__}({self.weight:g}{every})"
 
+    def __str__(self) -> str:
+        every = f" at every {self.every} critic steps" if self.every > 1 else ""
+        return f"{self.label} {self.weight:g}{every}"
+
     @property
     def parts(self) -> tuple["Constraint", ...]:
         """The constraints that this one is the sum of."""
@@ -69,6 +73,9 @@ class Constraint:
 @final
 class Unconstrained(Constraint):
     """Lets the critic be anything: for the classic GAN losses."""
+
+    def __str__(self) -> str:
+        return self.label
 
 
 @final
@@ -256,6 +263,9 @@ class Sum(Constraint):
 
     def __repr__(self) -> str:
         return " + ".join(map(repr, self._parts))
+
+    def __str__(self) -> str:
+        return " + ".join(map(str, self._parts))
 
     @property
     def parts(self) -> tuple[Constraint, ...]:

@@ -30,7 +30,7 @@ def facts_of(
             "latent": f"{config.latent.latent} numbers, {config.latent.latent_kind}",
         },
         "training": {
-            "objective": f"{loss.objective}, {trainer.constraint!r}",
+            "objective": f"{loss.objective}, {trainer.constraint}",
             "optimizer": f"{moves.optimizer}, critic {moves.critic_lr:g}, generator {moves.generator_lr:g}",
             "budget": f"{describe_budget(plan)}; {steps}",
             "device": f"{run.device}, {threads} threads, {run.precision}, seed {run.seed}",

@@ -97,7 +97,7 @@ class Gallery:
         curves(
             self.run.records(),
             self.run.curves,
-            title=f"{self.data.name}: {self.config.loss.objective}, {constraint!r}",
+            title=f"{self.data.name}: {self.config.loss.objective}, {constraint}",
             arbitrary_under="" if bound else " and ".join(loose),
             classic=not self.trainer.objective.measures_distance,
         )
@@ -115,7 +115,7 @@ class Gallery:
     def _fakes(self) -> NDArray[Any]:
         module, move = self.trainer.average.module, self.trainer.to_device
         with torch.no_grad():
-            parts = [module(move(z)).float().cpu() for z in self.latents.split(256)]
+            parts = [module(move(z)).float().cpu() for z in self.latents.split(self.trainer.batch)]
         return self.data.units.to_user(torch.cat(parts))
 
     def _score(self, points: NDArray[Any]) -> NDArray[Any]:

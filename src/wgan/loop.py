@@ -235,7 +235,7 @@ def _advice(run: Run, trainer: Trainer) -> str:
     return (
         f"The run has stopped; its last good save is step {counters['step']} in {run.folder}. Train anew with smaller "
         f"learning rates (now --critic-lr {critic_lr:g} --generator-lr {lr:g}), with --precision fp32, or with another "
-        f"penalty weight (now {trainer.constraint!r})."
+        f"penalty weight (now: {trainer.constraint})."
     )
 
 

@@ -5,7 +5,8 @@ measuring changes nothing about training.
 """
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,8 @@ from wgan.networks import Latent
 from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
 
-MEASURED = 1024
+MEASURED = 1024  # samples a side for the estimate
+GRADIENTS = 256  # samples for the gradient norms
 
 
 class Measurement(NamedTuple):
@@ -63,41 +65,59 @@ class Meter:
 
     def __init__(self, data: Data, latent: Latent, batch: int, seed: int, move: Callable[[Tensor], Tensor]) -> None:
         self.latent, self.batch, self.seed, self.move = latent, batch, seed, move
-        self.train = self._fixed(data.train, "train")
-        self.held_out = self._fixed(data.held_out, "held out")
+        self.train, self.held_out = data.train, data.held_out
+        self.train_index = self._fixed(data.train, "train")
+        self.held_out_index = self._fixed(data.held_out, "held out")
 
     def __call__(self, generator: nn.Module, critic: nn.Module, step: int) -> Measurement:
         """Measure the networks as they are after ``step`` generator steps."""
         generator, critic = probe(generator), probe(critic)
+        fakes = range(max(len(self.train_index), len(self.held_out_index)))
         with torch.no_grad():
-            fakes = [self._generate(generator, step, k) for k in range(max(len(self.train), len(self.held_out)))]
-            on_train, on_held_out, on_fake = (_scores(critic, part) for part in (self.train, self.held_out, fakes))
-        critic.eval()  # a gradient of one sample's score must not run through its neighbours
-        real, fake = torch.cat(self.held_out), torch.cat(fakes)
-        n = min(len(real), len(fake), 256)
-        between = segments(real[:n], fake[:n], rng(self.seed, "measured points", step))
+            on_train = _scores(critic, (self.real(self.train, i) for i in self.train_index))
+            on_held_out = _scores(critic, (self.real(self.held_out, i) for i in self.held_out_index))
+            on_fake = _scores(critic, (self.fake(generator, step, k) for k in fakes))
+        between, at_fake = self._gradient_norms(generator, critic, step)
         return Measurement(
             wasserstein=float(on_train.mean() - on_fake.mean()),
             wasserstein_heldout=float(on_held_out.mean() - on_fake.mean()),
             wasserstein_stderr=_stderr(on_held_out, on_fake),
             gap=float(on_train.mean() - on_held_out.mean()),
             gap_stderr=_stderr(on_train, on_held_out),
-            gradient_norm=float(gradient_norms(critic, between).detach().mean()),
-            gradient_norm_fake=float(gradient_norms(critic, fake[:n]).detach().mean()),
+            gradient_norm=float(between.mean()),
+            gradient_norm_fake=float(at_fake.mean()),
         )
 
-    def _generate(self, generator: nn.Module, step: int, k: int) -> Tensor:
-        z = self.latent.draw(self.batch, rng(self.seed, f"measured latent {k}", step))
-        return self.move(generator(self.move(z)))
+    def real(self, samples: Samples, index: Tensor) -> Tensor:
+        """A batch of real samples."""
+        return self.move(samples.batch(index))
 
-    def _fixed(self, samples: Samples, part: str) -> list[Tensor]:
+    def fake(self, generator: nn.Module, step: int, k: int) -> Tensor:
+        """The ``k``-th batch of generated samples after ``step`` generator steps."""
+        z = self.latent.draw(self.batch, rng(self.seed, f"measured latent {k}", step))
+        with torch.no_grad():
+            return self.move(generator(self.move(z)))
+
+    def _gradient_norms(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor]:
+        """Norms between real and generated samples, and at generated ones, batch by batch to bound the memory."""
+        critic.eval()  # a gradient of one sample's score must not run through its neighbours
+        draw, between, at_fake = rng(self.seed, "measured points", step), [], []
+        for k, index in enumerate(self.held_out_index[: math.ceil(GRADIENTS / self.batch)]):
+            real = self.real(self.held_out, index)
+            fake = self.fake(generator, step, k)[: len(real)]
+            between.append(gradient_norms(critic, segments(real, fake, draw)).detach())
+            at_fake.append(gradient_norms(critic, fake).detach())
+        return torch.cat(between), torch.cat(at_fake)
+
+    def _fixed(self, samples: Samples, part: str) -> tuple[Tensor, ...]:
         n = min(MEASURED, samples.size or MEASURED)
         draw = rng(self.seed, f"measured {part}")
         index = torch.randperm(samples.size, generator=draw)[:n] if samples.size else torch.arange(n)
-        return [self.move(samples.batch(chunk)) for chunk in index.split(self.batch)]
+        parts: tuple[Tensor, ...] = index.split(self.batch)
+        return parts
 
 
-def _scores(critic: nn.Module, batches: list[Tensor]) -> Tensor:
+def _scores(critic: nn.Module, batches: Iterable[Tensor]) -> Tensor:
     return torch.cat([critic(batch).flatten() for batch in batches]).double()
 
 

@@ -19,7 +19,7 @@ from wgan.networks import Generator, Latent, make_generator
 from wgan.seeds import rng
 
 FORMAT_VERSION = 1
-_BLOCK = 256
+_BLOCK = 64  # drawn and computed whole, so that a sample hangs on its seed and number alone
 
 
 class Model:
@@ -63,12 +63,12 @@ class Model:
         return np.concatenate(list(self.stream(n, seed)))
 
     def stream(self, n: int, seed: int = 0) -> Iterator[NDArray[Any]]:
-        """The same samples in blocks of at most 256, so that a million need no more memory than a few."""
+        """The same samples in blocks of at most 64, so that a million need no more memory than a few."""
         if n < 1:
             raise UsageError(f"cannot draw {n} samples; at least 1 is needed.")
         for block in range(0, n, _BLOCK):
             z = self.latent.draw(_BLOCK, rng(seed, "sample", block // _BLOCK))
-            yield self.units.to_user(self(z[: n - block]).cpu())
+            yield self.units.to_user(self(z)[: n - block].cpu())
 
     @classmethod
     def load(cls, path: Path) -> "Model":
