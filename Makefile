@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check pictures clean
 
 demo: .venv/ready
 	$(BIN)/wgan train digits --time 100s
@@ -16,6 +16,9 @@ check: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest -q -m "not slow"
+
+pictures: .venv/ready
+	$(BIN)/python scripts/make_pictures.py
 
 clean:
 	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -45,7 +45,7 @@ def test_layouts(tmp_path: Path, form: str, layout: str) -> None:
         source = torch.from_numpy(array)
     data = open_data(source, DataConfig())
     np.testing.assert_array_equal(pixels(data), GREY[..., None] if layout == "NHW" else BYTES)
-    assert data.report.value_range is None
+    assert data.report.value_range == (0, 255)
 
 
 def test_a_tensor_is_read_channels_first_when_both_could_be() -> None:

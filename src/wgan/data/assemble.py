@@ -29,7 +29,13 @@ def pictures(source: Source, options: DataConfig, progress: Progress, official: 
     rows = rows_of(source, options, progress)
     train, held = split(rows.digests, options.held_out, official)
     notes = [*rows.report.notes, *small_set_notes(len(rows.images), len(train), len(held))]
-    report = replace(rows.report, count=len(np.union1d(train, held)), held_out=len(held), notes=notes)
+    report = replace(
+        rows.report,
+        count=len(np.union1d(train, held)),
+        held_out=len(held),
+        value_range=rows.report.value_range or (0.0, 255.0),
+        notes=notes,
+    )
     return Data(
         name=source.name,
         shape=report.shape,
