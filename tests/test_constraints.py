@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from wgan.constraints import (
-    NORM_LAYERS,
     R1,
     R2,
     Constraint,
@@ -17,6 +16,7 @@ from wgan.constraints import (
     WeightClipping,
 )
 from wgan.errors import UsageError
+from wgan.networks.layers import NORM_LAYERS
 from wgan.penalties import gradient_norms, segments
 from wgan.registry import CONSTRAINTS
 

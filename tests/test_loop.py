@@ -19,6 +19,7 @@ import wgan
 from toolbox import SMALL, blobs, records, small_config, small_run, vectors
 from wgan import loop, options
 from wgan.errors import UsageError, WganError
+from wgan.overview import closing, overview, overview_table
 from wgan.run import Run
 from wgan.view import View
 
@@ -81,7 +82,7 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
 
 def test_the_configuration_of_a_run_repeats_it(tmp_path: Path) -> None:
     np.save(tmp_path / "blobs.npy", blobs())
-    run = small_run(tmp_path / "a", str(tmp_path / "blobs.npy"), data=str(tmp_path / "blobs.npy"))
+    run = small_run(tmp_path / "a", str(tmp_path / "blobs.npy"))
     again = wgan.train(config=run.config_file, out=tmp_path / "b", quiet=True)
     assert_same(run, again)
 
@@ -159,8 +160,71 @@ def test_a_budget_that_is_used_up_is_said(tmp_path: Path) -> None:
         loop.resume(run, {}, source=blobs())
 
 
+def test_a_run_on_an_object_goes_on_with_that_object_only(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=4)
+    with pytest.raises(UsageError, match="trained on an object in Python; give it again"):
+        loop.resume(run, {"steps": 8})
+    with pytest.raises(UsageError, match="trained on an object in Python"):
+        wgan.train(config=run.config_file, out=tmp_path / "again", quiet=True)
+
+
+def test_a_run_is_found_and_goes_on_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("blobs.npy", blobs())
+    run = loop.train(small_config(data="blobs.npy", steps=2), out=tmp_path / "r")
+    assert run is not None
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert loop.resume(run, {"steps": 4}).summary["steps"] == 4
+
+
+def test_a_run_killed_before_its_first_save_begins_again(tmp_path: Path) -> None:
+    whole = small_run(tmp_path / "whole")
+    killed = Run.create(whole.config, tmp_path / "killed", "x", {})
+    assert_same(whole, loop.resume(killed, {}, source=blobs()))
+
+
+def test_a_run_killed_after_its_last_save_is_finished(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r")
+    run.write_summary({**run.summary, "status": "training"})
+    run.curves.unlink()
+    run.animation.unlink()
+    loop.resume(run, {}, source=blobs())
+    assert run.summary["status"] == "finished" and run.curves.is_file() and run.animation.is_file()
+    assert [record["step"] for record in run.records()] == [1, 2, 4, 8, 12]
+
+
+def test_the_summary_says_while_a_run_trains(tmp_path: Path) -> None:
+    class Reader(View):
+        def tick(self, record: Any) -> None:
+            told.append(Run.open(tmp_path / "r").summary["status"])
+
+    told: list[str] = []
+    loop.train(small_config(steps=2), source=blobs(), out=tmp_path / "r", view=Reader())
+    assert set(told) == {"training"}
+
+
+def test_the_facts_name_the_folder_and_the_skipped_files(tmp_path: Path) -> None:
+    class Facts(View):
+        def facts(self, facts: Any) -> None:
+            told.update(facts)
+
+    told: dict[str, Any] = {}
+    (tmp_path / "photos").mkdir()
+    for i in range(6):
+        Image.fromarray(blobs(6, 16, 3)[i]).save(tmp_path / "photos" / f"{i}.png")
+    (tmp_path / "photos" / "broken.png").write_bytes(b"no picture")
+    config = small_config(data=str(tmp_path / "photos"), steps=2)
+    run = loop.train(config, out=tmp_path / "r", view=Facts())
+    assert run is not None and run.summary["steps"] == 2
+    assert told["output"]["folder"] == str(tmp_path / "r")
+    assert told["data"]["skipped"].startswith("1 files")
+
+
 def test_data_that_has_changed_is_refused(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=4)
+    with pytest.raises(WganError, match="has changed"):
+        loop.resume(run, {"steps": 8}, source=255 - blobs())
     with pytest.raises(WganError, match=r"has changed.*--init-from"):
         loop.resume(run, {"steps": 8}, source=blobs(60))
 
@@ -263,7 +327,7 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
 
 
 CHILD = """
-import shutil, sys
+import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from toolbox import blobs, small_config
@@ -272,13 +336,23 @@ from wgan.run import Run
 folder = Path(sys.argv[1])
 config = small_config(steps=60, log_every="3", sample_every="10", save_every="7")
 print("start", flush=True)
-if (folder / "checkpoints" / "last.safetensors").exists():
+if (folder / "config.toml").exists():
     loop.resume(Run.open(folder), {{}}, source=blobs())
-else:  # killed before anything was saved, in the first moments
-    shutil.rmtree(folder, ignore_errors=True)
+else:
     loop.train(config, source=blobs(), out=folder)
 print("end", flush=True)
 """
+
+
+@pytest.mark.parametrize(
+    ("constraint", "arbitrary"),
+    [("gp", None), ("clip", "weight clipping"), ("spectral", "spectral norm"), ("none", "no constraint")],
+)
+def test_an_arbitrary_scale_is_said(constraint: str, arbitrary: str | None, tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=1, constraint=constraint)
+    assert run.summary["arbitrary_scale"] == arbitrary
+    assert ("scale is arbitrary" in closing(run)) == bool(arbitrary)
+    assert ("(arbitrary scale)" in overview_table([overview(run)])) == bool(arbitrary)
 
 
 @pytest.mark.slow

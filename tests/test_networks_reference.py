@@ -138,8 +138,9 @@ def test_resnet_32_and_64() -> None:
     ups = sum(block(a, b, b, 1) for a, b in pairs)
     assert count(generator) == 129 * 512 * 16 + ups + 2 * 64 + 9 * 64 * 3 + 3
     critic = make_critic("resnet", (3, 64, 64))
-    downs = sum(block(b, a, b, 0) for a, b in [(128, 64), (256, 128), (512, 256)])
-    assert count(critic) == block(3, 64, 64, 0) + downs + 512 * 16 + 1
+    pairs = [(64, 128), (128, 256), (256, 512), (512, 512)]  # layer norm, conv a-a, layer norm, conv a-b, 1x1 a-b
+    downs = sum(2 * 2 * a + 9 * a * a + 9 * a * b + b + a * b + b for a, b in pairs)
+    assert count(critic) == 27 * 64 + 64 + downs + 512 * 16 + 1
 
 
 def test_small_resnet_critic_takes_the_mean_over_the_last_map() -> None:

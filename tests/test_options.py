@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from wgan import options
 from wgan.config import Config
 from wgan.errors import UsageError, WganError
+from wgan.registry import CONSTRAINTS
 
 
 def test_flat_names_are_unique_and_every_field_has_a_help_text() -> None:
@@ -53,6 +54,18 @@ def test_later_layers_win_and_drop_what_contradicts_them() -> None:
     assert (config.critic.widths, config.critic.width, config.critic.kernel) == (None, 16, 5)
     other = options.make_config(preset, {"critic": "mlp"})
     assert (other.critic.family, other.critic.widths, other.critic.kernel) == ("mlp", None, None)
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+@pytest.mark.parametrize("name", options.presets())
+def test_another_constraint_has_its_own_weight_and_interval(name: str, constraint: str) -> None:
+    preset = options.preset(name)
+    loss = options.make_config(preset, {"constraint": constraint}).loss
+    if constraint == preset["constraint"]:
+        assert loss.weight == tuple(preset.get("weight", ())) or loss.weight is None
+    else:
+        assert (loss.weight, loss.every) == (None, (1,))
+    assert options.make_config(preset, {"constraint": constraint, "weight": 3}).loss.weight == (3,)
 
 
 @pytest.mark.parametrize("name", options.presets())

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from test_presets import built
 from toolbox import blobs, tiny_trainer
 from wgan import pictures
-from wgan.constraints import NORM_LAYERS, GradientPenalty
+from wgan.constraints import GradientPenalty
+from wgan.networks.layers import NORM_LAYERS
 from wgan.objectives import Wasserstein
 from wgan.penalties import gradient_norms
 
@@ -56,11 +57,12 @@ def test_dcgan_clip_the_loss_is_no_cross_entropy_and_the_critic_ends_without_a_s
 
 
 def test_conv_gp_the_penalty_squares_before_it_averages() -> None:
-    critic = nn.Linear(1, 1)
-    norms = torch.tensor([0.0, 2.0])  # mean norm 1: averaged first, the penalty would be 0
-    penalty = GradientPenalty().punish(norms).mean()
-    assert penalty.item() == 1.0
-    assert gradient_norms(critic, torch.zeros(2, 1)).shape == (2,)
+    def critic(x: Tensor) -> Tensor:  # gradient norm |x|
+        return x.square().sum(1) / 2
+
+    x = torch.tensor([[0.0], [2.0]])  # mean norm 1: averaged first, the penalty would be 0
+    penalty = GradientPenalty().penalty(critic, x, x, torch.Generator())  # type: ignore[arg-type]
+    assert penalty.item() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_conv_gp_the_norm_is_over_all_channels_too() -> None:

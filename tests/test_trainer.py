@@ -307,6 +307,35 @@ def test_the_first_quantity_that_is_not_finite_is_named_with_its_step(bad: float
         trainer.record()
 
 
+def test_the_penalty_is_named_if_it_was_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = tiny_trainer(critic_steps=3)
+    penalties = iter([1.0, math.nan, 1.0])
+    monkeypatch.setattr(GradientPenalty, "penalty", lambda self, critic, *_: critic[0].weight.sum() * next(penalties))
+    trainer.advance()
+    with pytest.raises(DivergedError, match="penalty became NaN or infinite at generator step 1"):
+        trainer.check()
+
+
+def test_a_measurement_that_is_not_finite_is_named() -> None:
+    trainer = tiny_trainer()
+    trainer.advance()
+    with torch.no_grad():
+        trainer.critic[2].weight.fill_(1e308)
+    with pytest.raises(DivergedError, match="became NaN or infinite"):
+        trainer.record()
+
+
+def test_layers_that_you_froze_stay_as_they_are() -> None:
+    torch.manual_seed(0)
+    generator, critic = nn.Linear(2, 6), nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1))
+    critic[0].requires_grad_(False)
+    before = critic[0].weight.clone()
+    trainer = Trainer(generator, critic, latent=Latent(2), batch=16)
+    list(trainer.fit(vectors(), steps=3))
+    assert torch.equal(critic[0].weight, before)
+    assert [p.requires_grad for p in critic.parameters()] == [False, False, True, True]
+
+
 def test_a_weight_that_is_not_finite_is_named() -> None:
     trainer = tiny_trainer()
     with torch.no_grad():

@@ -38,7 +38,10 @@ def small_config(**changes: Any) -> Config:
 
 def small_run(out: Path, source: Any = None, **changes: Any) -> Run:
     """A finished small run."""
-    run = loop.train(small_config(**changes), source=blobs() if source is None else source, out=out)
+    if isinstance(source, str):
+        run = loop.train(small_config(data=source, **changes), out=out)
+    else:
+        run = loop.train(small_config(**changes), source=blobs() if source is None else source, out=out)
     assert run is not None
     return run
 

@@ -102,7 +102,7 @@ def sample(
     *,
     number: Annotated[int, Parameter(name=["--number", "-n"])] = 64,
     seed: int = 0,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("samples.png"),
+    out: Annotated[str, Parameter(name=["--out", "-o"])] = "samples.png",
     as_json: Json = False,
 ) -> None:
     """Draw samples of a trained generator.
@@ -122,7 +122,7 @@ def sample(
     from wgan.output import write_samples
 
     written = write_samples(load(run), number, seed, out)
-    _answer({"out": str(out), "samples": number, "seed": seed, **written}, as_json, f"{number:,} samples in {out}")
+    _answer({"out": out, "samples": number, "seed": seed, **written}, as_json, f"{number:,} samples in {out}")
 
 
 @app.command
@@ -224,6 +224,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(str(error) or "stopped; nothing more was saved.", 128 + getattr(error, "signal", 2))
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:  # a disk that is full or went away; what was saved before is whole
+        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
 
 
 def _sentence(error: CycloptsError) -> str:

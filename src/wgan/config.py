@@ -144,7 +144,7 @@ class RunConfig:
     save_every: str = "60s"
     """Save after this time (60s, 5m), this many generator steps, or 1epoch."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1 or mps."""
+    """auto, cpu, cuda or cuda:1."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the networks' bodies; auto is bf16 for pictures where the processor has it. Scores are always fp32."""
     threads: int | None = None

@@ -23,12 +23,11 @@ _LINE_SECONDS = 5.0
 
 
 class _TimeLeft(ProgressColumn):
-    """Time left, from the share of the budget that is used up (rich's own jumps when steps are uneven)."""
+    """Time left, from the share of the budget that this process has used up."""
 
     def render(self, task: Task) -> Text:
-        share, elapsed = task.percentage / 100, task.elapsed or 0.0
-        left = elapsed * (1 - share) / share if share > 0.01 else None
-        return Text(f"{clock(left)} left" if left is not None else "", style="cyan")
+        done, elapsed = task.completed - task.fields["begun"], task.elapsed or 0.0
+        return Text(f"{clock(elapsed * (1 - task.completed) / done)} left" if done > 0.01 else "", style="cyan")
 
 
 class PlainView(View):
@@ -92,12 +91,14 @@ class LiveView(PlainView):
         if done >= total:
             self.end()
 
-    def begin(self, folder: str) -> None:
+    def begin(self, steps: int | None, share: float) -> None:
+        total = "" if steps is None else f" of {steps:,}"
         bar = self._start(
             SpinnerColumn(), BarColumn(24), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn(), _TimeLeft(),
-            TextColumn("step {task.fields[step]:,}  {task.fields[numbers]}"),
+            TextColumn("step {task.fields[step]:,}" + total + "  {task.fields[numbers]}"),
         )  # fmt: skip
-        self._task = bar.add_task("training", total=1.0, step=0, numbers="")
+        self._task = bar.add_task("training", total=1.0, begun=share, step=0, numbers="")
+        bar.update(self._task, completed=share)
 
     def step(self, share: float, step: int) -> None:
         if self._bar is not None:
@@ -131,14 +132,19 @@ def numbers(record: Mapping[str, Any]) -> str:
     """A record in a line."""
     parts = []
     if record.get("wasserstein") is not None:
-        held_out, error = record["wasserstein_heldout"], record["wasserstein_stderr"]
-        parts.append(f"W train {record['wasserstein']:.3g}, held out {held_out:.3g} ± {error:.1g}")
+        held_out = with_error(record["wasserstein_heldout"], record["wasserstein_stderr"])
+        parts.append(f"W train {record['wasserstein']:.3g}, held out {held_out}")
     else:
         parts.append(f"loss critic {record['critic_loss']:.3g}, generator {record['generator_loss']:.3g}")
     parts.append(f"|grad| {record['gradient_norm']:.2g}")
     if record.get("images_per_second"):
         parts.append(f"{record['images_per_second']:,.0f} images/s")
     return "  ".join(parts)
+
+
+def with_error(value: float, error: float | None) -> str:
+    """A value with its standard error, where that is known."""
+    return f"{value:.3g}" if error is None else f"{value:.3g} ± {error:.1g}"
 
 
 def clock(seconds: float) -> str:

@@ -5,7 +5,7 @@ critic's loss, or *projects* the weights after each step. The gradient penalties
 (``points``) and in how they punish the gradient norm that they find there (``punish``): see :mod:`wgan.penalties`.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import ClassVar, final
 
 import torch
@@ -14,15 +14,9 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from wgan.errors import UsageError
+from wgan.networks.layers import NORM_LAYERS
 from wgan.penalties import at_fake, at_real, gradient_norms, half_square, one_sided, segments, two_sided
 
-NORM_LAYERS = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-)
 LINEAR_LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 
 
@@ -34,7 +28,7 @@ class Constraint:
         every: A penalty is added at every ``every``-th critic step only, ``every`` times as strong.
     """
 
-    label: ClassVar[str] = "unconstrained"
+    label: ClassVar[str] = "no constraint"
     has_penalty: ClassVar[bool] = False
     arbitrary_scale: ClassVar[bool] = False
 
@@ -53,6 +47,13 @@ class Constraint:
     def parts(self) -> tuple["Constraint", ...]:
         """The constraints that this one is the sum of."""
         return (self,)
+
+    @property
+    def arbitrary_under(self) -> str | None:
+        """What leaves the scale of the estimate arbitrary, in words; None if a part holds the gradient norm at 1."""
+        if not all(part.arbitrary_scale for part in self.parts):
+            return None
+        return " and ".join(part.label for part in self.parts)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         """Reparametrise the critic, once, before its optimizer is made.
@@ -73,6 +74,8 @@ class Constraint:
 @final
 class Unconstrained(Constraint):
     """Lets the critic be anything: for the classic GAN losses."""
+
+    arbitrary_scale = True
 
     def __str__(self) -> str:
         return self.label
@@ -105,7 +108,7 @@ class WeightClipping(Constraint):
                     weight.clamp_(-self.weight, self.weight)
 
 
-class GradientNormPenalty(Constraint):
+class GradientNormPenalty(Constraint, ABC):
     """The mean of a function of the critic's gradient norms at some points; members say which and where."""
 
     has_penalty = True
@@ -238,6 +241,7 @@ class SpectralNorm(Constraint):
     """
 
     label = "spectral norm"
+    arbitrary_scale = True
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         if any(isinstance(module, NORM_LAYERS) for module in critic.modules()):

@@ -14,8 +14,10 @@ def facts_of(
     config: Config, data: Data, trainer: Trainer, plan: Plan, threads: int, folder: str
 ) -> Mapping[str, Mapping[str, str]]:
     """Sections of names and values: data, networks, training, output."""
-    size = data.train.size
+    size, skipped = data.train.size, len(data.report.skipped)
     loss, moves, run = config.loss, config.optimizer, config.run
+    decay = "" if moves.decay == "none" else ", linear decay"
+    average = (f"EMA over {moves.ema_half_life:g} samples" if moves.ema_half_life else "no EMA") + decay
     steps = f"{moves.critic_steps} critic steps each, batch {run.batch}"
     return {
         "data": {
@@ -23,6 +25,7 @@ def facts_of(
             "train": "endless" if size is None else f"{size:,}",
             "held out": "endless" if data.held_out.size is None else f"{data.held_out.size:,}",
             "shape": describe_shape(data.shape),
+            **({"skipped": f"{skipped:,} files; `wgan data` names them"} if skipped else {}),
         },
         "networks": {
             "generator": f"{config.generator.family}, {parameters(trainer.generator):,} parameters",
@@ -31,7 +34,7 @@ def facts_of(
         },
         "training": {
             "objective": f"{loss.objective}, {trainer.constraint}",
-            "optimizer": f"{moves.optimizer}, critic {moves.critic_lr:g}, generator {moves.generator_lr:g}",
+            "optimizer": f"{moves.optimizer}, critic {moves.critic_lr:g}, generator {moves.generator_lr:g}, {average}",
             "budget": f"{describe_budget(plan)}; {steps}",
             "device": f"{run.device}, {threads} threads, {run.precision}, seed {run.seed}",
         },

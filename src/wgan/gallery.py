@@ -92,13 +92,11 @@ class Gallery:
 
     def _curves(self) -> None:
         constraint = self.trainer.constraint
-        loose = [part.label for part in constraint.parts if part.arbitrary_scale]
-        bound = any(not part.arbitrary_scale and part.label != "unconstrained" for part in constraint.parts)
         curves(
             self.run.records(),
             self.run.curves,
             title=f"{self.data.name}: {self.config.loss.objective}, {constraint}",
-            arbitrary_under="" if bound else " and ".join(loose),
+            arbitrary_under=constraint.arbitrary_under or "",
             classic=not self.trainer.objective.measures_distance,
         )
 

@@ -33,6 +33,7 @@ class Ledger:
         self.names = names
         self.sums = torch.zeros(len(names), dtype=torch.float64, device=device)
         self.counts = torch.zeros(len(names), dtype=torch.int64)
+        self._added = 0
         self.first_bad = torch.full((len(names),), _NEVER, dtype=torch.int64, device=device)
 
     def add(self, name: str, value: Tensor, step: int) -> None:
@@ -41,7 +42,9 @@ class Ledger:
         value = value.detach()
         self.sums[row] += value
         self.counts[row] += 1
-        self.first_bad[row].clamp_(max=torch.where(value.isfinite(), _NEVER, step))
+        self._added += 1
+        when = self._added << 32 | step  # the order and the step in one number, the first being the smallest
+        self.first_bad[row].clamp_(max=torch.where(value.isfinite(), _NEVER, when))
 
     def means(self) -> dict[str, float | None]:
         """The mean of each scalar since the last reset; None where nothing was added."""
@@ -57,7 +60,7 @@ class Ledger:
         first = self.first_bad.cpu()
         row = int(first.argmin())
         if first[row] != _NEVER:
-            raise DivergedError(self.names[row], int(first[row]))
+            raise DivergedError(self.names[row], int(first[row]) & 0xFFFFFFFF)
 
     def reset(self) -> None:
         """Start the means anew."""

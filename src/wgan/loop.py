@@ -10,7 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from wgan import options
-from wgan.build import Plan, decay_end, make_trainer, network_options, resolve, set_threads
+from wgan.build import Plan, make_trainer, network_options, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
@@ -19,13 +19,15 @@ from wgan.errors import UsageError, WganError
 from wgan.facts import facts_of
 from wgan.gallery import Gallery
 from wgan.ledger import DivergedError
-from wgan.model import Model
+from wgan.networks import complete_options
+from wgan.registry import DATASETS
+from wgan.restart import check_same_data, fingerprint, move_decay, take_weights
 from wgan.run import Run
-from wgan.schedule import Decay
-from wgan.state import restore, snapshot, under
+from wgan.state import restore, snapshot
 from wgan.trainer import Trainer
 from wgan.view import View
 
+OBJECT = "<an object in Python>"
 RESUMABLE = (*options.BUDGETS, "log_every", "sample_every", "save_every", "threads", "device")
 
 
@@ -95,17 +97,17 @@ def train(
     """
     view = view or View()
     threads = set_threads(config.run.threads)
-    data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
-    config = resolve(config, data)
+    data, config = _open(config, source, view)
     trainer, plan = make_trainer(config, data)
     if init_from is not None:
-        _take_weights(trainer, Path(init_from))
-    view.facts(facts_of(config, data, trainer, plan, threads, str(out or f"runs/....-{name}")))
+        take_weights(trainer, Path(init_from))
+    run = None if dry_run else Run.create(config, out, name, describe_environment(config.run.device, threads))
+    place = str(out or f"the next number under {Path('runs').absolute()}") if run is None else str(run.folder)
+    view.facts(facts_of(config, data, trainer, plan, threads, place))
     for note in data.report.notes:
         view.note(note)
-    if dry_run:
+    if run is None:
         return None
-    run = Run.create(config, out, name, describe_environment(config.run.device, threads))
     with run.lock():
         return _go(run, trainer, plan, data, config, view)
 
@@ -130,16 +132,16 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
             raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
     config = options.make_config(options.flatten(run.config), changes)
     threads = set_threads(config.run.threads)
-    data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
-    config = resolve(config, data)
+    data, config = _open(config, source, view)
     trainer, plan = make_trainer(config, data)
     with run.lock():
-        tensors, counters = run.restore()
-        _same_data(counters["data"], data, run)
-        restore(trainer, tensors, counters)
-        if note := _move_decay(config, trainer, plan):
+        if run.has_save:  # else it was killed in its first moment, and begins again
+            tensors, counters = run.restore()
+            check_same_data(counters["data"], data, run)
+            restore(trainer, tensors, counters)
+        if note := move_decay(trainer, plan):
             view.note(note)
-        if plan.budget.reached(trainer.step, trainer.seconds):
+        if plan.budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished":
             raise UsageError(
                 f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s); "
                 f"give a larger one: wgan resume {run.folder} --steps {trainer.step * 2}"
@@ -150,22 +152,42 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         return _go(run, trainer, plan, data, config, view)
 
 
+def _open(config: Config, source: Any, view: View) -> tuple[Data, Config]:
+    """The data, and the configuration with every ``auto`` resolved.
+
+    Raises:
+        UsageError: The run's data were an object, and it is not given again.
+    """
+    if source is None and config.data.data == OBJECT:
+        raise UsageError("this run was trained on an object in Python; give it again: wgan.resume(folder, data).")
+    try:
+        data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
+    finally:
+        view.end()
+    name = OBJECT if source is not None else config.data.data
+    if source is None and Path(name).exists() and name not in DATASETS:
+        name = str(Path(name).absolute())  # so that it is found from another folder too
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=name))
+    return data, resolve(config, data)
+
+
 def _go(run: Run, trainer: Trainer, plan: Plan, data: Data, config: Config, view: View) -> Run:
     network = {
         "family": config.generator.family,
         "shape": list(data.shape),
         "latent": dataclasses.asdict(trainer.latent),
-        "options": network_options(config.generator),
+        "options": complete_options("generator", config.generator.family, network_options(config.generator)),
     }
 
     def save() -> None:
         trainer.check()
         tensors, counters = snapshot(trainer)
-        run.save(tensors, counters | {"data": _fingerprint(data)})
+        run.save(tensors, counters | {"data": fingerprint(data)})
         run.save_generator(trainer.average.module.state_dict(), network, data.units)
 
     with Stop() as stop:
-        view.begin(str(run.folder))
+        _write_summary(run, trainer, "training")
+        view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
             _loop(run, trainer, plan, Gallery(run, trainer, data, config), save, stop, view)
         except DivergedError as error:
@@ -196,9 +218,9 @@ def _loop(
         if plan.sample.due(trainer.step) or over:
             trainer.check()
             gallery.samples()
+            gallery.animation()
         if plan.save.due(trainer.step) or time.monotonic() - saved > (plan.save.seconds or float("inf")):
             save()
-            gallery.animation()
             saved = time.monotonic()
     save()
     gallery.curves(now=True)
@@ -223,6 +245,7 @@ def _write_summary(run: Run, trainer: Trainer, status: str) -> None:
             "images": trainer.images,
             "seconds": trainer.seconds,
             "images_per_second": trainer.images / trainer.seconds if trainer.seconds else None,
+            "arbitrary_scale": trainer.constraint.arbitrary_under,
             "peak_memory": peak_memory(),
             "final": last,
         }
@@ -237,49 +260,3 @@ def _advice(run: Run, trainer: Trainer) -> str:
         f"learning rates (now --critic-lr {critic_lr:g} --generator-lr {lr:g}), with --precision fp32, or with another "
         f"penalty weight (now: {trainer.constraint})."
     )
-
-
-def _take_weights(trainer: Trainer, path: Path) -> None:
-    """Begin with the weights of another run (both networks), or of a saved generator."""
-    try:
-        if path.is_dir():
-            tensors, _ = Run.open(path).restore()
-            trainer.critic.load_state_dict(under("critic", tensors))
-            trainer.generator.load_state_dict(under("generator", tensors))
-            trainer.average.module.load_state_dict(
-                under("average", {k: v for k, v in tensors.items() if k != "average.n_averaged"})
-            )
-        else:
-            weights = Model.load(path).generator.state_dict()
-            trainer.generator.load_state_dict(weights)
-            trainer.average.module.load_state_dict(weights)
-    except RuntimeError as error:
-        difference = str(error).split("\n\t")[1].strip()
-        raise UsageError(f"--init-from: the networks of {path} are not built like this run's: {difference}") from None
-
-
-def _move_decay(config: Config, trainer: Trainer, plan: Plan) -> str | None:
-    """Let a decay end with the budget, which a resumed run may have changed; says what it did."""
-    old = trainer.decay
-    if old is None or config.optimizer.decay == "none" or old.end == (end := decay_end(plan)):
-        return None
-    if trainer.step >= old.end:
-        trainer.decay = Decay(trainer.step, end)
-        return (
-            f"the learning rates had fallen to 0 at step {old.end}: "
-            f"they start again from step {trainer.step} and reach 0 at step {end}."
-        )
-    trainer.decay = Decay(old.start, end)
-    return f"the learning rates now fall to 0 at step {end} instead of {old.end}."
-
-
-def _fingerprint(data: Data) -> dict[str, Any]:
-    return {"shape": list(data.shape), "train": data.train.size, "held_out": data.held_out.size}
-
-
-def _same_data(saved: dict[str, Any], data: Data, run: Run) -> None:
-    if saved != _fingerprint(data):
-        raise WganError(
-            f"the data of {run.folder} has changed since its last save (then {saved}, now {_fingerprint(data)}); "
-            f"bring it back, or begin a new run with its weights: wgan train DATA --init-from {run.folder}"
-        )

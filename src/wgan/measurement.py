@@ -27,7 +27,7 @@ class Measurement(NamedTuple):
     Attributes:
         wasserstein: Mean score of trained-on real samples - mean score of generated ones.
         wasserstein_heldout: The same for held-out real samples, which the critic has never seen.
-        wasserstein_stderr: Standard error of ``wasserstein_heldout``.
+        wasserstein_stderr: Standard error of ``wasserstein_heldout``; None if a side is a single sample.
         gap: ``wasserstein - wasserstein_heldout``: what the critic has learnt by heart.
         gap_stderr: Standard error of ``gap``.
         gradient_norm: Mean norm of the critic's input gradient between held-out real and generated samples.
@@ -36,9 +36,9 @@ class Measurement(NamedTuple):
 
     wasserstein: float
     wasserstein_heldout: float
-    wasserstein_stderr: float
+    wasserstein_stderr: float | None
     gap: float
-    gap_stderr: float
+    gap_stderr: float | None
     gradient_norm: float
     gradient_norm_fake: float
 
@@ -118,9 +118,11 @@ class Meter:
 
 
 def _scores(critic: nn.Module, batches: Iterable[Tensor]) -> Tensor:
-    return torch.cat([critic(batch).flatten() for batch in batches]).double()
+    return torch.cat([critic(batch).flatten() for batch in batches]).cpu().double()
 
 
-def _stderr(a: Tensor, b: Tensor) -> float:
-    """Standard error of the difference of two independent means."""
-    return float(sum(x.var(correction=min(1, len(x) - 1)) / len(x) for x in (a, b)) ** 0.5)
+def _stderr(a: Tensor, b: Tensor) -> float | None:
+    """Standard error of the difference of two independent means; a single sample does not tell."""
+    if min(len(a), len(b)) < 2:
+        return None
+    return float((a.var() / len(a) + b.var() / len(b)).sqrt())

@@ -81,16 +81,26 @@ class Model:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 about = json.loads((file.metadata() or {})["wgan"])
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise WganError(f"{path} is not a generator that wgan has saved ({error}).") from error
-        if about["format_version"] > FORMAT_VERSION:
-            raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update with pip install -U wgan.")
-        network = about["network"]
-        generator = make_generator(
-            network["family"], tuple(network["shape"]), Latent(**network["latent"]), **network["options"]
-        )
-        generator.load_state_dict(tensors)
-        return cls(generator, Units.from_dict(about["units"]))
+            check_version(path, about)
+            network = about["network"]
+            generator = make_generator(
+                network["family"], tuple(network["shape"]), Latent(**network["latent"]), **network["options"]
+            )
+            generator.load_state_dict(tensors)
+            return cls(generator, Units.from_dict(about["units"]))
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise WganError(f"{path} is not a generator that wgan has saved ({reason}).") from error
+
+
+def check_version(path: Path, about: Mapping[str, Any]) -> None:
+    """Refuse a file that a later format of this package wrote.
+
+    Raises:
+        WganError: It did.
+    """
+    if about["format_version"] > FORMAT_VERSION:
+        raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update with pip install -U wgan.")
 
 
 def save_model(path: Path, tensors: Mapping[str, Tensor], network: Mapping[str, Any], units: Units) -> None:
@@ -102,19 +112,21 @@ def save_model(path: Path, tensors: Mapping[str, Tensor], network: Mapping[str, 
         network: ``family``, ``shape``, ``latent`` and ``options``: how to build it again.
         units: The units of its data.
     """
-    from wgan import __version__
-
-    about = {
-        "format_version": FORMAT_VERSION,
-        "wgan": __version__,
-        "network": network,
-        "units": units.to_dict(),
-    }
-    save_tensors(path, tensors, about)
+    save_tensors(path, tensors, {"network": network, "units": units.to_dict()})
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON-able description as one safetensors file, atomically."""
+    """Write tensors and a JSON-able description as one safetensors file, atomically.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    from wgan import __version__
+
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"wgan": json.dumps(about, allow_nan=False)}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
+    described = {"format_version": FORMAT_VERSION, "wgan": __version__, **about}
+    metadata = {"wgan": json.dumps(described, allow_nan=False)}
+    try:
+        write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
+    except SafetensorError as error:
+        raise OSError(f"cannot write {path}: {error}") from error

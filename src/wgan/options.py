@@ -6,6 +6,7 @@ import tomllib
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -44,7 +45,8 @@ def flat_name(section: str, key: str) -> str:
     return section if key == "family" else f"{section}_{key}"
 
 
-def all_fields() -> dict[str, Field]:
+@cache
+def all_fields() -> Mapping[str, Field]:
     """Every field of the configuration by its flat name, in the order of the sections."""
     found = {}
     for section in fields(Config):
@@ -68,7 +70,8 @@ def make_config(*layers: Mapping[str, Any]) -> Config:
     """Build a configuration from layers of flat options, later ones winning.
 
     What contradicts a later layer is dropped: the budgets of earlier layers when it names one, a network's widths when
-    it gives a width or a depth (and the other way round), all of a network's options when it names another family.
+    it gives a width or a depth (and the other way round), all of a network's options when it names another family, and
+    weight and interval when it names another constraint.
 
     Raises:
         UsageError: A name or a value is not allowed; the message says what is.
@@ -92,6 +95,8 @@ def make_config(*layers: Mapping[str, Any]) -> Config:
 def _displaced(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
     """The names of earlier options that contradict the ones that are given now."""
     names = set(BUDGETS) if given.keys() & set(BUDGETS) else set()
+    if given.get("constraint", earlier.get("constraint")) != earlier.get("constraint"):
+        names |= {"weight", "every"}
     for network in ("generator", "critic"):
         sizes, widths = {f"{network}_width", f"{network}_depth"}, {f"{network}_widths"}
         names |= widths if given.keys() & sizes else set()

@@ -17,7 +17,7 @@ _SHEET = 64
 _GRID_LIMIT = 1024
 
 
-def write_samples(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
+def write_samples(model: Model, n: int, seed: int, place: str) -> dict[str, Any]:
     """Write ``n`` samples to a .npy, a .png (a grid, or a scatter plot of vectors) or a folder of PNGs.
 
     Returns:
@@ -29,18 +29,18 @@ def write_samples(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
     """
     if n < 1:
         raise UsageError(f"--number: {n} is too small; at least 1 sample can be drawn.")
-    flat = len(model.shape) == 1
+    flat, folder, out = len(model.shape) == 1, place.endswith("/"), Path(place)
     try:
-        if out.suffix == ".npy":
+        if out.suffix.lower() == ".npy":
             return _write_array(model, n, seed, out)
-        if out.suffix == ".png":
+        if out.suffix.lower() == ".png":
             return _write_picture(model, n, seed, out)
-        if out.suffix == "" and not flat:
+        if (out.suffix == "" or folder) and not flat:
             return _write_folder(model, n, seed, out)
     except OSError as error:
-        raise WganError(f"--out: cannot write {out}: {error.strerror or error}.") from error
+        raise WganError(f"--out: cannot write {place}: {error.strerror or error}.") from error
     allowed = "x.npy or scatter.png" if flat else "x.npy, grid.png or folder/"
-    raise UsageError(f"--out: {str(out)!r} is not a place for these samples; write {allowed}.")
+    raise UsageError(f"--out: {place!r} is not a place for these samples; write {allowed}.")
 
 
 def write_contact_sheet(data: Data, out: Path) -> None:

@@ -3,24 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wgan.console import clock
+from wgan.console import clock, with_error
+from wgan.errors import WganError
 from wgan.run import Run
 
 
 def overview(run: Run) -> dict[str, Any]:
     """A run's row: what it trains on and how it stands."""
-    config, records = run.config, run.records()
+    try:
+        config, records, summary = run.config, run.records(), run.summary
+    except (WganError, ValueError) as error:
+        return {"run": str(run.folder), "status": "unreadable", "error": str(error)}
     last = records[-1] if records else {}
     return {
         "run": str(run.folder),
         "data": config.data.data,
         "objective": config.loss.objective,
         "constraint": config.loss.constraint,
-        "status": run.summary.get("status", "not ended"),
+        "status": summary.get("status", "new"),
         "step": last.get("step", 0),
         "seconds": last.get("seconds", 0.0),
         "wasserstein_heldout": last.get("wasserstein_heldout"),
         "wasserstein_stderr": last.get("wasserstein_stderr"),
+        "arbitrary_scale": summary.get("arbitrary_scale"),
     }
 
 
@@ -28,8 +33,12 @@ def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a table of text."""
     lines = [["run", "data", "constraint", "status", "steps", "time", "W held out"]]
     for row in rows:
-        held_out, error = row["wasserstein_heldout"], row["wasserstein_stderr"]
-        number = "" if held_out is None else f"{held_out:.3g} ± {error:.1g}"
+        if row["status"] == "unreadable":
+            lines.append([row["run"], "", "", "unreadable", "", "", ""])
+            continue
+        held_out = row["wasserstein_heldout"]
+        number = "" if held_out is None else with_error(held_out, row["wasserstein_stderr"])
+        number += " (arbitrary scale)" if number and row["arbitrary_scale"] else ""
         lines.append(
             [row["run"], row["data"], row["constraint"], row["status"].partition(":")[0], f"{row['step']:,}",
              clock(row["seconds"]), number]
@@ -45,9 +54,11 @@ def closing(run: Run) -> str:
     lines = [f"{summary['steps']:,} generator steps in {clock(summary['seconds'])}"]
     if final.get("wasserstein_heldout") is not None:
         lines.append(
-            f"Wasserstein estimate, held out: {final['wasserstein_heldout']:.3g} ± {final['wasserstein_stderr']:.1g}"
-            f" (gap to training: {final['gap']:.2g} ± {final['gap_stderr']:.1g})"
+            f"Wasserstein estimate, held out: {with_error(final['wasserstein_heldout'], final['wasserstein_stderr'])}"
+            f" (gap to training: {with_error(final['gap'], final['gap_stderr'])})"
         )
+        if summary["arbitrary_scale"]:
+            lines.append(f"its scale is arbitrary under {summary['arbitrary_scale']}: compare it within this run only")
     lines += [
         f"samples  {run.sample_paths()[-1]}",
         f"curves   {run.curves}",

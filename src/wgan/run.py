@@ -16,7 +16,7 @@ from wgan.config import Config
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
 from wgan.files import write_text
-from wgan.model import FORMAT_VERSION, Model, save_model, save_tensors
+from wgan.model import Model, check_version, save_model, save_tensors
 
 _SUBFOLDERS = ("samples", "checkpoints")
 
@@ -139,7 +139,12 @@ class Run:
 
     def save(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
         """Save all that an exact continuation needs."""
-        save_tensors(self._checkpoint, tensors, {"format_version": FORMAT_VERSION, "counters": dict(counters)})
+        save_tensors(self._checkpoint, tensors, {"counters": dict(counters)})
+
+    @property
+    def has_save(self) -> bool:
+        """Whether anything was saved yet."""
+        return self._checkpoint.is_file()
 
     def restore(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Read the last save.
@@ -150,6 +155,7 @@ class Run:
         try:
             with safe_open(self._checkpoint, framework="pt") as file:
                 about = json.loads(file.metadata()["wgan"])
+                check_version(self._checkpoint, about)
                 return {name: file.get_tensor(name) for name in file.keys()}, about["counters"]  # noqa: SIM118
         except FileNotFoundError:
             raise WganError(
@@ -168,10 +174,6 @@ class Run:
         if not self._generator.is_file():
             raise WganError(f"{self.folder} has no generator yet; train it first: wgan resume {self.folder}")
         return Model.load(self._generator)
-
-    def sample(self, n: int, seed: int = 0) -> Any:
-        """Draw samples of the generator; see :meth:`wgan.model.Model.sample`."""
-        return self.generator.sample(n, seed)
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A trainer gets objects, never names; it reads no files and prints nothing. Rando
 what a step draws depends on the seed and the step alone, and measuring never disturbs training.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -21,7 +22,7 @@ from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.ema import Average
 from wgan.errors import UsageError
-from wgan.ledger import Ledger, check_weights
+from wgan.ledger import DivergedError, Ledger, check_weights
 from wgan.measurement import Meter
 from wgan.networks import Latent
 from wgan.networks.base import latent_of
@@ -55,7 +56,8 @@ class Trainer:
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
         device: Where to train.
-        precision: ``torch.bfloat16`` runs the networks' bodies under autocast; scores, penalties and means stay wide.
+        precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
+            the last layer of the critics in :mod:`wgan.networks`.
 
     Raises:
         UsageError: The critic and the constraint do not go together, or the generator's latent is not known.
@@ -89,8 +91,10 @@ class Trainer:
         self.latent = latent_of(generator, latent)
         self.generator = _placed(generator, self.device)
         self.critic = _placed(self.constraint.prepare(critic), self.device)
-        self.generator_optimizer = optimizer(self.generator.parameters(), generator_lr)
-        self.critic_optimizer = optimizer(self.critic.parameters(), critic_lr)
+        self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
+        self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
+        self.generator_optimizer = optimizer(self._generator_weights, generator_lr)
+        self.critic_optimizer = optimizer(self._critic_weights, critic_lr)
         self.learning_rates = (generator_lr, critic_lr)
         self.decay, self.critic_steps = decay, CriticSteps(critic_steps, *warmup)
         self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
@@ -162,25 +166,23 @@ class Trainer:
         with torch.no_grad():
             fake = self._generate("critic latent", self.critic_updates)
         real, fake = self._noised(real, "real noise"), self._noised(fake, "fake noise")
-        self.critic.requires_grad_(True)
         with parametrize.cached():
             real_scores, fake_scores = self._score(real, fake)
             loss = self.objective.critic_loss(real_scores, fake_scores)
             total, penalty = self._penalised(loss, real, fake)
-        total.backward()
+        total.backward(inputs=self._critic_weights)
         self.critic_optimizer.step()
         self.critic_optimizer.zero_grad()
         self.constraint.project(self.critic)
+        self.critic_updates += 1
         self.ledger.add("critic_loss", loss, self.step + 1)
         if penalty is not None:
             self.ledger.add("penalty", penalty, self.step + 1)
-        self.critic_updates += 1
 
     def _generator_step(self) -> None:
-        self.critic.requires_grad_(False)
         fake = self._noised(self._generate("generator latent", self.step), "generator noise")
         loss = self.objective.generator_loss(self._scores(fake))
-        loss.backward()
+        loss.backward(inputs=self._generator_weights)
         self.generator_optimizer.step()
         self.generator_optimizer.zero_grad()
         self.ledger.add("generator_loss", loss, self.step + 1)
@@ -275,6 +277,9 @@ class Trainer:
 
     def _measured(self) -> dict[str, float | None]:
         values: dict[str, float | None] = dict(self._meter(self.generator, self.critic, self.step)._asdict())
+        for name, value in values.items():
+            if value is not None and not math.isfinite(value):
+                raise DivergedError(name, self.step)
         if not self.objective.measures_distance:  # a discriminator's logits are no distance
             values |= dict.fromkeys(("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "gap", "gap_stderr"))
         return values

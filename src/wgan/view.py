@@ -16,8 +16,8 @@ class View:
     def note(self, text: str) -> None:
         """Something that the person should know."""
 
-    def begin(self, folder: str) -> None:
-        """Training begins, in this folder."""
+    def begin(self, steps: int | None, share: float) -> None:
+        """Training begins: of so many generator steps, if they are counted, with this share of the budget used up."""
 
     def step(self, share: float, step: int) -> None:
         """A generator step is done, and this share of the budget is used up."""
@@ -26,4 +26,4 @@ class View:
         """A record of measurements was logged."""
 
     def end(self) -> None:
-        """Training has ended, in whatever way."""
+        """Reading or training has ended, in whatever way."""

@@ -17,7 +17,7 @@ LAYERS = [
     {"measurement", "model"},
     {"trainer", "run"},
     {"state", "build"},
-    {"facts", "gallery", "doctor"},
+    {"facts", "gallery", "doctor", "restart"},
     {"loop", "console", "output", "flags"},
     {"overview", "api"},
     {"cli"},

@@ -12,7 +12,7 @@ from wgan import registry
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, Generator, Latent, describe
 
-__all__ = ["Critic", "Generator", "Latent", "make_critic", "make_generator", "resolve_family"]
+__all__ = ["Critic", "Generator", "Latent", "complete_options", "make_critic", "make_generator", "resolve_family"]
 
 
 def make_generator(family: str, shape: tuple[int, ...], latent: Latent, **options: Any) -> Generator:
@@ -44,6 +44,15 @@ def make_critic(family: str, shape: tuple[int, ...], **options: Any) -> Critic:
     """
     made: Critic = _make("critic", family, (shape,), options)
     return made
+
+
+def complete_options(role: str, family: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A family's options with its defaults filled in, for a file that outlives them; ``role`` says of which."""
+    make = getattr(registry.lookup(registry.NETWORKS, family, "network family"), role)
+    taken = {p.name: p.default for p in signature(make).parameters.values() if p.kind is Parameter.KEYWORD_ONLY}
+    if options.get("widths") is not None:
+        taken.pop("width", None)
+    return taken | {name: value for name, value in options.items() if value is not None}
 
 
 def resolve_family(family: str, shape: tuple[int, ...]) -> str:

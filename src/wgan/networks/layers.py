@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from wgan.errors import UsageError
 from wgan.networks.base import describe
@@ -21,7 +21,13 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(SLOPE),
     "silu": nn.SiLU,
 }
-NORM_LAYERS = (nn.modules.batchnorm._BatchNorm, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+NORM_LAYERS = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
 
 
 @dataclass(frozen=True)
@@ -160,5 +166,5 @@ def _normal(module: nn.Module) -> None:
         return
     elif module.weight is not None:
         nn.init.normal_(module.weight, 1.0, 0.02)
-    if module.bias is not None:
+    if isinstance(module.bias, Tensor):
         nn.init.zeros_(module.bias)

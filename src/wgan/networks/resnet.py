@@ -101,7 +101,7 @@ def critic(
     width: int | None = None,
     depth: int | None = None,
     widths: tuple[int, ...] | None = None,
-    norm: str = "none",
+    norm: str | None = None,
     affine: bool = True,
     activation: str = "relu",
     dropout: float = 0.0,
@@ -109,17 +109,18 @@ def critic(
 ) -> Critic:
     """Pictures (N, C, H, W) to scores (N,).
 
-    The first block has no norm and begins with its convolution, for pictures need no activation. Small:
-    blocks that halve, two that do not, a global mean. Large: blocks that halve, and the last maps as they
-    are.
+    Small: a first block without norm that begins with its convolution, for pictures need no activation; blocks
+    that halve, two that do not, a global mean. Large: a 3x3 convolution, blocks that halve, and the last maps as
+    they are.
 
     Args:
         shape: (C, H, W).
-        width: Small: of all maps (128). Large: of the first block (64), doubling up to 8 times.
+        width: Small: of all maps (128). Large: of the first maps (64), doubling up to 8 times.
         depth: How many times the picture is halved; by default small: twice, large: to a smaller side of 4
             to 7.
-        widths: One for each block, from the picture to the score, instead; small: two more than the depth.
-        norm: ``layer``, ``instance``, ``batch`` or ``none``.
+        widths: From the picture to the score, instead; small: one for each block, two more than the depth; large:
+            of the first convolution and of each block, one more than the depth.
+        norm: ``layer``, ``instance``, ``batch`` or ``none``; by default small: none, large: layer, as in the paper.
         affine: Whether norms have gains and biases.
         activation: ``relu``, ``leaky_relu`` or ``silu``.
         dropout: Share of activations dropped after each block.
@@ -129,16 +130,25 @@ def critic(
         UsageError: The shape is that of vectors, or an option has an impossible value.
     """
     channels, size = picture(shape, "resnet")
-    style = Style(norm, affine, activation, dropout)
-    plain, default = (0, _chain_depth(size)) if _is_large(size) else (PLAIN, min(_chain_depth(size), PLAIN))
-    depths = Depths(shape, default, 0, to_a_point(size), lambda d: (max(d, 1) + plain,))
-    depth, widths = depths.settle(depth, widths, lambda d: _rising(size, width, max(d, 1) + plain))
+    large = _is_large(size)
+    style = Style(norm or ("layer" if large else "none"), affine, activation, dropout)
+    default = _chain_depth(size) if large else min(_chain_depth(size), PLAIN)
+    depths = Depths(shape, default, 0, to_a_point(size), lambda d: (d + 1 if large else max(d, 1) + PLAIN,))
+
+    def fill(depth: int) -> tuple[int, ...]:
+        if not large:
+            return _rising(size, width, max(depth, 1) + PLAIN)
+        rising = _rising(size, width, max(depth, 1))
+        return (*rising, rising[-1])[: depth + 1]
+
+    depth, widths = depths.settle(depth, widths, fill)
     sizes = chain(size, depth)
-    features = nn.Sequential(_first(channels, widths[0], depth > 0, style), *style.make_dropout())
-    for i, (a, b) in enumerate(pairwise(widths), 1):
+    first = keep(channels, widths[0]) if large else _first(channels, widths[0], depth > 0, style)
+    features = nn.Sequential(first, *style.make_dropout())
+    for i, (a, b) in enumerate(pairwise(widths), 0 if large else 1):
         features.extend([_down(a, b, sizes[min(i, depth)], i < depth, style), *style.make_dropout()])
     features.append(style.make_activation())
-    if plain:
+    if not large:
         return initialise(Critic(features.append(nn.AdaptiveAvgPool2d(1)), widths[-1], shape), init)
     height, breadth = sizes[-1]
     return initialise(Critic(features, widths[-1] * height * breadth, shape), init)

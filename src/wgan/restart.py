@@ -1,0 +1,79 @@
+"""What a run takes over from an earlier one, and what it checks before it goes on."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wgan.build import Plan, decay_end
+from wgan.data.samples import Data
+from wgan.errors import UsageError, WganError
+from wgan.model import Model
+from wgan.run import Run
+from wgan.schedule import Decay
+from wgan.state import under
+from wgan.trainer import Trainer
+
+
+def take_weights(trainer: Trainer, path: Path) -> None:
+    """Begin with the weights of another run (both networks), or of a saved generator.
+
+    Raises:
+        WganError: There are none.
+        UsageError: They are of networks that are built otherwise.
+    """
+    try:
+        if path.is_dir():
+            tensors, _ = Run.open(path).restore()
+            trainer.critic.load_state_dict(under("critic", tensors))
+            trainer.generator.load_state_dict(under("generator", tensors))
+        else:
+            trainer.generator.load_state_dict(Model.load(path).generator.state_dict())
+    except RuntimeError as error:
+        difference = str(error).split("\n\t")[1].strip()
+        raise UsageError(f"--init-from: the networks of {path} are not built like this run's: {difference}") from None
+    trainer.average.module.load_state_dict(trainer.generator.state_dict())
+
+
+def move_decay(trainer: Trainer, plan: Plan) -> str | None:
+    """Let a decay end with the budget, which a resumed run may have changed; says what it did.
+
+    Raises:
+        UsageError: The new budget has no number of steps.
+    """
+    old = trainer.decay
+    if old is None or old.end == (end := decay_end(plan)):
+        return None
+    if trainer.step >= old.end:
+        trainer.decay = Decay(trainer.step, end)
+        return (
+            f"the learning rates had fallen to 0 at step {old.end}: "
+            f"they start again from step {trainer.step} and reach 0 at step {end}."
+        )
+    trainer.decay = Decay(old.start, end)
+    return f"the learning rates now fall to 0 at step {end} instead of {old.end}."
+
+
+def fingerprint(data: Data) -> dict[str, Any]:
+    """What tells a data set from another: its shape, its sizes, and a hash of its first samples."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (data.train, data.held_out):
+        digest.update(part.batch(torch.arange(min(64, part.size or 64))).contiguous().numpy().tobytes())
+    sizes = {"train": data.train.size, "held_out": data.held_out.size}
+    return {"shape": list(data.shape), **sizes, "content": digest.hexdigest()}
+
+
+def check_same_data(saved: Mapping[str, Any], data: Data, run: Run) -> None:
+    """Refuse to go on with other data.
+
+    Raises:
+        WganError: The data are not those of the last save.
+    """
+    found = fingerprint(data)
+    if saved != found:
+        raise WganError(
+            f"the data of {run.folder} has changed since its last save (then {saved}, now {found}); "
+            f"bring it back, or begin a new run with its weights: wgan train DATA --init-from {run.folder}"
+        )

@@ -1,0 +1,84 @@
+"""What a person sees while a run trains, on a terminal and in a log."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from wgan.console import LiveView, PlainView, clock, make_view, numbers, with_error
+from wgan.view import View
+
+RECORD = {
+    "step": 50, "wasserstein": 1.5, "wasserstein_heldout": 1.25, "wasserstein_stderr": 0.05, "critic_loss": -1.5,
+    "generator_loss": 0.5, "gradient_norm": 0.98, "images_per_second": 1234.5,
+}  # fmt: skip
+
+
+def console(terminal: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=150, color_system=None)
+
+
+def text(screen: Console) -> str:
+    assert isinstance(screen.file, io.StringIO)
+    return screen.file.getvalue()
+
+
+def test_numbers_of_a_record() -> None:
+    assert numbers(RECORD) == "W train 1.5, held out 1.25 ± 0.05  |grad| 0.98  1,234 images/s"
+    classic = {**RECORD, "wasserstein": None, "images_per_second": None}
+    assert numbers(classic) == "loss critic -1.5, generator 0.5  |grad| 0.98"
+    assert with_error(1.5, None) == "1.5"
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00:00"), (59.6, "0:01:00"), (3661, "1:01:01")])
+def test_clock(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
+
+
+def test_a_terminal_gets_a_bar_with_steps_share_and_numbers() -> None:
+    screen = console(True)
+    view = LiveView(screen)
+    view.progress("reading pictures", 5, 10)
+    view.progress("reading pictures", 10, 10)
+    view.facts({"data": {"name": "digits"}})
+    view.note("few samples")
+    view.begin(200, 0.25)
+    view.step(0.5, 100)
+    view.tick(RECORD)
+    view.end()
+    shown = text(screen)
+    assert all(
+        part in shown for part in ("reading pictures", "digits", "note: few samples", "step 100 of 200", " 50 %")
+    )
+    assert "held out 1.25" in shown
+
+
+def test_time_left_counts_what_this_process_has_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = console(True)
+    view = LiveView(screen)
+    view.begin(None, 0.5)
+    assert view._bar is not None
+    task = view._bar.tasks[0]
+    column = next(c for c in view._bar.columns if type(c).__name__ == "_TimeLeft")
+    view.step(0.6, 10)
+    monkeypatch.setattr(type(task), "elapsed", property(lambda _: 10.0))
+    assert str(column.render(task)) == "0:00:40 left"  # a tenth in 10 s: 40 s for the other four
+    view.end()
+
+
+def test_a_log_gets_plain_lines() -> None:
+    screen = console(False)
+    view = PlainView(screen)
+    view.begin(200, 0.0)
+    view.step(0.25, 50)
+    view.tick(RECORD)
+    view.tick({**RECORD, "step": 51})
+    view.step(1.0, 200)
+    view.tick({**RECORD, "step": 200})
+    lines = text(screen).splitlines()
+    assert [line.split("  ")[:2] for line in lines] == [[" 25 %", "step 50"], ["100 %", "step 200"]]
+
+
+def test_quiet_shows_nothing() -> None:
+    assert type(make_view(True)) is View
+    assert isinstance(make_view(False), PlainView)
