@@ -127,6 +127,16 @@ def test_data_reports_and_draws_a_contact_sheet(wgan: Wgan, source: Path) -> Non
     assert wgan("data", "ring", "-o", "ring.png")[0] == 0 and Path("ring.png").is_file()
 
 
+def test_samples_of_vectors_are_drawn(wgan: Wgan) -> None:
+    small = [flag for flag in small_flags(steps=2) if "generator" not in flag and "critic=" not in flag]
+    assert wgan("train", "ring", "--out", "r", "--quiet", *[f for f in small if "width" not in f])[0] == 0
+    assert wgan("sample", "r", "-n", 64, "-o", "v1.0.PNG")[0] == 0
+    with Image.open("v1.0.PNG") as picture:
+        assert picture.size == (800, 800)
+    assert wgan("sample", "r", "-n", 5, "-o", "points.npy")[0] == 0
+    assert np.load("points.npy").shape == (5, 2)
+
+
 def test_tables(wgan: Wgan) -> None:
     assert all(name in wgan("presets")[1] for name in options.presets())
     assert "fashion-mnist" in wgan("data", "--list")[1]
@@ -164,7 +174,14 @@ MISTAKES = [
     (["sample", "r", "-n", "0"], 2, ["--number"]),
     (["sample", "r", "-n", "x"], 2, ["-n", '"x"']),
     (["sample", "r", "-o", "s.jpeg"], 2, ["x.npy"]),
-    (["sample", "r", "-n", "5000", "-o", "s.png"], 2, ["1024"]),
+    (["sample", "r", "-n", "5000", "-o", "s.png"], 2, ["1,024"]),
+    (["sample", "r", "--seed", "-1"], 2, ["--seed"]),
+    (["train", ""], 2, ["--data", "empty"]),
+    (["train", "--threads", "100000"], 2, ["--threads", "512"]),
+    (["train", "~nobody2/x"], None, ["~nobody2"]),
+    (["train", "blobs.npy", "--latent", "100000000000"], 1, ["networks cannot be made"]),
+    (["train", "blobs.npy", "--device", "meta"], 2, ["--device"]),
+    (["data", "blobs.npy", "-o", "/proc/nope/x.png"], 1, ["/proc/nope"]),
     (["runs", "empty"], 1, ["empty", "wgan train"]),
     (["data", "empty"], 1, ["empty"]),
     (["train", "blobs.npy", "--out", "r", "--steps", "1"], 2, ["r", "wgan resume"]),

@@ -145,13 +145,57 @@ def test_a_decay_that_has_not_ended_moves_its_end(tmp_path: Path) -> None:
 
 def test_resume_changes_budget_intervals_threads_and_device_and_nothing_else(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=4)
-    for name in set(options.all_fields()) - set(loop.RESUMABLE):
+    for name in set(options.all_fields()) - set(options.RESUMABLE):
         with pytest.raises(UsageError, match="cannot change in a resumed run"):
             loop.resume(run, {name: "1"}, source=blobs())
     loop.resume(
         run, {"steps": 8, "log_every": "1", "sample_every": "8", "save_every": "2", "threads": 1}, source=blobs()
     )
     assert [record["step"] for record in run.records()] == [1, 2, 4, 5, 6, 7, 8]
+
+
+def test_a_finished_run_that_goes_on_equals_one_that_never_stopped(tmp_path: Path) -> None:
+    whole = small_run(tmp_path / "whole", steps=13, log_every="3", sample_every="5")
+    longer = small_run(tmp_path / "longer", steps=7, log_every="3", sample_every="5")
+    assert longer.summary["only_at_the_end"] == ["record", "picture"]
+    assert_same(whole, loop.resume(longer, {"steps": 13}, source=blobs()))
+
+
+@pytest.mark.parametrize(("key", "value"), [("batch", 16), ("seed", 3), ("constraint", "lp"), ("generator_width", 5)])
+def test_an_edited_configuration_is_refused(key: str, value: Any, tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    run.write_config(options.make_config(options.flatten(run.config), {key: value, "steps": 4}))
+    with pytest.raises(UsageError, match=key):
+        loop.resume(run, {}, source=blobs())
+
+
+def test_a_killed_run_is_called_so(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    run.write_summary({**run.summary, "status": "training"})
+    assert overview(run)["status"] == "killed"
+    run.metrics.write_text("[1]\n")
+    assert overview(run)["status"] == "unreadable"
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "config.toml").write_text("[nonsense")
+    assert overview(Run(tmp_path / "s"))["status"] == "unreadable"
+
+
+def test_a_stop_that_comes_with_the_last_step_is_no_interruption(tmp_path: Path) -> None:
+    run = loop.train(small_config(steps=3), source=blobs(), out=tmp_path / "r", view=Interrupter(3))
+    assert run is not None and run.summary["status"] == "finished"
+
+
+@pytest.mark.parametrize("norm", ["generator_norm", "critic_norm"])
+def test_batch_norm_of_a_single_sample_is_refused(norm: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="batch norm needs at least 2 samples"):
+        small_run(
+            tmp_path / "r", batch=1, constraint="clip", critic_depth=2, **{"generator_norm": "none", norm: "batch"}
+        )
+
+
+def test_batch_norm_measures_in_whole_batches(tmp_path: Path) -> None:
+    changes = {"generator": "mlp", "critic": "mlp", "critic_norm": "batch", "constraint": "clip", "batch": 64}
+    assert small_run(tmp_path / "r", vectors(650, 3), steps=1, **changes).summary["status"] == "finished"
 
 
 def test_a_budget_that_is_used_up_is_said(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from wgan.config import Config
 from wgan.constraints import Constraint
 from wgan.data import open_data
 from wgan.data.samples import Data
-from wgan.facts import parameters
+from wgan.networks.base import parameters
 from wgan.schedule import CriticSteps
 from wgan.trainer import Trainer
 

@@ -23,7 +23,7 @@ def test_intervals() -> None:
     assert Interval.read("60s", 10, "--x") == Interval(seconds=60)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "often", "1.5"])
+@pytest.mark.parametrize("text", ["0", "-1", "often", "1.5", "0epoch"])
 def test_what_is_no_interval_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--x"):
         Interval.read(text, 10, "--x")

@@ -1,6 +1,8 @@
 """From names to objects: the only place where a configuration becomes data, networks and a trainer."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +11,9 @@ import torch
 from wgan.config import Config, LossConfig, NetworkConfig, OptimizerConfig
 from wgan.constraints import Constraint, Sum
 from wgan.data.samples import Data
-from wgan.environment import cores, processor_features
-from wgan.errors import UsageError
+from wgan.data.source import processors
+from wgan.environment import processor_features
+from wgan.errors import UsageError, WganError
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, RMSprop
 from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
@@ -61,6 +64,8 @@ def resolve_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device: {name!r} cannot be used here ({reason}); use auto or cpu.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device: {name!r} is not supported; use auto, cpu, cuda or cuda:1.")
     return device
 
 
@@ -74,7 +79,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 def set_threads(threads: int | None) -> int:
     """Use this many processor threads, by default one for each core that this process may use; gives the number."""
-    number = threads or cores()
+    number = threads or processors()
     if torch.get_num_threads() != number:
         torch.set_num_threads(number)
     return number
@@ -109,7 +114,7 @@ def make_trainer(config: Config, data: Data) -> tuple[Trainer, Plan]:
     """
     latent = Latent(config.latent.latent, config.latent.latent_kind)
     loss, moves, run = config.loss, config.optimizer, config.run
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _enough_memory():
         torch.manual_seed(rng(run.seed, "weights").initial_seed())
         trainer = Trainer(
             make_generator(config.generator.family, data.shape, latent, **network_options(config.generator)),
@@ -134,6 +139,15 @@ def make_trainer(config: Config, data: Data) -> tuple[Trainer, Plan]:
     if moves.decay == "linear":
         trainer.decay = Decay(0, decay_end(plan))
     return trainer, plan
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Say in words that networks do not fit into memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        raise WganError(f"the networks cannot be made: {str(error).splitlines()[0]}; use smaller widths.") from error
 
 
 def make_plan(config: Config, trainer: Trainer) -> Plan:

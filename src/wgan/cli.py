@@ -1,5 +1,6 @@
 """The command line. Every field of the configuration is a flag of `wgan train`; torch is imported when work begins."""
 
+import io
 import json
 import sys
 from collections.abc import Mapping
@@ -214,6 +215,9 @@ def doctor(*, as_json: Json = False, speed: bool = True) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a mistake that a person can mend is one sentence on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an ASCII terminal gets a ? for what it cannot show
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

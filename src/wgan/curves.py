@@ -137,19 +137,20 @@ def scatter(
 
     The limits depend on the real points alone, so that the frames of an animation stand still; generated
     points beyond them are counted in a note. One dimension gives two histograms; more than two are projected
-    on the first two principal axes of the real points.
+    on the first two principal axes of the real points. A side without points is left out; without real points
+    the limits and axes are those of the generated ones.
 
     Args:
         path: The PNG to write.
-        real: Real points (N, D), N at least 1.
+        real: Real points (N, D).
         fake: Generated points (M, D).
         modes: Points (K, D) to mark with crosses, such as the centres of a mixture.
         score: The critic, points (P, 2) -> scores (P,), drawn as contours if D is 2.
         title: A line above the drawing.
     """
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
-    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or 0 in real.shape:
-        raise UsageError(f"points are {real.shape} and {fake.shape}; give (N, D) and (M, D) with N, D > 0")
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or len(real) + len(fake) == 0:
+        raise UsageError(f"points are {real.shape} and {fake.shape}; give (N, D) and (M, D), one of them not empty.")
     figure = Figure(figsize=(8, 8), dpi=100)
     # Fixed positions: a layout engine would move them with the width of the numbers, and shake an animation.
     axes = figure.add_axes((0.1, 0.075, 0.86, 0.79) if score is None else (0.1, 0.085, 0.77, 0.77))
@@ -237,10 +238,12 @@ def _smooth(values: Floats) -> Floats:
 
 
 def _histograms(axes: Axes, real: Floats, fake: Floats, modes: Any, _score: Any) -> int:
-    low, high = limits(real)
+    low, high = limits(real if len(real) else fake)
     edges = np.linspace(low[0], high[0], 61)
     for points, colour, label in ((real, BLUE, "real"), (fake, ORANGE, "generated")):
-        density = np.histogram(points, edges)[0] / max(1, len(points)) / np.diff(edges)
+        if not len(points):
+            continue
+        density = np.histogram(points, edges)[0] / len(points) / np.diff(edges)
         axes.stairs(density, edges, fill=True, color=colour, alpha=0.3)
         axes.stairs(density, edges, color=colour, linewidth=1.6, label=label)
     for mode in [] if modes is None else np.ravel(modes):
@@ -251,16 +254,19 @@ def _histograms(axes: Axes, real: Floats, fake: Floats, modes: Any, _score: Any)
 
 def _dots(axes: Axes, real: Floats, fake: Floats, modes: Any, score: Any) -> int:
     names = ["x", "y"]
+    shown = real if len(real) else fake
     if real.shape[1] > 2:
-        directions, shares = principal_axes(real)
+        directions, shares = principal_axes(shown)
         names = [f"principal axis {i} ({100 * share:.0f} %)" for i, share in enumerate(shares, 1)]
-        real, fake = real @ directions, fake @ directions
+        real, fake, shown = real @ directions, fake @ directions, shown @ directions
         modes, score = None if modes is None else np.asarray(modes) @ directions, None
-    low, high = limits(real)
+    low, high = limits(shown)
     if score is not None:
         _contours(axes, score, low, high)
-    axes.plot(*_thin(real, DOTS).T, "o", ms=3, mew=0, alpha=0.5, color="#33475b", label="real")
-    axes.plot(*_thin(fake, DOTS).T, "o", ms=3.5, mew=0, alpha=0.7, color=ORANGE, label="generated")
+    if len(real):
+        axes.plot(*_thin(real, DOTS).T, "o", ms=3, mew=0, alpha=0.5, color="#33475b", label="real")
+    if len(fake):
+        axes.plot(*_thin(fake, DOTS).T, "o", ms=3.5, mew=0, alpha=0.7, color=ORANGE, label="generated")
     if modes is not None:
         axes.plot(*np.transpose(modes), "x", ms=6, mew=1.4, color="black", label="modes")
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xlabel=names[0], ylabel=names[1])

@@ -10,7 +10,8 @@ import torch
 from wgan.build import has_fast_bf16, set_threads
 from wgan.constraints import GradientPenalty
 from wgan.data.cache import cache_folder, cache_sizes
-from wgan.environment import PACKAGES, cores, installed, processor
+from wgan.data.source import processors
+from wgan.environment import PACKAGES, installed, processor
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.trainer import Trainer
 
@@ -26,7 +27,7 @@ def examine(speed: bool) -> dict[str, Any]:
         "versions": {name: installed(name) for name in ("wgan", *PACKAGES)},
         "machine": {
             "processor": processor(),
-            "cores": cores(),
+            "cores": processors(),
             "threads": set_threads(None),
             "gpus": gpus,
             "precision": "bf16" if has_fast_bf16(device) else "fp32",

@@ -1,6 +1,5 @@
 """What machine and versions a run is made with."""
 
-import os
 import platform
 import shlex
 import sys
@@ -8,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
+
+from wgan.data.source import processors
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "matplotlib")
 
@@ -20,7 +21,7 @@ def describe_environment(device: str, threads: int) -> dict[str, Any]:
         **{name: installed(name) for name in PACKAGES},
         "platform": platform.platform(),
         "processor": processor(),
-        "cores": cores(),
+        "cores": processors(),
         "device": device_name(torch.device(device)),
         "threads": threads,
         "command": shlex.join(sys.argv),
@@ -33,11 +34,6 @@ def installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def cores() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def processor_features() -> dict[str, Any]:

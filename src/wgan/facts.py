@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-from torch import nn
-
 from wgan.build import Plan
 from wgan.config import Config
 from wgan.data.samples import Data
+from wgan.networks.base import parameters
 from wgan.trainer import Trainer
 
 
@@ -40,11 +39,6 @@ def facts_of(
         },
         "output": {"folder": folder},
     }
-
-
-def parameters(module: nn.Module) -> int:
-    """How many trainable numbers a network has."""
-    return sum(weight.numel() for weight in module.parameters())
 
 
 def describe_shape(shape: tuple[int, ...]) -> str:

@@ -44,5 +44,5 @@ def given_flags(flags: Any) -> dict[str, Any]:
 
 
 TrainFlags = _flags([name for name in options.all_fields() if name != "data"], "TrainFlags")
-ResumeFlags = _flags([*options.BUDGETS, "log_every", "sample_every", "save_every", "threads", "device"], "ResumeFlags")
+ResumeFlags = _flags(list(options.RESUMABLE), "ResumeFlags")
 DataFlags = _flags(["size", "channels", "fit", "value_range", "held_out", "data_dir", "download"], "DataFlags")

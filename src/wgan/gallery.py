@@ -53,7 +53,9 @@ class Gallery:
         self.count = _POINTS if self.flat else _grid_side(data.shape[-1]) ** 2
         self.latents = trainer.latent.draw(self.count, rng(config.run.seed, "grid"))
         self._real: NDArray[Any] | None = None
-        self._board = _open_board(run, trainer.step) if config.run.tensorboard else None
+        self._board: Any = None
+        if config.run.tensorboard:
+            self._board = require_tensorboard()(run.tensorboard, purge_step=trainer.step + 1)
 
     def reals(self) -> None:
         """Real samples, from the training part."""
@@ -134,9 +136,14 @@ def _first(samples: Samples, n: int, seed: int) -> torch.Tensor:
     return torch.randperm(samples.size, generator=rng(seed, "reals"))[:n]
 
 
-def _open_board(run: Run, step: int) -> Any:
+def require_tensorboard() -> Any:
+    """TensorBoard's writer.
+
+    Raises:
+        WganError: The extra is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise WganError("--tensorboard needs an extra: pip install 'wgan[tensorboard]'.") from error
-    return SummaryWriter(run.tensorboard, purge_step=step + 1)
+    return SummaryWriter

@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,18 +18,27 @@ from wgan.data.samples import Data
 from wgan.environment import describe_environment, peak_memory
 from wgan.errors import UsageError, WganError
 from wgan.facts import facts_of
-from wgan.gallery import Gallery
+from wgan.gallery import Gallery, require_tensorboard
 from wgan.ledger import DivergedError
 from wgan.networks import complete_options
 from wgan.registry import DATASETS
-from wgan.restart import check_same_data, fingerprint, move_decay, take_weights
+from wgan.restart import (
+    check_same_config,
+    check_same_data,
+    fingerprint,
+    fixed_options,
+    move_decay,
+    take_weights,
+)
 from wgan.run import Run
 from wgan.state import restore, snapshot
 from wgan.trainer import Trainer
 from wgan.view import View
 
 OBJECT = "<an object in Python>"
-RESUMABLE = (*options.BUDGETS, "log_every", "sample_every", "save_every", "threads", "device")
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
 
 
 class Interrupted(KeyboardInterrupt):
@@ -45,14 +55,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stop:
-    """Turns the first Ctrl-C or SIGTERM into a wish to stop; a second one stops at once."""
+    """Turns the first Ctrl-C, SIGTERM or hang-up into a wish to stop; a second one stops at once."""
 
     def __init__(self) -> None:
         self.signal = 0
 
     def __enter__(self) -> "Stop":
         here = threading.current_thread() is threading.main_thread()
-        self._old = {s: signal.signal(s, self._hear) for s in (signal.SIGINT, signal.SIGTERM)} if here else {}
+        self._old = {s: signal.signal(s, self._hear) for s in SIGNALS} if here else {}
         return self
 
     def __exit__(
@@ -101,6 +111,8 @@ def train(
     trainer, plan = make_trainer(config, data)
     if init_from is not None:
         take_weights(trainer, Path(init_from))
+    if config.run.tensorboard:
+        require_tensorboard()
     run = None if dry_run else Run.create(config, out, name, describe_environment(config.run.device, threads))
     place = str(out or f"the next number under {Path('runs').absolute()}") if run is None else str(run.folder)
     view.facts(facts_of(config, data, trainer, plan, threads, place))
@@ -127,8 +139,8 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
     """
     view = view or View()
     for name in changes:
-        if name not in RESUMABLE:
-            allowed = ", ".join(options.flag(field) for field in RESUMABLE)
+        if name not in options.RESUMABLE:
+            allowed = ", ".join(options.flag(field) for field in options.RESUMABLE)
             raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
     config = options.make_config(options.flatten(run.config), changes)
     threads = set_threads(config.run.threads)
@@ -138,14 +150,15 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         if run.has_save:  # else it was killed in its first moment, and begins again
             tensors, counters = run.restore()
             check_same_data(counters["data"], data, run)
+            check_same_config(counters["config"], config, run)
             restore(trainer, tensors, counters)
-        if note := move_decay(trainer, plan):
-            view.note(note)
         if plan.budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished":
             raise UsageError(
                 f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s); "
                 f"give a larger one: wgan resume {run.folder} --steps {trainer.step * 2}"
             )
+        if note := move_decay(trainer, plan):
+            view.note(note)
         run.rewind(trainer.step)
         run.write_config(config)
         view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
@@ -165,6 +178,8 @@ def _open(config: Config, source: Any, view: View) -> tuple[Data, Config]:
     finally:
         view.end()
     name = OBJECT if source is not None else config.data.data
+    if name in DATASETS and Path(name).exists():
+        view.note(f"{name} is the data set of that name; write ./{name} for the folder or file here.")
     if source is None and Path(name).exists() and name not in DATASETS:
         name = str(Path(name).absolute())  # so that it is found from another folder too
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=name))
@@ -182,20 +197,20 @@ def _go(run: Run, trainer: Trainer, plan: Plan, data: Data, config: Config, view
     def save() -> None:
         trainer.check()
         tensors, counters = snapshot(trainer)
-        run.save(tensors, counters | {"data": fingerprint(data)})
+        run.save(tensors, counters | {"data": fingerprint(data), "config": fixed_options(config)})
         run.save_generator(trainer.average.module.state_dict(), network, data.units)
 
     with Stop() as stop:
-        _write_summary(run, trainer, "training")
+        _write_summary(run, trainer, plan, "training")
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
             _loop(run, trainer, plan, Gallery(run, trainer, data, config), save, stop, view)
         except DivergedError as error:
-            _write_summary(run, trainer, f"diverged: {error}")
+            _write_summary(run, trainer, plan, f"diverged: {error}")
             raise WganError(f"{error} {_advice(run, trainer)}") from error
         finally:
             view.end()
-    if stop.signal:
+    if stop.signal and run.summary["status"] == "interrupted":
         raise Interrupted(run, stop.signal)
     return run
 
@@ -213,7 +228,10 @@ def _loop(
         view.step(plan.budget.progress(trainer.step, trainer.seconds), trainer.step)
         over = plan.budget.reached(trainer.step, trainer.seconds)
         if plan.log.due(trainer.step) or over:
-            view.tick(_log(run, trainer, gallery))
+            record = trainer.record(reset=plan.log.due(trainer.step))
+            run.log(record)
+            gallery.scalars(record)
+            view.tick(record)
             gallery.curves()
         if plan.sample.due(trainer.step) or over:
             trainer.check()
@@ -223,24 +241,21 @@ def _loop(
             save()
             saved = time.monotonic()
     save()
+    finished = plan.budget.reached(trainer.step, trainer.seconds)
     gallery.curves(now=True)
-    gallery.animation(now=True)
+    gallery.animation(now=finished)
     gallery.close()
-    _write_summary(run, trainer, "interrupted" if stop.signal else "finished")
+    _write_summary(run, trainer, plan, "finished" if finished else "interrupted")
 
 
-def _log(run: Run, trainer: Trainer, gallery: Gallery) -> dict[str, Any]:
-    record = trainer.record()
-    run.log(record)
-    gallery.scalars(record)
-    return record
-
-
-def _write_summary(run: Run, trainer: Trainer, status: str) -> None:
+def _write_summary(run: Run, trainer: Trainer, plan: Plan, status: str) -> None:
     last = (run.records() or [{}])[-1]
+    on_grid = {"record": plan.log.due(trainer.step), "picture": plan.sample.due(trainer.step)}
+    extra = [name for name, due in on_grid.items() if not due] if status == "finished" else []
     run.write_summary(
         {
             "status": status,
+            "only_at_the_end": extra,
             "steps": trainer.step,
             "images": trainer.images,
             "seconds": trainer.seconds,

@@ -43,6 +43,11 @@ class Measurement(NamedTuple):
     gradient_norm_fake: float
 
 
+def has_batch_norm(module: nn.Module) -> bool:
+    """Whether a network mixes the samples of a batch."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+
+
 def probe(module: nn.Module) -> nn.Module:
     """A copy to measure with: dropout off, batch norm on the statistics of its batch as in training."""
     twin = copy.deepcopy(module).eval()
@@ -113,7 +118,8 @@ class Meter:
         n = min(MEASURED, samples.size or MEASURED)
         draw = rng(self.seed, f"measured {part}")
         index = torch.randperm(samples.size, generator=draw)[:n] if samples.size else torch.arange(n)
-        parts: tuple[Tensor, ...] = index.split(self.batch)
+        whole = len(index) // self.batch * self.batch  # a short last batch would have another batch norm
+        parts: tuple[Tensor, ...] = index[: whole or n].split(self.batch)
         return parts
 
 

@@ -58,7 +58,7 @@ class Model:
         The ``i``-th sample of a seed is the same whatever ``n`` is.
 
         Raises:
-            UsageError: ``n`` is below 1.
+            UsageError: ``n`` is below 1, or the seed below 0.
         """
         return np.concatenate(list(self.stream(n, seed)))
 
@@ -66,6 +66,8 @@ class Model:
         """The same samples in blocks of at most 64, so that a million need no more memory than a few."""
         if n < 1:
             raise UsageError(f"cannot draw {n} samples; at least 1 is needed.")
+        if seed < 0:
+            raise UsageError(f"--seed: {seed} is too small; at least 0 is allowed.")
         for block in range(0, n, _BLOCK):
             z = self.latent.draw(_BLOCK, rng(seed, "sample", block // _BLOCK))
             yield self.units.to_user(self(z)[: n - block].cpu())

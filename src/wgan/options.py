@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import tomllib
 import types
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ from wgan.errors import UsageError, WganError
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
+RESUMABLE = (*BUDGETS, "log_every", "sample_every", "save_every", "threads", "device")
+"""What may change when a run goes on."""
 
 _AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("size", "batch", "critic_steps", "every", "threads", "latent", "steps", "warmup_critic_steps"), 1),
@@ -175,9 +178,11 @@ def coerce(name: str, value: Any, hint: Any) -> Any:
 
 def _scalar(name: str, value: Any, kind: type) -> Any:
     if kind is str and isinstance(value, str | int | float | Path) and not isinstance(value, bool):
-        return str(value)
+        return _text(name, str(value))
     if kind is bool and isinstance(value, bool):
         return value
+    if kind is int and re.fullmatch(r"-?\d+", str(value)):
+        return int(value)  # exact, however large
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
     except (TypeError, ValueError):
@@ -186,6 +191,14 @@ def _scalar(name: str, value: Any, kind: type) -> Any:
         return kind(number)
     wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
     raise UsageError(f"{flag(name)}: {value!r} is not {wanted}.")
+
+
+def _text(name: str, value: str) -> str:
+    if not value.strip():
+        raise UsageError(f"{flag(name)}: the value is empty.")
+    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes of a path that are no UTF-8
+        raise UsageError(f"{flag(name)}: {value!r} is not valid text; rename it.")
+    return value
 
 
 def _choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
@@ -215,6 +228,8 @@ def _check(name: str, value: Any) -> Any:
     for number in value if isinstance(value, tuple) else (value,):
         if name in _AT_LEAST and number < _AT_LEAST[name]:
             raise UsageError(f"{flag(name)}: {number} is too small; at least {_AT_LEAST[name]:g} is allowed.")
+        if name == "threads" and number > 512:
+            raise UsageError(f"--threads: {number} is too large; at most 512 are allowed, one for each core is best.")
         if name == "betas" and number >= 1:
             raise UsageError(f"{flag(name)}: {number} is too large; averaging factors are below 1.")
     return value

@@ -15,6 +15,7 @@ from wgan.seeds import rng
 
 _SHEET = 64
 _GRID_LIMIT = 1024
+_GRID_PIXELS = 2**25
 
 
 def write_samples(model: Model, n: int, seed: int, place: str) -> dict[str, Any]:
@@ -63,12 +64,15 @@ def _write_array(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
     dtype = np.float32 if len(model.shape) == 1 else np.uint8
 
     def write(path: Path) -> None:
-        array = np.lib.format.open_memmap(path, "w+", dtype, (n, *shape))
-        done = 0
-        for block in model.stream(n, seed):
-            array[done : done + len(block)] = block
-            done += len(block)
-        array.flush()
+        with path.open("wb") as file:  # a memory map would end in a bus error on a full disk
+            header = {
+                "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+                "fortran_order": False,
+                "shape": (n, *shape),
+            }
+            np.lib.format.write_array_header_1_0(file, header)
+            for block in model.stream(n, seed):
+                file.write(np.ascontiguousarray(block).tobytes())
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, write)
@@ -76,10 +80,13 @@ def _write_array(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
 
 
 def _write_picture(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
+    if len(model.shape) == 3:
+        _, height, width = model.shape
+        most = max(1, min(_GRID_LIMIT, _GRID_PIXELS // (height * width)))
+        if n > most:
+            raise UsageError(f"--number: a grid of {n:,} pictures is too large; at most {most:,}, or -o folder/.")
     samples = model.sample(n, seed)
     if samples.ndim == 4:
-        if n > _GRID_LIMIT:
-            raise UsageError(f"--number: a grid of {n:,} pictures is too large; at most {_GRID_LIMIT}, or -o folder/.")
         pictures.save_grid(out, samples)
     else:
         from wgan.curves import scatter

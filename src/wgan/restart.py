@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
+from wgan import options
 from wgan.build import Plan, decay_end
+from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.model import Model
@@ -15,6 +17,27 @@ from wgan.run import Run
 from wgan.schedule import Decay
 from wgan.state import under
 from wgan.trainer import Trainer
+
+
+def fixed_options(config: Config) -> dict[str, Any]:
+    """The options that may not change when a run goes on, as JSON gives them back."""
+    flat = {name: value for name, value in options.flatten(config).items() if name not in options.RESUMABLE}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in flat.items()}
+
+
+def check_same_config(saved: Mapping[str, Any], config: Config, run: Run) -> None:
+    """Refuse to go on with settings that are not those of the last save.
+
+    Raises:
+        UsageError: ``config.toml`` was edited; the message names what.
+    """
+    found = fixed_options(config)
+    changed = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
+    if changed:
+        raise UsageError(
+            f"{run.config_file} was edited: {', '.join(changed)} cannot change in a resumed run; "
+            f"bring it back, or begin a new run with its weights: wgan train --config FILE --init-from {run.folder}"
+        )
 
 
 def take_weights(trainer: Trainer, path: Path) -> None:

@@ -109,6 +109,15 @@ class Run:
         finally:
             lock.release()
 
+    @property
+    def is_training(self) -> bool:
+        """Whether a process trains here at this moment."""
+        try:
+            with self.lock():
+                return False
+        except WganError:
+            return True
+
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a record to ``metrics.jsonl``."""
         with self.metrics.open("a", encoding="utf-8") as file:
@@ -118,8 +127,16 @@ class Run:
         """All records; a last line that a killed process left unfinished is passed over."""
         if not self.metrics.is_file():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        return [self._record(number, line) for number, line in enumerate(lines, 1) if line.endswith("\n")]
+
+    def _record(self, number: int, line: str) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(line)
+            int(record["step"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise WganError(f"{self.metrics}, line {number}, is no record of measurements; take it out.") from error
+        return record
 
     def sample_path(self, step: int) -> Path:
         """The picture of samples after a step."""
@@ -127,14 +144,18 @@ class Run:
 
     def sample_paths(self) -> list[Path]:
         """All pictures of samples, in the order of their steps."""
-        return sorted(self.samples.glob("[0-9]*.png"))
+        return sorted(self.samples.glob("[0-9]" * 8 + ".png"))
 
     def rewind(self, step: int) -> None:
-        """Take away the records and pictures of later steps, which training is about to make again."""
-        kept = [record for record in self.records() if record["step"] <= step]
+        """Take away the records and pictures of later steps, which training is about to make again.
+
+        So are the record and the picture of a last step that only its end made.
+        """
+        extra = self.summary.get("only_at_the_end", [])
+        kept = [r for r in self.records() if r["step"] < step + ("record" not in extra)]
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
         for path in self.sample_paths():
-            if int(path.stem) > step:
+            if int(path.stem) >= step + ("picture" not in extra):
                 path.unlink()
 
     def save(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
@@ -161,7 +182,7 @@ class Run:
             raise WganError(
                 f"{self.folder} has no save to go on from; start again: wgan train --config {self.config_file}"
             ) from None
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise WganError(f"{self._checkpoint} cannot be read: {error}.") from error
 
     def save_generator(self, tensors: Mapping[str, Tensor], network: Mapping[str, Any], units: Units) -> None:

@@ -43,7 +43,8 @@ class Interval:
         """
         if match := re.fullmatch(r"([1-9]\d*)", text.strip()):
             return cls(steps=int(match[1]))
-        if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*epochs?", text.strip()):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*epochs?", text.strip())
+        if match and float(match[1]) > 0:
             return cls(steps=max(1, math.ceil(float(match[1]) * steps_per_epoch)))
         try:
             return cls(seconds=seconds(text, flag))

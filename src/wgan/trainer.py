@@ -23,7 +23,7 @@ from wgan.data.samples import Data
 from wgan.ema import Average
 from wgan.errors import UsageError
 from wgan.ledger import DivergedError, Ledger, check_weights
-from wgan.measurement import Meter
+from wgan.measurement import Meter, has_batch_norm
 from wgan.networks import Latent
 from wgan.networks.base import latent_of
 from wgan.objectives import Objective, Wasserstein
@@ -101,7 +101,11 @@ class Trainer:
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"), self.device)
         self.dtype = next(self.critic.parameters()).dtype
-        self.one_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.critic.modules())
+        self.one_pass = not has_batch_norm(self.critic)
+        if batch < 2 and (has_batch_norm(self.generator) or has_batch_norm(self.critic)):
+            raise UsageError("batch norm needs at least 2 samples in a batch; use a larger --batch, or norm layer.")
+        if critic_steps < 1:
+            raise UsageError(f"critic_steps is {critic_steps}; at least 1 is needed before each generator step.")
         self.step = self.critic_updates = 0
         self.earlier = 0.0
         self._since: float | None = None
@@ -158,8 +162,7 @@ class Trainer:
     def _set_learning_rates(self) -> None:
         factor = self.decay.factor(self.step) if self.decay else 1.0
         for optimizer, lr in zip((self.generator_optimizer, self.critic_optimizer), self.learning_rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = lr * factor
+            optimizer.param_groups[0]["lr"] = lr * factor
 
     def _critic_step(self) -> None:
         real = self.to_device(self._batches[self.critic_updates])
@@ -251,8 +254,8 @@ class Trainer:
         check_weights(self.critic, "critic", self.step)
         check_weights(self.generator, "generator", self.step)
 
-    def record(self) -> dict[str, Any]:
-        """Measure, and give what happened since the last record; the means start anew.
+    def record(self, reset: bool = True) -> dict[str, Any]:
+        """Measure, and give what happened since the last record; the means start anew if they are ``reset``.
 
         Raises:
             DivergedError: A loss, a penalty or a weight is NaN or infinite.
@@ -271,8 +274,9 @@ class Trainer:
             "critic_lr": self.critic_optimizer.param_groups[0]["lr"],
             "images_per_second": images / elapsed if elapsed > 0 else None,
         }
-        self.ledger.reset()
-        self.mark = (seconds, self.images)
+        if reset:
+            self.ledger.reset()
+            self.mark = (seconds, self.images)
         return record
 
     def _measured(self) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ its line in ``wgan.registry.DATASETS``; to add a file format, write one reader a
 
 from __future__ import annotations
 
+import os.path
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,5 +45,5 @@ def open_data(source: Any, options: DataConfig, *, progress: Progress = quiet) -
         data: Data = DATASETS[source].load()(options, progress)
         return data
     if isinstance(source, str | PathLike):
-        return open_path(Path(source).expanduser(), options, progress)
+        return open_path(Path(os.path.expanduser(source)), options, progress)  # noqa: PTH111 - pathlib's fails for ~nobody
     return open_object(source, options, progress)

@@ -52,7 +52,7 @@ def open_array(
             f"{origin.place} has values of type {array.dtype}, which are never unpickled or guessed at; "
             "save plain numbers (uint8 for pictures, float32 for vectors)."
         )
-    if array.size == 0:
+    if array.size == 0 or array.ndim == 0:
         raise WganError(f"{origin.place} has shape {array.shape}: there are no samples in it.")
     names = _label_names(labels, len(array), origin)
     if array.ndim == 2:

@@ -16,6 +16,9 @@ from wgan.data.source import Source
 from wgan.data.split import digests_of, duplicates_in, no_picture_options, small_set_notes, split
 from wgan.errors import WganError
 
+LARGEST = 1e30
+"""Values beyond this overflow when distances between them are squared."""
+
 
 def pictures(source: Source, options: DataConfig, progress: Progress, official: int | None = None) -> Data:
     """A data set of pictures.
@@ -57,6 +60,8 @@ def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None
     if array.size == 0:
         raise WganError(f"{place} has shape {array.shape}: there are no samples in it.")
     check_finite(array, place)
+    if (largest := float(np.abs(array).max())) > LARGEST:
+        raise WganError(f"{place} has values up to {largest:.3g}, too large for float32; divide them by a power of 10.")
     digests = digests_of(array)
     train, held = split(digests, options.held_out)
     units, notes = _standard_units(array[train])

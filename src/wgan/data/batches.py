@@ -2,16 +2,14 @@
 
 from typing import final
 
-import numpy as np
 import torch
 
 from wgan.data.samples import Samples
 from wgan.errors import UsageError
+from wgan.seeds import rng
 
 ENDLESS_PASS = 65_536
 """What counts as one pass over samples without end."""
-
-_ORDER, _DRAW, _FLIP, _START = range(4)
 
 
 @final
@@ -39,7 +37,7 @@ class Batches:
             raise UsageError("flip mirrors pictures, but these samples are vectors; leave it out.")
         self.samples = samples
         self.batch = batch
-        self.seed = seed % 2**64
+        self.seed = seed
         self.flip = flip
         self._cached: tuple[int, torch.Tensor] | None = None
 
@@ -54,7 +52,7 @@ class Batches:
             raise IndexError(f"batch {k}: batches are counted from 0")
         x = self.samples.batch(self.index(k))
         if self.flip:
-            mirrored = torch.rand(self.batch, generator=self._generator(_FLIP, k)) < 0.5
+            mirrored = torch.rand(self.batch, generator=rng(self.seed, "flip", k)) < 0.5
             pixels = x.numpy()
             pixels[mirrored.numpy()] = pixels[mirrored.numpy(), ..., ::-1]
         return x
@@ -64,20 +62,14 @@ class Batches:
         size = self.samples.size
         if size is None:
             # 2^40 starts, 2^22 samples apart, stay far below 2^63.
-            start = int(self._entropy(_START, 0) % 2**40) * 2**22
+            start = int(torch.randint(2**40, (), generator=rng(self.seed, "start"))) * 2**22
             return torch.arange(start + k * self.batch, start + (k + 1) * self.batch)
         if size < self.batch:
-            return torch.randint(size, (self.batch,), generator=self._generator(_DRAW, k))
+            return torch.randint(size, (self.batch,), generator=rng(self.seed, "draw", k))
         epoch, number = divmod(k, size // self.batch)
         return self._order(epoch, size)[number * self.batch : (number + 1) * self.batch]
 
     def _order(self, epoch: int, size: int) -> torch.Tensor:
         if self._cached is None or self._cached[0] != epoch:
-            self._cached = (epoch, torch.randperm(size, generator=self._generator(_ORDER, epoch)))
+            self._cached = (epoch, torch.randperm(size, generator=rng(self.seed, "order", epoch)))
         return self._cached[1]
-
-    def _entropy(self, purpose: int, number: int) -> int:
-        return int(np.random.SeedSequence((self.seed, purpose, number)).generate_state(1, np.uint64)[0])
-
-    def _generator(self, purpose: int, number: int) -> torch.Generator:
-        return torch.Generator().manual_seed(self._entropy(purpose, number) >> 1)

@@ -122,11 +122,11 @@ class Units:
 
     def to_user(self, x: torch.Tensor) -> NDArray[Any]:
         """Pictures in [-1, 1] -> uint8 (N, H, W, C), rounded and clipped; vectors -> float32 in own units."""
-        x = x.detach().to("cpu", torch.float64)
+        x = x.detach().cpu()
         if self.mean is None or self.scale is None:
-            pixels = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+            pixels = ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
             return pixels.permute(0, 2, 3, 1).contiguous().numpy()
-        return (x.numpy() * self.scale + self.mean).astype(np.float32)
+        return (x.double().numpy() * self.scale + self.mean).astype(np.float32)
 
     def from_user(self, array: NDArray[Any]) -> torch.Tensor:
         """The inverse of :meth:`to_user`: uint8 (N, H, W, C) or vectors (N, D) -> float32 tensor."""

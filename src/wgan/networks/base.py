@@ -90,7 +90,7 @@ class Generator(nn.Module):
 
     def extra_repr(self) -> str:
         """The line at the top of ``repr``: from where to where, and how large."""
-        return f"{self.latent.kind} ({self.latent.size}) -> {describe(self.shape)}, {parameters(self)}"
+        return f"{self.latent.kind} ({self.latent.size}) -> {describe(self.shape)}, {parameters(self):,} parameters"
 
 
 class Critic(nn.Module):
@@ -122,7 +122,7 @@ class Critic(nn.Module):
 
     def extra_repr(self) -> str:
         """The line at the top of ``repr``: from where to where, and how large."""
-        return f"{describe(self.shape)} -> score, {parameters(self)}"
+        return f"{describe(self.shape)} -> score, {parameters(self):,} parameters"
 
 
 def describe(shape: tuple[int, ...]) -> str:
@@ -130,6 +130,6 @@ def describe(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def parameters(module: nn.Module) -> str:
-    """How many numbers are learnt, as a phrase."""
-    return f"{sum(p.numel() for p in module.parameters()):,} parameters"
+def parameters(module: nn.Module) -> int:
+    """How many numbers a network has learnt when it is trained."""
+    return sum(weight.numel() for weight in module.parameters())
