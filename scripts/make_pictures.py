@@ -25,7 +25,7 @@ def main() -> None:
         root = Path(folder)
         digits = wgan.train("digits", time="2m", out=root / "digits")
         clothes = wgan.train("fashion-mnist", time="3m", out=root / "clothes", download="--download" in sys.argv)
-        ring = wgan.train("ring", time="1m", out=root / "ring")
+        ring = wgan.train("ring", preset="points", time="1m", out=root / "ring")
         IMAGES.mkdir(parents=True, exist_ok=True)
         side_by_side([digits, clothes, ring]).save(IMAGES / "samples.png", optimize=True)
         shutil.copy(clothes.curves, IMAGES / "curves.png")
