@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test check pictures clean
 
 demo: .venv/ready
-	$(BIN)/wgan train digits --time 100s
+	$(BIN)/wgan train digits --time 2m
 
 test: .venv/ready
 	$(BIN)/pytest
