@@ -240,7 +240,7 @@ def test_principal_axes_and_shares_of_a_known_ellipsoid(tmp_path: Path, drawn: l
     assert drawn[0].axes[0].get_ylabel() == "principal axis 2 (18 %)"
 
 
-@pytest.mark.parametrize(("real", "fake"), [((5, 2), (5, 3)), ((5,), (5,)), ((0, 2), (5, 2))])
+@pytest.mark.parametrize(("real", "fake"), [((5, 2), (5, 3)), ((5,), (5,)), ((0, 2), (0, 2))])
 def test_other_shapes_are_refused(tmp_path: Path, real: tuple[int, ...], fake: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match=r"give \(N, D\) and \(M, D\)"):
         scatter(tmp_path / "s.png", np.zeros(real), np.zeros(fake))
@@ -253,3 +253,12 @@ def test_nothing_global_is_changed(tmp_path: Path) -> None:
     curves(training(3), tmp_path / "c.png")
     scatter(tmp_path / "s.png", cloud(9, 2), cloud(9, 2))
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_a_side_without_points_is_left_out(tmp_path: Path, drawn: list[Figure], d: int) -> None:
+    points, none = np.random.default_rng(0).normal(size=(50, d)), np.zeros((0, d))
+    scatter(tmp_path / "real.png", points, none)
+    scatter(tmp_path / "fake.png", none, points)
+    legends = [[text.get_text() for text in figure.axes[0].get_legend().get_texts()] for figure in drawn]
+    assert legends == [["real"], ["generated"]]

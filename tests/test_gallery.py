@@ -49,7 +49,7 @@ def labels(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         ("clip", "wasserstein", "weight clipping", False),
         ("r1+r2", "wasserstein", "R1 penalty and R2 penalty", False),
         ("gp+r1", "wasserstein", "", False),
-        ("none", "minimax", "", True),
+        ("none", "minimax", "no constraint", True),
     ],
 )
 def test_curves_say_when_the_scale_is_arbitrary(
