@@ -29,7 +29,7 @@ def critic_batches(name: str) -> list[Tensor]:
         return original(samples, stream)
 
     trainer._noised = spy  # type: ignore[method-assign]
-    trainer.batch = trainer._batches.batch = 4
+    trainer.batch = trainer.batches.batch = 4
     trainer.advance()
     return seen
 
@@ -101,7 +101,7 @@ def test_dcgan64_batch_norm_gains_start_near_1() -> None:
 
 def test_dcgan64_clipping_leaves_the_gains_of_norm_layers_alone() -> None:
     trainer, _, _ = built("dcgan64-clip")
-    trainer.batch = trainer._batches.batch = 4
+    trainer.batch = trainer.batches.batch = 4
     trainer._critic_step()
     norms = [module for module in trainer.critic.modules() if isinstance(module, NORM_LAYERS)]
     assert len(norms) == 3 and all((norm.weight > 0.9).all() for norm in norms)

@@ -31,7 +31,7 @@ def textbook(trainer: Trainer, steps: int, weight: float) -> list[float]:
     losses, update = [], 0
     for step in range(steps):
         for _ in range(3):
-            real = trainer._batches[update].double()
+            real = trainer.batches[update].double()
             z = trainer.latent.draw(trainer.batch, rng(trainer.seed, "critic latent", update)).double()
             fake = generator(z).detach()
             between = segments(real, fake, rng(trainer.seed, "penalty 0", update)).requires_grad_()
@@ -284,6 +284,13 @@ def test_your_own_modules_train_with_fit() -> None:
 def test_a_generator_without_a_latent_is_refused() -> None:
     with pytest.raises(UsageError, match=r"latent=Latent\(size\)"):
         Trainer(nn.Linear(2, 6), nn.Linear(6, 1))
+
+
+def test_samples_of_another_shape_are_refused() -> None:
+    trainer = Trainer(nn.Linear(2, 5), nn.Linear(6, 1), latent=Latent(2), constraint=WeightClipping())
+    trainer.attach(vectors())
+    with pytest.raises(UsageError, match=r"shape \(5,\), but the data have \(6,\)"):
+        trainer.advance()
 
 
 def test_scores_of_another_shape_are_refused() -> None:

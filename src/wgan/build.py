@@ -157,11 +157,11 @@ def make_plan(config: Config, trainer: Trainer) -> Plan:
         UsageError: There is no budget, or an interval cannot be read.
     """
     run, steps_for = config.run, trainer.critic_steps.generator_steps
-    per_epoch = steps_for(trainer.batches_per_epoch)
+    per_epoch = steps_for(trainer.batches.per_epoch)
     limits = [
         run.steps,
         steps_for(run.kimg * 1000 / run.batch) if run.kimg is not None else None,
-        steps_for(run.epochs * trainer.batches_per_epoch) if run.epochs is not None else None,
+        steps_for(run.epochs * trainer.batches.per_epoch) if run.epochs is not None else None,
     ]
     steps = min((limit for limit in limits if limit is not None), default=None)
     if steps is None and run.time is None:

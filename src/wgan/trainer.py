@@ -124,7 +124,7 @@ class Trainer:
     def attach(self, data: Any) -> Data:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
         opened = open_data(data, DataConfig())
-        self._batches = Batches(opened.train, self.batch, self.seed, self.flip)
+        self.batches = Batches(opened.train, self.batch, self.seed, self.flip)
         self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device)
         return opened
 
@@ -154,18 +154,13 @@ class Trainer:
         self.step += 1
         self.average.update(self.generator, self.images, self.images - images)
 
-    @property
-    def batches_per_epoch(self) -> float:
-        """Real batches in a pass over the training data."""
-        return self._batches.per_epoch
-
     def _set_learning_rates(self) -> None:
         factor = self.decay.factor(self.step) if self.decay else 1.0
         for optimizer, lr in zip((self.generator_optimizer, self.critic_optimizer), self.learning_rates, strict=True):
             optimizer.param_groups[0]["lr"] = lr * factor
 
     def _critic_step(self) -> None:
-        real = self.to_device(self._batches[self.critic_updates])
+        real = self.to_device(self.batches[self.critic_updates])
         with torch.no_grad():
             fake = self._generate("critic latent", self.critic_updates)
         real, fake = self._noised(real, "real noise"), self._noised(fake, "fake noise")
@@ -204,7 +199,12 @@ class Trainer:
 
     def _score(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of both sides: in one pass, unless batch norm would mix them."""
-        if not self.one_pass or len(real) != len(fake):
+        if real.shape != fake.shape:
+            made, wanted = tuple(fake.shape[1:]), tuple(real.shape[1:])
+            raise UsageError(
+                f"the generator makes samples of shape {made}, but the data have {wanted}; they must agree."
+            )
+        if not self.one_pass:
             return self._scores(real), self._scores(fake)
         scores = self._scores(torch.cat([real, fake]))
         return scores[: len(real)], scores[len(real) :]
@@ -266,7 +266,7 @@ class Trainer:
         record = {
             "step": self.step,
             "images": self.images,
-            "epoch": self.critic_updates / self.batches_per_epoch,
+            "epoch": self.critic_updates / self.batches.per_epoch,
             "seconds": seconds,
             **self._measured(),
             **self.ledger.means(),
