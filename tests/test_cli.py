@@ -156,9 +156,9 @@ def test_doctor_measures_speed(wgan: Wgan) -> None:
 MISTAKES = [
     (["trian"], 2, ["trian", "train"]),
     (["train", "--bacth", "3"], 2, ["--bacth", "--batch"]),
-    (["train", "--batch", "zero"], 2, ["--batch", "'zero'", "whole number"]),
+    (["train", "--batch", "zero"], 2, ["--batch", "zero", "int"]),
     (["train", "--fit", "crp"], 2, ["--fit", "crop"]),
-    (["train", "--size", "64x"], 2, ["--size"]),
+    (["train", "--size", "64x"], 2, ["--size", "48x64"]),
     (["train", "--time", "soon"], 2, ["--time", "90s"]),
     (["train", "--precision", "fp16"], 2, ["--precision", "bf16"]),
     (["train", "--preset", "wgan-pg"], 2, ["wgan-gp", "wgan presets"]),

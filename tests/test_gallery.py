@@ -83,4 +83,4 @@ def test_a_picture_of_every_step_can_be_had(tmp_path: Path) -> None:
 def test_a_picture_after_every_epoch_can_be_had(tmp_path: Path) -> None:
     run = loop.train(small_config(steps=None, epochs=3, sample_every="1epoch"), source=blobs(80), out=tmp_path / "r")
     assert run is not None  # 72 of 80 are trained on: 9 batches, 4.5 generator steps an epoch
-    assert [int(path.stem) for path in run.sample_paths()] == [0, 1, 2, 4, 5, 10, 14]
+    assert [int(path.stem) for path in run.sample_paths()] == [0, 1, 4, 5, 10, 14]

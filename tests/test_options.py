@@ -36,7 +36,7 @@ def test_text_and_python_values_mean_the_same() -> None:
         ({"batch": True}, "--batch: True is not a whole number"),
         ({"critic_lr": "nan"}, "--critic-lr: 'nan' is not a number"),
         ({"flip": "yes"}, "--flip: 'yes' is not true or false"),
-        ({"size": "3x4x5"}, "--size: '3x4x5' must be 2 numbers, such as 48x64"),
+        ({"size": "3x4x5"}, "--size: '3x4x5' is not a size; write 64 or 48x64"),
         ({"betas": "0.5,1"}, "--betas: 1.0 is too large"),
         ({"channels": 2}, "--channels: unknown value '2'"),
     ],

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from wgan.model import Model
     from wgan.run import Run
 
-DEFAULT_PRESET = "default"
+TOYS = ("ring", "grid", "swissroll")
 
 
 def layers(preset: str | None, config: str | Path | None, given: dict[str, Any]) -> tuple[Config, str]:
     """The configuration from a preset, a file and single options (later ones win), and a name for the run."""
     from_file = options.read_toml(Path(config)) if config is not None else {}
-    chosen = preset or (None if config is not None else DEFAULT_PRESET)
+    usual = "points" if given.get("data") in TOYS else "default"
+    chosen = preset or (None if config is not None else usual)
     from_preset = options.preset(chosen) if chosen else {}
     made = options.make_config(from_preset, from_file, given)
     return made, f"{Path(made.data.data).stem}-{chosen or 'config'}"
@@ -93,4 +94,4 @@ def load(path: str | Path) -> "Model":
     from wgan.model import Model
     from wgan.run import Run
 
-    return Run.open(path).generator if Path(path).is_dir() else Model.load(Path(path))
+    return Model.load(Path(path)) if Path(path).is_file() else Run.open(path).generator

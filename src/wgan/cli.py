@@ -117,7 +117,8 @@ def sample(
     seed
         Which: the same seed gives the same samples.
     out
-        x.npy: one array, uint8 (N, H, W, C); grid.png: one picture (vectors: a scatter plot); folder/: a PNG each.
+        x.npy: one array, uint8 (N, H, W, C), or float32 (N, D) of vectors; grid.png: one picture, or a scatter plot of
+        vectors; folder/: a PNG for each picture.
     """
     from wgan.api import load
     from wgan.output import write_samples

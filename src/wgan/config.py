@@ -58,7 +58,7 @@ class NetworkConfig:
     kernel: int | None = None
     """Side of the strided convolutions' kernels (dcgan)."""
     stem: bool | None = None
-    """Linear layer from the latent, stride-1 convolution first in the critic (conv); off: all strided."""
+    """conv only: begin with a linear layer (generator) or a stride-1 convolution (critic); off: strided layers only."""
     init: Literal["default", "normal"] | None = None
     """First weights: PyTorch's own, or normal with standard deviation 0.02 (DCGAN)."""
 
@@ -114,7 +114,7 @@ class OptimizerConfig:
     critic_steps: int = 5
     """Critic steps, each on fresh batches, before a generator step."""
     warmup_steps: int = 0
-    """For this many generator steps at first, and at every 500th, take warmup_critic_steps instead."""
+    """Take --warmup-critic-steps before each of the first so many generator steps, and before every 500th."""
     warmup_critic_steps: int = 100
     """Critic steps during warm-up (Arjovsky et al., 2017: 100 for the first 25)."""
     ema_half_life: float = 10_000
@@ -126,13 +126,13 @@ class RunConfig:
     """How long, how often, on what."""
 
     steps: int | None = None
-    """Stop after this many generator steps."""
+    """Stop after this many generator steps in all; with several budgets the first that is reached counts."""
     kimg: float | None = None
-    """Stop after this many thousand real pictures shown to the critic."""
+    """Stop after this many thousand real pictures in all were shown to the critic."""
     epochs: float | None = None
-    """Stop after this many passes over the training data."""
+    """Stop after this many passes over the training data in all."""
     time: str | None = None
-    """Stop after this time of training: 90s, 10m, 2h or 1d."""
+    """Stop after this time of training in all: 90s, 10m, 1h30m or 1d."""
     batch: int = 64
     """Samples in a batch."""
     seed: int = 0

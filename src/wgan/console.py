@@ -14,12 +14,13 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from wgan.view import View
 
 _LINE_SECONDS = 5.0
+_WIDE = 110  # columns from which there is room for a bar
 
 
 class _TimeLeft(ProgressColumn):
@@ -93,10 +94,17 @@ class LiveView(PlainView):
 
     def begin(self, steps: int | None, share: float) -> None:
         total = "" if steps is None else f" of {steps:,}"
+        wide = self.console.width >= _WIDE
+        front = [SpinnerColumn(), BarColumn(24)] if wide else []
         bar = self._start(
-            SpinnerColumn(), BarColumn(24), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn(), _TimeLeft(),
-            TextColumn("step {task.fields[step]:,}" + total + "  {task.fields[numbers]}"),
-        )  # fmt: skip
+            *front,
+            TextColumn("{task.percentage:3.0f} %"),
+            *([TimeElapsedColumn()] if wide else []),
+            _TimeLeft(),
+            TextColumn(
+                "step {task.fields[step]:,}" + total + "  {task.fields[numbers]}", table_column=Column(no_wrap=True)
+            ),
+        )
         self._task = bar.add_task("training", total=1.0, begun=share, step=0, numbers="")
         bar.update(self._task, completed=share)
 
@@ -106,7 +114,7 @@ class LiveView(PlainView):
 
     def tick(self, record: Mapping[str, Any]) -> None:
         if self._bar is not None:
-            self._bar.update(self._task, numbers=numbers(record))
+            self._bar.update(self._task, numbers=numbers(record, short=self.console.width < _WIDE))
 
     def end(self) -> None:
         if self._bar is not None:
@@ -128,23 +136,31 @@ def make_view(quiet: bool) -> View:
     return LiveView(console) if console.is_terminal else PlainView(console)
 
 
-def numbers(record: Mapping[str, Any]) -> str:
-    """A record in a line."""
+def numbers(record: Mapping[str, Any], short: bool = False) -> str:
+    """A record in a line; the short one fits 80 columns."""
     parts = []
     if record.get("wasserstein") is not None:
         held_out = with_error(record["wasserstein_heldout"], record["wasserstein_stderr"])
-        parts.append(f"W train {record['wasserstein']:.3g}, held out {held_out}")
+        parts.append(f"W {'' if short else 'train '}{with_error(record['wasserstein'], None)}, held out {held_out}")
     else:
         parts.append(f"loss critic {record['critic_loss']:.3g}, generator {record['generator_loss']:.3g}")
     parts.append(f"|grad| {record['gradient_norm']:.2g}")
-    if record.get("images_per_second"):
+    if record.get("images_per_second") and not short:
         parts.append(f"{record['images_per_second']:,.0f} images/s")
     return "  ".join(parts)
 
 
 def with_error(value: float, error: float | None) -> str:
     """A value with its standard error, where that is known."""
-    return f"{value:.3g}" if error is None else f"{value:.3g} ± {error:.1g}"
+    shown = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if error is None:
+        return shown
+    return f"{shown} ± {error:.1g}" if error < 9.5 else f"{shown} ± {error:,.0f}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: 1 step, 1,000 steps."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def clock(seconds: float) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from wgan.build import has_fast_bf16, set_threads
+from wgan.console import count
 from wgan.constraints import GradientPenalty
 from wgan.data.cache import cache_folder, cache_sizes
 from wgan.data.source import processors
@@ -41,7 +42,7 @@ def examine(speed: bool) -> dict[str, Any]:
 def measure_speed(device: torch.device) -> dict[str, float]:
     """Real images a second through WGAN-GP steps of two networks in both precisions, each timed for a few seconds."""
     return {
-        f"{family} 28x28 {name}": _images_per_second(family, precision, device)
+        f"wgan-gp {family} 28x28 {name}": _images_per_second(family, precision, device)
         for family in ("mlp", "dcgan")
         for name, precision in (("fp32", torch.float32), ("bf16", torch.bfloat16))
     }
@@ -50,6 +51,7 @@ def measure_speed(device: torch.device) -> dict[str, float]:
 def sections(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The findings as sections of names and words."""
     machine, cache = found["machine"], found["cache"]
+    size, entries = sum(cache["bytes"].values()) / 1e6, count(len(cache["bytes"]), "part")
     told = {
         "versions": {name: str(v or "not installed") for name, v in found["versions"].items()},
         "machine": {
@@ -57,7 +59,7 @@ def sections(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
             "gpu": ", ".join(machine["gpus"]) or "none that torch can use",
             "precision": f"auto is {machine['precision']} here",
         },
-        "cache": {"folder": cache["folder"]} | {name: f"{size / 1e6:,.1f} MB" for name, size in cache["bytes"].items()},
+        "cache": {"folder": cache["folder"], "size": f"{size:,.1f} MB in {entries} (you may delete it)"},
         "extras": {n: v or f"not installed: pip install 'wgan[{n}]'" for n, v in found["extras"].items()},
     }
     speeds = found.get("images_per_second", {})

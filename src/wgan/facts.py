@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from wgan.build import Plan
 from wgan.config import Config
+from wgan.console import count
 from wgan.data.samples import Data
 from wgan.networks.base import parameters
 from wgan.trainer import Trainer
@@ -16,8 +17,9 @@ def facts_of(
     size, skipped = data.train.size, len(data.report.skipped)
     loss, moves, run = config.loss, config.optimizer, config.run
     decay = "" if moves.decay == "none" else ", linear decay"
-    average = (f"EMA over {moves.ema_half_life:g} samples" if moves.ema_half_life else "no EMA") + decay
-    steps = f"{moves.critic_steps} critic steps each, batch {run.batch}"
+    average = (f"EMA over {moves.ema_half_life:,.0f} samples" if moves.ema_half_life else "no EMA") + decay
+    warm = f" ({moves.warmup_critic_steps} in the first {moves.warmup_steps})" if moves.warmup_steps else ""
+    steps = f"{count(moves.critic_steps, 'critic step')} each{warm}, batch {run.batch}"
     return {
         "data": {
             "name": data.name,
@@ -35,7 +37,7 @@ def facts_of(
             "objective": f"{loss.objective}, {trainer.constraint}",
             "optimizer": f"{moves.optimizer}, critic {moves.critic_lr:g}, generator {moves.generator_lr:g}, {average}",
             "budget": f"{describe_budget(plan)}; {steps}",
-            "device": f"{run.device}, {threads} threads, {run.precision}, seed {run.seed}",
+            "device": f"{run.device}, {count(threads, 'thread')}, {run.precision}, seed {run.seed}",
         },
         "output": {"folder": folder},
     }
@@ -52,6 +54,6 @@ def describe_shape(shape: tuple[int, ...]) -> str:
 def describe_budget(plan: Plan) -> str:
     """A budget in words."""
     steps, seconds = plan.budget.steps, plan.budget.seconds
-    parts = [f"{steps:,} generator steps"] if steps is not None else []
+    parts = [count(steps, "generator step")] if steps is not None else []
     parts += [f"{seconds:g} s"] if seconds is not None else []
     return " or ".join(parts)

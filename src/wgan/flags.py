@@ -1,33 +1,36 @@
 """The fields of the configuration as flags of the command line."""
 
 from dataclasses import field, make_dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
 from wgan import options
 
 _TITLES = {
+    "run": "Run",
     "data": "Data",
     "generator": "Generator",
     "critic": "Critic",
     "latent": "Latent",
     "loss": "Loss",
     "optimizer": "Optimizer",
-    "run": "Run",
 }
 _GROUPS = {section: Group(title, sort_key=number) for number, (section, title) in enumerate(_TITLES.items(), 1)}
 
 
-def _flags(names: list[str], title: str) -> Any:
-    """A dataclass with a flag for each of these fields, all of them left out by default."""
+def _flags(names: list[str], title: str, otherwise: str = "") -> Any:
+    """A dataclass with a flag for each of these fields, all of them left out by default.
+
+    ``otherwise`` says what holds then, in place of the default preset's value.
+    """
     known, defaults = options.all_fields(), options.flatten(options.make_config(options.preset("default")))
     rows: list[Any] = []
     for name in names:
         f = known[name]
-        default = f" [default: {_text(defaults[name])}]" if name in defaults else ""
+        default = f" [default: {otherwise or _text(defaults[name])}]" if otherwise or name in defaults else ""
         parameter = Parameter(name=options.flag(name), help=f.help + default, group=_GROUPS[f.section])
-        kind = bool if bool in (f.hint, *get_args(f.hint)) else str
+        kind = next((kind for kind in (bool, int, float) if f.hint in (kind, kind | None)), str)
         rows.append((name, Annotated[kind | None, parameter], field(default=None)))
     made = make_dataclass(title, rows, frozen=True, kw_only=True)
     made.__module__ = __name__  # Python 3.11 says "types", whose classes cyclopts does not look into
@@ -44,5 +47,5 @@ def given_flags(flags: Any) -> dict[str, Any]:
 
 
 TrainFlags = _flags([name for name in options.all_fields() if name != "data"], "TrainFlags")
-ResumeFlags = _flags(list(options.RESUMABLE), "ResumeFlags")
+ResumeFlags = _flags(list(options.RESUMABLE), "ResumeFlags", "as in the run")
 DataFlags = _flags(["size", "channels", "fit", "value_range", "held_out", "data_dir", "download"], "DataFlags")

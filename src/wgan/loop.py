@@ -21,6 +21,7 @@ from wgan.facts import facts_of
 from wgan.gallery import Gallery, require_tensorboard
 from wgan.ledger import DivergedError
 from wgan.networks import complete_options
+from wgan.overview import more
 from wgan.registry import DATASETS
 from wgan.restart import (
     check_same_config,
@@ -154,11 +155,14 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
             restore(trainer, tensors, counters)
         if plan.budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished":
             raise UsageError(
-                f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s); "
-                f"give a larger one: wgan resume {run.folder} --steps {trainer.step * 2}"
+                f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s in all); "
+                f"give a larger total: {more(run)}"
             )
         if note := move_decay(trainer, plan):
             view.note(note)
+        later = sum(record["step"] > trainer.step for record in run.records())
+        lost = f"; {later} records of later steps are made again" if later else ""
+        view.note(f"going on from step {trainer.step:,}, the last save{lost}.")
         run.rewind(trainer.step)
         run.write_config(config)
         view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
@@ -222,7 +226,8 @@ def _loop(
         gallery.reals()
         gallery.samples()
         save()
-    saved = time.monotonic()
+    patience = plan.save.seconds or float("inf")
+    saved = time.monotonic() - max(0.0, patience - 10)  # the first save comes early: most is lost at the beginning
     while not stop.signal and not plan.budget.reached(trainer.step, trainer.seconds):
         trainer.advance()
         view.step(plan.budget.progress(trainer.step, trainer.seconds), trainer.step)
@@ -237,9 +242,11 @@ def _loop(
             trainer.check()
             gallery.samples()
             gallery.animation()
-        if plan.save.due(trainer.step) or time.monotonic() - saved > (plan.save.seconds or float("inf")):
+        if plan.save.due(trainer.step) or time.monotonic() - saved > patience:
             save()
             saved = time.monotonic()
+    if stop.signal:
+        view.note("stopping: saving, and drawing the last curves.")
     save()
     finished = plan.budget.reached(trainer.step, trainer.seconds)
     gallery.curves(now=True)

@@ -141,7 +141,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def presets() -> dict[str, Path]:
     """The presets that ship with the package, by name."""
     folder = Path(str(resources.files("wgan"))) / "presets"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    first = ("default", "points")
+    return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda p: (p.stem not in first, p.stem))}
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -209,6 +210,8 @@ def _choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
 
 
 def _tuple(name: str, value: Any, arms: tuple[Any, ...]) -> tuple[Any, ...]:
+    if name == "size" and not re.fullmatch(r"\d+(x\d+)?|[\[(]?\d+, *\d+[\])]?", str(value)):
+        raise UsageError(f"--size: {value!r} is not a size; write 64 or 48x64 (height x width).")
     if isinstance(value, str):
         parts: list[Any] = value.replace("x", ",").split(",")
     else:

@@ -1,9 +1,10 @@
 """Runs in a few words: the table of `wgan runs`, and what is said when a run ends."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from wgan.console import clock, with_error
+from wgan.console import clock, count, with_error
 from wgan.errors import WganError
 from wgan.run import Run
 
@@ -17,12 +18,12 @@ def overview(run: Run) -> dict[str, Any]:
     last = records[-1] if records else {}
     return {
         "run": str(run.folder),
-        "data": config.data.data,
+        "data": Path(config.data.data).name,
         "objective": config.loss.objective,
         "constraint": config.loss.constraint,
         "status": _status(run, summary.get("status", "new")),
         "step": last.get("step", 0),
-        "seconds": last.get("seconds", 0.0),
+        "seconds": max(last.get("seconds", 0.0), summary.get("seconds", 0.0)),
         "wasserstein_heldout": last.get("wasserstein_heldout"),
         "wasserstein_stderr": last.get("wasserstein_stderr"),
         "arbitrary_scale": summary.get("arbitrary_scale"),
@@ -52,16 +53,27 @@ def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
+def more(run: Run) -> str:
+    """The command that goes on with a run for as long again, in the measure of its budget."""
+    summary = run.summary
+    twice = (
+        f"--time {max(1, round(summary['seconds'] * 2))}s" if run.config.run.time else f"--steps {summary['steps'] * 2}"
+    )
+    return f"wgan resume {run.folder} {twice}"
+
+
 def closing(run: Run) -> str:
     """What a person wants to know when a run has ended: the result, where it is, and what to do next."""
     summary = run.summary
     final = summary["final"]
-    lines = [f"{summary['steps']:,} generator steps in {clock(summary['seconds'])}"]
+    lines = [f"{count(summary['steps'], 'generator step')} in {clock(summary['seconds'])}"]
     if final.get("wasserstein_heldout") is not None:
         lines.append(
             f"Wasserstein estimate, held out: {with_error(final['wasserstein_heldout'], final['wasserstein_stderr'])}"
             f" (gap to training: {with_error(final['gap'], final['gap_stderr'])})"
         )
+        if final["wasserstein_heldout"] < -3 * (final["wasserstein_stderr"] or 0):
+            lines.append("negative beyond its error: the critic is behind the generator; give it more --critic-steps")
         if summary["arbitrary_scale"]:
             lines.append(f"its scale is arbitrary under {summary['arbitrary_scale']}: compare it within this run only")
     lines += [
@@ -69,6 +81,6 @@ def closing(run: Run) -> str:
         f"curves   {run.curves}",
         f"film     {run.animation}",
         f"more     wgan sample {run.folder} -n 64 -o grid.png",
-        f"go on    wgan resume {run.folder} --steps {summary['steps'] * 2}",
+        f"go on    {more(run)}",
     ]
     return "\n".join(lines)

@@ -52,10 +52,11 @@ class Interval:
             raise UsageError(f"{flag}: {text!r} is not an interval; write 500 (steps), 1epoch or 60s.") from None
 
     def due(self, step: int) -> bool:
-        """Whether a fixed step is one of the interval's: its multiples, and 1, 2, 4, ... before the first of them."""
+        """Whether a fixed step is one of the interval's: its multiples, and 1, 4, 16, ... before the first of them."""
         if self.steps is None:
             return False
-        return step % self.steps == 0 or (step < self.steps and step.bit_count() == 1)
+        power_of_4 = step.bit_count() == 1 and step.bit_length() % 2 == 1
+        return step % self.steps == 0 or (step < self.steps and power_of_4)
 
 
 @dataclass(frozen=True)

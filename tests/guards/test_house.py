@@ -11,15 +11,15 @@ SRC = Path(__file__).parents[2] / "src" / "wgan"
 MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "config", "files", "seeds", "schedule", "view"},
+    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console"},
     {"networks", "data", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
     {"constraints", "curves", "environment"},
     {"measurement", "model"},
     {"trainer", "run"},
     {"state", "build"},
-    {"facts", "gallery", "doctor", "restart"},
-    {"loop", "console", "output", "flags"},
-    {"overview", "api"},
+    {"facts", "gallery", "doctor", "restart", "overview"},
+    {"loop", "output", "flags"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]
