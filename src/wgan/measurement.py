@@ -17,7 +17,7 @@ from wgan.networks import Latent
 from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
 
-MEASURED = 1024  # samples a side for the estimate
+MEASURED = 512  # samples a side for the estimate
 GRADIENTS = 256  # samples for the gradient norms
 
 
@@ -58,7 +58,7 @@ def probe(module: nn.Module) -> nn.Module:
 
 
 class Meter:
-    """Measures networks against a fixed set of at most 1,024 samples a side.
+    """Measures networks against a fixed set of at most 512 samples a side.
 
     Args:
         data: Where the real samples come from.
