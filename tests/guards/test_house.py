@@ -12,7 +12,7 @@ MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console"},
-    {"networks", "data", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
+    {"networks", "data", "distances", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
     {"constraints", "curves", "environment"},
     {"measurement", "model"},
     {"trainer", "run"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"cli"},
     {"__main__"},
 ]
-APART = ({"networks", "data", "pictures"}, {"trainer", "run"})
+APART = ({"networks", "data", "distances", "pictures"}, {"trainer", "run"})
 
 
 def layer(name: str) -> int:

@@ -1,0 +1,177 @@
+r"""Distances of two distributions on finitely many points, from their probabilities, in nats and float64.
+
+Probabilities are arrays of numbers that are not negative and sum to 1; a histogram of any shape is taken as flat.
+Everywhere :math:`0 \log 0 = 0`, and what is infinite is ``math.inf``.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import rel_entr, xlogy
+from scipy.stats import wasserstein_distance
+
+from wgan.errors import UsageError
+
+TOLERANCE = 1e-5
+"""How far from 1 a sum of probabilities may be: float32 is welcome."""
+
+
+def total_variation(p: ArrayLike, q: ArrayLike) -> float:
+    r"""The largest difference of the probabilities of any event, between 0 and 1.
+
+    .. math:: \mathrm{TV}(p, q) = \tfrac12 \sum_i |p_i - q_i|
+
+    References:
+        Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), section 2, https://arxiv.org/abs/1701.07875
+
+    Args:
+        p: Probabilities (K,).
+        q: Probabilities (K,) of the same points.
+
+    Raises:
+        UsageError: They are no probabilities, or not of the same number of points.
+    """
+    p, q = _pair(p, q)
+    return float(np.abs(p - q).sum() / 2)
+
+
+def kullback_leibler(p: ArrayLike, q: ArrayLike) -> float:
+    r"""The Kullback-Leibler divergence of p from q, in nats; swap them for the reverse one.
+
+    .. math:: \mathrm{KL}(p \| q) = \sum_i p_i \log \frac{p_i}{q_i}
+
+    It is infinite if p gives weight to a point to which q gives none.
+
+    References:
+        On Information and Sufficiency (Kullback, Leibler, 1951), https://doi.org/10.1214/aoms/1177729694
+
+    Args:
+        p: Probabilities (K,).
+        q: Probabilities (K,) of the same points.
+
+    Raises:
+        UsageError: They are no probabilities, or not of the same number of points.
+    """
+    return max(0.0, float(rel_entr(*_pair(p, q)).sum()))
+
+
+def cross_entropy(p: ArrayLike, q: ArrayLike) -> float:
+    r"""The mean surprise, in nats, of who expects q and meets p.
+
+    .. math:: H(p, q) = - \sum_i p_i \log q_i = H(p) + \mathrm{KL}(p \| q)
+
+    It is infinite where the Kullback-Leibler divergence is; of p and itself it is the entropy.
+
+    References:
+        A Mathematical Theory of Communication (Shannon, 1948), https://doi.org/10.1002/j.1538-7305.1948.tb01338.x
+
+    Args:
+        p: Probabilities (K,).
+        q: Probabilities (K,) of the same points.
+
+    Raises:
+        UsageError: They are no probabilities, or not of the same number of points.
+    """
+    return max(0.0, -float(xlogy(*_pair(p, q)).sum()))
+
+
+def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
+    r"""The Jensen-Shannon divergence, in nats: symmetric, and log 2 where the supports are disjoint.
+
+    .. math:: \mathrm{JS}(p, q) = \tfrac12 \mathrm{KL}(p \| m) + \tfrac12 \mathrm{KL}(q \| m), \quad m = (p + q) / 2
+
+    References:
+        Divergence Measures Based on the Shannon Entropy (Lin, 1991), https://doi.org/10.1109/18.61115
+
+    Args:
+        p: Probabilities (K,).
+        q: Probabilities (K,) of the same points.
+
+    Raises:
+        UsageError: They are no probabilities, or not of the same number of points.
+    """
+    p, q = _pair(p, q)
+    both = p + q  # twice the mean: halving the smallest numbers would give 0
+    return max(0.0, float((rel_entr(2 * p, both) + rel_entr(2 * q, both)).sum() / 4))
+
+
+def earth_mover(p: ArrayLike, q: ArrayLike, cost: ArrayLike) -> float:
+    r"""The least cost of turning p into q, exactly: the earth mover's distance.
+
+    .. math:: \min_{\pi \ge 0} \sum_{ij} \pi_{ij} c_{ij} \quad
+        \text{with} \quad \sum_j \pi_{ij} = p_i, \; \sum_i \pi_{ij} = q_j
+
+    With the distance of points as the cost this is the Wasserstein distance :math:`W_1`.
+
+    References:
+        Computational Optimal Transport (Peyré, Cuturi, 2019), chapter 3, https://arxiv.org/abs/1803.00567
+
+    Args:
+        p: Probabilities (K,).
+        q: Probabilities (L,), of as many points as one likes.
+        cost: What it costs to move one unit from the i-th point of p to the j-th of q, finite (K, L).
+
+    Raises:
+        UsageError: p or q are no probabilities, or the cost does not suit them.
+    """
+    import ot
+
+    p, q, cost = _probabilities("p", p), _probabilities("q", q), np.asarray(cost, np.float64)
+    if cost.shape != (len(p), len(q)) or not np.isfinite(cost).all():
+        raise UsageError(f"cost must be finite and have shape ({len(p)}, {len(q)}); it has shape {cost.shape}.")
+    return float(ot.emd2(p, q, np.ascontiguousarray(cost), numItermax=10**8))
+
+
+def earth_mover_line(
+    p: ArrayLike,
+    q: ArrayLike,
+    positions_p: ArrayLike | None = None,
+    positions_q: ArrayLike | None = None,
+) -> float:
+    r"""The earth mover's distance on the line, exactly: the area between the distribution functions.
+
+    .. math:: W_1(p, q) = \int |F_p(t) - F_q(t)| \, dt
+
+    References:
+        Computational Optimal Transport (Peyré, Cuturi, 2019), section 2.6, https://arxiv.org/abs/1803.00567
+
+    Args:
+        p: Probabilities (K,).
+        q: Probabilities (L,).
+        positions_p: Where the points of p are, finite (K,), in any order; by default 0, 1, ..., K - 1.
+        positions_q: Where the points of q are, finite (L,); by default 0, 1, ..., L - 1.
+
+    Returns:
+        The distance, in the units of the positions.
+
+    Raises:
+        UsageError: p or q are no probabilities, or the positions do not suit them.
+    """
+    p, q = _probabilities("p", p), _probabilities("q", q)
+    at_p, at_q = _positions("p", positions_p, len(p)), _positions("q", positions_q, len(q))
+    return float(wasserstein_distance(at_p, at_q, p, q))
+
+
+def _pair(p: ArrayLike, q: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    p, q = _probabilities("p", p), _probabilities("q", q)
+    if len(p) != len(q):
+        raise UsageError(f"p has {len(p)} probabilities and q has {len(q)}; both must be of the same points.")
+    return p, q
+
+
+def _probabilities(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Flat and summing to exactly 1."""
+    flat = np.asarray(values, np.float64).ravel()
+    if flat.size == 0 or not np.isfinite(flat).all() or flat.min() < 0:
+        raise UsageError(f"{name} must be probabilities: one or more finite numbers, none of them negative.")
+    total = flat.sum()
+    if abs(total - 1) > TOLERANCE:
+        raise UsageError(f"{name} sums to {total:.6g}, but probabilities sum to 1; divide them by their sum.")
+    normal: NDArray[np.float64] = flat / total
+    return normal
+
+
+def _positions(name: str, values: ArrayLike | None, count: int) -> NDArray[np.float64]:
+    at = np.arange(count, dtype=np.float64) if values is None else np.asarray(values, np.float64).ravel()
+    if len(at) != count or not np.isfinite(at).all():
+        raise UsageError(f"positions_{name} must be {count} finite numbers, one for each of {name}'s probabilities.")
+    return at

@@ -1,0 +1,124 @@
+"""Distances of histograms, against SciPy, POT, a linear program and what is known by hand."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import ot
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linprog
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import entropy, wasserstein_distance
+
+from wgan.distances.discrete import (
+    cross_entropy,
+    earth_mover,
+    earth_mover_line,
+    jensen_shannon,
+    kullback_leibler,
+    total_variation,
+)
+from wgan.errors import UsageError
+
+Divergence = Callable[[ArrayLike, ArrayLike], float]
+ALL: list[Divergence] = [total_variation, kullback_leibler, jensen_shannon, cross_entropy, earth_mover_line]
+POSITIVE = st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), min_size=1, max_size=12)
+
+
+def pair(numbers: list[tuple[float, float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    p, q = np.array(numbers).T
+    return p / p.sum(), q / q.sum()
+
+
+@given(POSITIVE)
+def test_of_positive_probabilities(numbers: list[tuple[float, float]]) -> None:
+    p, q = pair(numbers)
+    at = np.arange(len(p))
+    assert total_variation(p, q) == pytest.approx(1 - np.minimum(p, q).sum(), abs=1e-9)
+    assert kullback_leibler(p, q) == pytest.approx(entropy(p, q), abs=1e-9)
+    assert cross_entropy(p, q) == pytest.approx(entropy(p) + entropy(p, q), abs=1e-9)
+    assert jensen_shannon(p, q) == pytest.approx((entropy(p, (p + q) / 2) + entropy(q, (p + q) / 2)) / 2, abs=1e-9)
+    assert earth_mover_line(p, q) == pytest.approx(np.abs(np.cumsum(p - q)).sum(), abs=1e-9)
+    assert earth_mover(p, q, np.abs(at[:, None] - at)) == pytest.approx(np.abs(np.cumsum(p - q)).sum(), abs=1e-9)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10**6))
+def test_the_earth_mover_solves_the_linear_program(k: int, m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p, q, cost = rng.dirichlet(np.ones(k)), rng.dirichlet(np.ones(m)), rng.normal(size=(k, m))
+    rows = np.kron(np.eye(k), np.ones(m))
+    columns = np.kron(np.ones(k), np.eye(m))
+    solved = linprog(cost.ravel(), A_eq=np.vstack([rows, columns]), b_eq=np.concatenate([p, q]))
+    assert earth_mover(p, q, cost) == pytest.approx(solved.fun, abs=1e-6)
+
+
+def test_the_line_with_positions_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+    p, q, at_p, at_q = rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(9)), rng.normal(size=6), rng.normal(size=9)
+    found = earth_mover_line(p, q, at_p, at_q)
+    assert found == pytest.approx(wasserstein_distance(at_p, at_q, p, q), abs=1e-9)
+    assert found == pytest.approx(ot.emd2(p, q, np.abs(at_p[:, None] - at_q)), abs=1e-9)
+    assert earth_mover_line(p, p, at_p, at_p + 3) == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"),
+    [
+        (total_variation, 1.0),
+        (kullback_leibler, math.inf),
+        (cross_entropy, math.inf),
+        (jensen_shannon, math.log(2)),
+        (earth_mover_line, 2.0),
+    ],
+)
+def test_of_disjoint_supports(distance: Divergence, expected: float) -> None:
+    assert distance([0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]) == pytest.approx(expected)
+
+
+def test_empty_bins_count_for_nothing() -> None:
+    p, q = [0.25, 0.75, 0, 0], [0.5, 0.25, 0.25, 0]
+    assert kullback_leibler(p, q) == pytest.approx(0.25 * math.log(0.5) + 0.75 * math.log(3))
+    assert kullback_leibler(q, p) == math.inf
+    assert cross_entropy(p, q) == pytest.approx(0.25 * math.log(2) + 0.75 * math.log(4))
+    assert cross_entropy([1, 0], [1, 0]) == 0
+    assert jensen_shannon(p, q) == pytest.approx(jensenshannon(p, q) ** 2)
+    assert jensen_shannon([5e-324, 1], [0, 1]) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("distance", ALL)
+def test_histograms_are_taken_as_flat_and_float32_is_welcome(distance: Divergence) -> None:
+    rng = np.random.default_rng(0)
+    p, q = rng.dirichlet(np.ones(1000)), rng.dirichlet(np.ones(1000))
+    flat = distance(p, q)
+    assert distance(p.reshape(10, 100), q.reshape(10, 100)) == flat
+    assert distance(p.astype(np.float32), q.astype(np.float32)) == pytest.approx(flat, rel=1e-4)
+
+
+@pytest.mark.parametrize("distance", ALL)
+@pytest.mark.parametrize(
+    ("p", "q", "words"),
+    [
+        ([0.5, 0.6], [0.5, 0.5], "p sums to 1.1"),
+        ([0.5, 0.5], [1.5, -0.5], "q must be probabilities"),
+        ([math.nan, 1], [0.5, 0.5], "p must be probabilities"),
+        ([], [1.0], "p must be probabilities"),
+    ],
+)
+def test_what_is_no_distribution_is_refused(distance: Divergence, p: ArrayLike, q: ArrayLike, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        distance(p, q)
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    with pytest.raises(UsageError, match="p has 2 probabilities and q has 1"):
+        total_variation([0.5, 0.5], [1])
+    with pytest.raises(UsageError, match=r"shape \(2, 1\); it has shape \(1, 2\)"):
+        earth_mover([0.5, 0.5], [1], [[1, 1]])
+    with pytest.raises(UsageError, match="cost must be finite"):
+        earth_mover([0.5, 0.5], [1], [[1], [math.inf]])
+    with pytest.raises(UsageError, match="positions_q must be 1 finite"):
+        earth_mover_line([0.5, 0.5], [1], None, [1, 2])
