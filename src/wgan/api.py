@@ -8,6 +8,8 @@ from wgan.config import Config
 from wgan.view import View
 
 if TYPE_CHECKING:
+    from wgan.compare import Split
+    from wgan.distances.estimate import Estimate
     from wgan.model import Model
     from wgan.run import Run
 
@@ -95,3 +97,35 @@ def load(path: str | Path) -> "Model":
     from wgan.run import Run
 
     return Model.load(Path(path)) if Path(path).is_file() else Run.open(path).generator
+
+
+def distance(
+    a: Any,
+    b: Any,
+    *,
+    method: str = "auto",
+    samples: int | None = None,
+    seed: int = 0,
+    split: "Split" = "all",
+    **given: Any,
+) -> "Estimate":
+    """Measure how far apart two sets of samples are.
+
+    Args:
+        a: What :func:`train` takes as data; vectors (N, D) or numbers (N,) as an array or tensor; a run or its folder;
+            a generator or its ``generator.safetensors``.
+        b: The same; its pictures are brought to the size and channels of those of ``a``.
+        method: A name that ``wgan distance --help`` lists.
+        samples: Use at most so many a side; by default all, as far as the method can.
+        seed: Chooses samples, and the parts into which they are cut to find the error.
+        split: Which samples of a data set: "all", "train" or "held-out".
+        **given: Options of the data: ``size=64``, ``channels=1``, ``fit="pad"``, ...
+
+    Raises:
+        UsageError: A name or a value is not allowed, or the shapes differ.
+        WganError: A set cannot be read, or the method needs more memory than there is.
+    """
+    from wgan.compare import compare
+
+    made = options.make_config(given).data
+    return compare(a, b, made, method=method, samples=samples, seed=seed, split=split)

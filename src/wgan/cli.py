@@ -1,23 +1,24 @@
 """The command line. Every field of the configuration is a flag of `wgan train`; torch is imported when work begins."""
 
 import io
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from wgan import __version__, options
+from wgan.answers import answer, answer_run, answer_table
 from wgan.errors import WganError
 from wgan.flags import DataFlags, ResumeFlags, TrainFlags, given_flags
+from wgan.registry import DISTANCES
 
 if TYPE_CHECKING:
     from wgan.view import View
 
 Quiet = Annotated[bool, Parameter(negative="", help="Show nothing but errors.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on standard output.")]
+_METHODS = "; ".join(f"{name} ({entry.help})" for name, entry in DISTANCES.items())
 
 app = App(
     name="wgan",
@@ -69,7 +70,7 @@ def train(
     view = _view(quiet or as_json)
     run = loop.train(made, out=out, name=name, init_from=init_from, dry_run=dry_run, view=view)
     if run is not None:
-        _report_run(run, as_json, quiet)
+        answer_run(run, as_json, quiet)
 
 
 @app.command
@@ -93,7 +94,7 @@ def resume(
     opened = Run.open(run)
     from wgan import loop
 
-    _report_run(loop.resume(opened, given_flags(flags), view=_view(quiet or as_json)), as_json, quiet)
+    answer_run(loop.resume(opened, given_flags(flags), view=_view(quiet or as_json)), as_json, quiet)
 
 
 @app.command
@@ -124,7 +125,7 @@ def sample(
     from wgan.output import write_samples
 
     written = write_samples(load(run), number, seed, out)
-    _answer({"out": out, "samples": number, "seed": seed, **written}, as_json, f"{number:,} samples in {out}")
+    answer({"out": out, "samples": number, "seed": seed, **written}, as_json, f"{number:,} samples in {out}")
 
 
 @app.command
@@ -151,7 +152,7 @@ def data(
     if list_names:
         from wgan.registry import DATASETS
 
-        _table({name: entry.help for name, entry in DATASETS.items()}, as_json)
+        answer_table({name: entry.help for name, entry in DATASETS.items()}, as_json)
         return
     config = options.make_config(given_flags(flags), {"data": source})
     from wgan.data import open_data
@@ -162,7 +163,43 @@ def data(
     sheet = out or Path(f"{opened.name}-contact-sheet.png")
     write_contact_sheet(opened, sheet)
     text = "\n".join([*opened.report.lines(), f"contact sheet: {sheet}"])
-    _answer(opened.report.to_json() | {"contact_sheet": str(sheet)}, as_json, text)
+    answer(opened.report.to_json() | {"contact_sheet": str(sheet)}, as_json, text)
+
+
+@app.command
+def distance(
+    a: str,
+    b: str,
+    /,
+    *,
+    method: Annotated[str, Parameter(help=f"auto, or one of {_METHODS}.")] = "auto",
+    samples: int | None = None,
+    split: Literal["all", "train", "held-out"] = "all",
+    seed: int = 0,
+    as_json: Json = False,
+    flags: DataFlags = None,
+) -> None:
+    """Measure how far apart two sets of samples are, with the error of the answer.
+
+    Parameters
+    ----------
+    a
+        A name, a folder or .zip of pictures, a .npy/.npz file, a run's folder or a generator.safetensors.
+    b
+        The same; its pictures are brought to the size and channels of those of A.
+    samples
+        Use at most so many a side; of a generator, draw so many. [default: all, as far as the method can]
+    split
+        Which samples of a data set to use.
+    seed
+        Chooses samples, and the parts into which they are cut to find the error.
+    """
+    from wgan.compare import compare, lines
+
+    how = options.make_config(given_flags(flags)).data
+    progress = _view(as_json).progress
+    found = compare(a, b, how, method=method, samples=samples, seed=seed, split=split, progress=progress)
+    answer(found.to_json(), as_json, lines(found))
 
 
 @app.command
@@ -181,13 +218,13 @@ def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
     if not found and not as_json:
         raise WganError(f"there are no runs in {folder}; `wgan train` makes the first one under runs/.")
     rows = [overview(run) for run in found]
-    _answer({"runs": rows}, as_json, overview_table(rows))
+    answer({"runs": rows}, as_json, overview_table(rows))
 
 
 @app.command
 def presets(*, as_json: Json = False) -> None:
     """List the presets: the settings to begin with."""
-    _table({name: options.preset_help(name) for name in options.presets()}, as_json)
+    answer_table({name: options.preset_help(name) for name in options.presets()}, as_json)
 
 
 @app.command
@@ -203,7 +240,7 @@ def doctor(*, as_json: Json = False, speed: bool = True) -> None:
 
     found = examine(speed)
     if as_json:
-        _answer(found, as_json, "")
+        answer(found, as_json, "")
     else:
         from rich.console import Console
 
@@ -251,21 +288,3 @@ def _view(quiet: bool) -> "View":
     from wgan.console import make_view
 
     return make_view(quiet)
-
-
-def _report_run(run: Any, as_json: bool, quiet: bool) -> None:
-    from wgan.overview import closing
-
-    _answer({"run": str(run.folder), **run.summary}, as_json, "" if quiet else closing(run))
-
-
-def _answer(value: Mapping[str, Any], as_json: bool, text: str) -> None:
-    if as_json:
-        print(json.dumps(value, allow_nan=False))  # noqa: T201
-    elif text:
-        print(text)  # noqa: T201
-
-
-def _table(rows: Mapping[str, str], as_json: bool) -> None:
-    width = max(map(len, rows))
-    _answer(rows, as_json, "\n".join(f"{name:{width}}  {text}" for name, text in rows.items()))

@@ -54,6 +54,19 @@ DATASETS: Mapping[str, Entry] = {
     "swissroll": Entry("wgan.data.toys:swissroll", "a spiral in the plane, fresh samples without end"),
 }
 
+DISTANCES: Mapping[str, Entry] = {
+    "debiased": Entry("wgan.distances.transport:debiased", "exact W1 less what the samples' noise adds to it"),
+    "exact": Entry("wgan.distances.transport:exact", "W1 of the samples themselves, by exact transport"),
+    "w2": Entry("wgan.distances.transport:w2", "W2 of the samples themselves, by exact transport"),
+    "excess": Entry("wgan.distances.transport:excess", "W1 across less W1 within: a sharp test, on a scale of its own"),
+    "line": Entry("wgan.distances.line:line", "W1 of single numbers, exact and quick"),
+    "sliced": Entry("wgan.distances.line:sliced", "mean W1 along 500 random lines, quick for any number of samples"),
+    "sinkhorn": Entry("wgan.distances.sinkhorn:sinkhorn", "Sinkhorn divergence: W1 smoothed by an entropy, debiased"),
+    "energy": Entry("wgan.distances.kernels:energy", "energy distance, from the mean distances across and within"),
+    "mmd": Entry("wgan.distances.kernels:mmd", "squared MMD, Gaussian kernel of the median width, unbiased"),
+    "gaussian": Entry("wgan.distances.gaussian:gaussian", "W2 of the Gaussians that fit the samples, as in FID"),
+}
+
 
 def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Any:
     """Load the thing called ``name``.

@@ -1,0 +1,142 @@
+"""A distance with what is needed to believe it: its standard error, and what the same method says of nothing."""
+
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from wgan.distances.memory import round_down
+from wgan.distances.samples import Array, by_content, checked, halves
+from wgan.distances.transport import debiased, debiased_square, signed_root
+from wgan.registry import DISTANCES
+
+Method = Callable[..., float]
+
+FOLDS = 10
+FEWEST = 50
+"""Samples a side below which folds say nothing about the error, and halves nothing about the null."""
+
+SECONDS = 15.0
+"""How long `auto` lets exact transport compute, as :func:`expected_seconds` guesses."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A distance between two sets of samples, A and B.
+
+    Attributes:
+        value: The distance.
+        standard_error: Its standard error; None where there are too few samples to tell.
+        null: The same method's distance between two random halves of A: what no difference looks like; None where
+            there are too few samples.
+        null_n: Samples in each half.
+        method: A name in ``wgan.registry.DISTANCES``.
+        n: Samples of A.
+        m: Samples of B.
+        dim: Numbers in each sample.
+        units: What the value is measured in.
+        seconds: How long it took, reading the samples included.
+        why: Why this method, in a sentence.
+    """
+
+    value: float
+    standard_error: float | None
+    null: float | None
+    null_n: int | None
+    method: str
+    n: int
+    m: int
+    dim: int
+    units: str
+    seconds: float
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return asdict(self)
+
+
+def measure(method: Method, x: Any, y: Any, *, seed: int = 0) -> tuple[float, float | None, float | None]:
+    """A distance with its error and its null.
+
+    Args:
+        method: A function ``(x, y, *, seed) -> float``.
+        x: Samples (N, D).
+        y: Samples (M, D).
+        seed: Chooses halves and folds, and is handed to the method.
+
+    Returns:
+        The value, its standard error, and the null; the latter two are None below 50 samples a side.
+
+    Raises:
+        UsageError: The samples do not suit each other or the method.
+        WganError: The method needs more memory than there is.
+    """
+    x, y = checked(x, y)
+    value = method(x, y, seed=seed)
+    if min(len(x), len(y)) < FEWEST:
+        return value, None, None
+    return value, standard_error(method, x, y, value, seed), method(*halves(x, seed), seed=seed)
+
+
+def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) -> float:
+    r"""The standard error of a distance, from the distances of 10 disjoint folds of both sets.
+
+    It is their standard deviation over :math:`\sqrt{10}`: right where the variance falls as 1/N, and too large where it
+    falls faster. The folds' values may err upwards more than the whole's, but by about the same, so that their spread
+    is not touched. ``debiased`` is a root, so the error is that of its square, carried through the root.
+    """
+    squared = method is debiased
+    of_fold = debiased_square if squared else method
+    folds = zip(*(np.array_split(side[by_content(side, seed)], FOLDS) for side in (x, y)), strict=True)
+    error = statistics.stdev(of_fold(a, b, seed=seed) for a, b in folds) / math.sqrt(FOLDS)
+    if not squared:
+        return error
+    square = value * abs(value)
+    return (signed_root(square + error) - signed_root(square - error)) / 2
+
+
+def expected_seconds(n: int, dim: int) -> float:
+    """About how long the debiased distance of 2 n samples (n, dim) takes on one slow core, error and null included."""
+    half = n / 2
+    return 5 * (1e-10 * half**3 + 6e-11 * half**2 * dim)
+
+
+def affordable(dim: int) -> int:
+    """The most samples a side for which exact transport answers in time, in a round number."""
+    n = 100
+    while expected_seconds(n, dim) < SECONDS:
+        n = n * 11 // 10
+    return round_down(n)
+
+
+def choose(n: int, m: int, dim: int) -> tuple[str, str]:
+    """The method that suits so many samples, and why, in a sentence.
+
+    Args:
+        n: Samples of A.
+        m: Samples of B.
+        dim: Numbers in each sample.
+
+    Returns:
+        A name in ``wgan.registry.DISTANCES``, and the reason.
+    """
+    if dim == 1:
+        return "line", "single numbers are sorted, which solves their transport exactly."
+    fewest, most = min(n, m), affordable(dim)
+    if fewest <= most:
+        return (
+            "debiased",
+            f"exact transport of {fewest:,} samples a side is affordable; their sampling noise is removed.",
+        )
+    beyond = f"exact transport of {fewest:,} samples a side would take about {_duration(expected_seconds(fewest, dim))}"
+    if "critic" in DISTANCES:
+        return "critic", f"{beyond}; a critic is trained instead."
+    return "debiased", f"{beyond}, so {most:,} of them a side are used; their sampling noise is removed."
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:,.0f} minutes"

@@ -1,0 +1,81 @@
+"""Transport made smooth by an entropy, and less prone to follow the samples' noise."""
+
+from typing import Any
+
+import numpy as np
+
+from wgan.distances.memory import demand_pairs
+from wgan.distances.samples import Array, checked, squared_distances
+
+SMOOTHING = 0.1
+"""The entropy's weight, as a share of the mean distance between the two sets."""
+
+BYTES = 40  # for each pair of samples
+_TOLERANCE = 1e-3
+_MOST_STEPS = 500
+
+
+def sinkhorn(x: Any, y: Any, *, seed: int = 0) -> float:
+    r"""The Sinkhorn divergence: entropic transport, less what it costs from each set to itself.
+
+    .. math:: \mathrm{OT}_\varepsilon(x, y) - \tfrac12 \mathrm{OT}_\varepsilon(x, x)
+            - \tfrac12 \mathrm{OT}_\varepsilon(y, y), \qquad
+        \mathrm{OT}_\varepsilon =
+            \min_\pi \sum_{ij} \pi_{ij} \|x_i - y_j\| + \varepsilon \, \mathrm{KL}(\pi \| a b^\top)
+
+    With :math:`\varepsilon` a tenth of the mean distance between the sets; it lies between :math:`W_1`
+    (:math:`\varepsilon \to 0`) and half the squared energy distance (:math:`\varepsilon \to \infty`).
+
+    References:
+        Interpolating between Optimal Transport and MMD using Sinkhorn Divergences (Feydy et al., 2019),
+        https://arxiv.org/abs/1810.08278
+
+    Args:
+        x: Samples (N, D).
+        y: Samples (M, D).
+        seed: Not used.
+
+    Returns:
+        The divergence, in the units of the samples.
+
+    Raises:
+        UsageError: The samples do not suit each other.
+        WganError: The matrix of distances does not fit into memory.
+    """
+    x, y = checked(x, y)
+    largest = max(len(x), len(y))
+    demand_pairs(largest, largest, BYTES, "entropic transport")
+    across = np.sqrt(squared_distances(x, y))
+    smoothing = SMOOTHING * float(across.mean())
+    if smoothing == 0:
+        return 0.0
+    within = (entropic_cost(np.sqrt(squared_distances(side, side)), smoothing) for side in (x, y))
+    return entropic_cost(across, smoothing) - sum(within) / 2
+
+
+def entropic_cost(cost: Array, smoothing: float) -> float:
+    r""":math:`\mathrm{OT}_\varepsilon` of uniform weights from the cost (N, M), by its dual.
+
+    The two potentials move half-way to their best answer to each other, at once, so that a set and itself are
+    symmetric and settle in a few steps; the smoothing is halved from the largest cost down to what was asked.
+    """
+    f, g, transposed = np.zeros(len(cost)), np.zeros(cost.shape[1]), np.ascontiguousarray(cost.T)
+    epsilon = max(float(cost.max()), smoothing)
+    for _ in range(_MOST_STEPS):
+        answers = _answer(cost, g, epsilon), _answer(transposed, f, epsilon)
+        moved = max(np.abs(answers[0] - f).max(), np.abs(answers[1] - g).max())
+        f, g = (f + answers[0]) / 2, (g + answers[1]) / 2
+        if epsilon == smoothing and moved < _TOLERANCE * smoothing:
+            break
+        epsilon = max(epsilon / 2, smoothing)
+    return float(_answer(cost, g, smoothing).mean() + _answer(transposed, f, smoothing).mean())
+
+
+def _answer(cost: Array, g: Array, epsilon: float) -> Array:
+    """The best potential (N,) for a cost (N, M) given the other side's (M,): a soft minimum of cost - g."""
+    scaled = (g - cost) / epsilon
+    top = scaled.max(1)
+    scaled -= top[:, None]
+    np.exp(scaled, out=scaled)
+    answer: Array = -epsilon * (top + np.log(scaled.mean(1)))
+    return answer

@@ -1,0 +1,279 @@
+"""Distances of samples, against SciPy, POT, brute force and closed forms; every registered one keeps the same manners."""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import ot
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import sqrtm
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from scipy.stats import energy_distance, wasserstein_distance
+
+from wgan.distances import memory
+from wgan.distances.estimate import affordable, choose, measure
+from wgan.distances.gaussian import gaussian
+from wgan.distances.kernels import energy, mmd
+from wgan.distances.line import line, sliced
+from wgan.distances.memory import free_memory
+from wgan.distances.samples import halves, squared_distances
+from wgan.distances.sinkhorn import SMOOTHING, sinkhorn
+from wgan.distances.transport import debiased, exact, excess, w2
+from wgan.errors import UsageError, WganError
+from wgan.registry import DISTANCES, Entry
+
+Array = NDArray[np.float64]
+Pair = tuple[Array, Array]
+
+
+def normal(n: int, d: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=(n, d))
+
+
+@pytest.fixture(params=DISTANCES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def distance(name: str) -> Callable[..., float]:
+    method: Callable[..., float] = DISTANCES[name].load()
+    return method
+
+
+@pytest.fixture(params=[(40, 40), (40, 25)], ids=["one size", "two sizes"])
+def pair(name: str, request: pytest.FixtureRequest) -> Pair:
+    n, m = request.param
+    d = 1 if name == "line" else 3
+    return normal(n, d), normal(m, d, 1) * 1.5 + 0.5
+
+
+def test_a_set_is_at_no_distance_from_itself(name: str, distance: Callable[..., float], pair: Pair) -> None:
+    x, _ = pair
+    found = distance(x, x[::-1])
+    if name == "mmd":  # without bias: each sample's own copy counts across, but not within
+        assert -2 / (len(x) - 1) <= found <= 0
+    else:
+        assert found == pytest.approx(0, abs=1e-6)
+
+
+def test_both_orders_of_sets_and_samples_are_alike(distance: Callable[..., float], pair: Pair) -> None:
+    x, y = pair
+    found = distance(x, y)
+    assert distance(y, x) == pytest.approx(found, rel=1e-6, abs=1e-9)
+    rng = np.random.default_rng(5)
+    assert distance(rng.permutation(x), rng.permutation(y)) == pytest.approx(found, rel=1e-6, abs=1e-9)
+
+
+def test_what_is_further_away_is_further_away(distance: Callable[..., float], pair: Pair) -> None:
+    x, y = pair
+    near, far = distance(x, y), distance(x, y + 5)
+    assert isinstance(far, float) and far > near + 0.2
+
+
+def test_tensors_and_pictures_are_welcome(distance: Callable[..., float], pair: Pair) -> None:
+    x, y = pair
+    found = distance(x, y)
+    tensors = torch.tensor(x, requires_grad=True), torch.from_numpy(y)
+    assert distance(*tensors) == found
+    assert distance(x.reshape(len(x), 1, -1, 1), y.reshape(len(y), 1, -1, 1)) == found
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (np.full((10, 3), np.nan), "NaN or infinite"),
+        (np.full((10, 3), np.inf), "NaN or infinite"),
+        (np.zeros((10, 4)), "both must have the same"),
+        (np.zeros((0, 3)), "at least"),
+    ],
+)
+def test_what_is_no_set_of_samples_is_refused(distance: Callable[..., float], bad: Array, words: str) -> None:
+    for x, y in ((bad, np.zeros((10, 3))), (np.zeros((10, 3)), bad)):
+        with pytest.raises(UsageError, match=words) as caught:
+            distance(x, y)
+        assert str(caught.value).count(".") == 1
+
+
+def test_transport_is_the_best_of_all_permutations() -> None:
+    x, y = normal(6, 3), normal(6, 3, 1) + 1
+    ways = [list(way) for way in itertools.permutations(range(6))]
+    lengths = cdist(x, y)
+    assert exact(x, y) == pytest.approx(min(lengths[range(6), way].mean() for way in ways), abs=1e-9)
+    assert w2(x, y) == pytest.approx(min((lengths[range(6), way] ** 2).mean() for way in ways) ** 0.5, abs=1e-9)
+
+
+@pytest.mark.parametrize("m", [30, 47])
+def test_transport_is_that_of_pot(m: int) -> None:
+    x, y = normal(30, 5), normal(m, 5, 1) * 2
+    assert exact(x, y) == pytest.approx(ot.emd2([], [], cdist(x, y)), abs=1e-9)
+    assert w2(x, y) ** 2 == pytest.approx(ot.emd2([], [], cdist(x, y) ** 2), abs=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_shifted_copy_is_as_far_as_it_was_shifted(offset: float) -> None:
+    x, shift = normal(50, 8) + offset, np.arange(8.0)
+    assert exact(x, x + shift) == pytest.approx(np.linalg.norm(shift), rel=1e-9)
+    assert w2(x, x + shift) == pytest.approx(np.linalg.norm(shift), rel=1e-9)
+
+
+def test_squared_distances_keep_their_digits() -> None:
+    x, y = normal(40, 6) + 100, normal(30, 6, 1) + 100
+    y[:10] = x[:10] + 1e-7
+    assert squared_distances(x, y) == pytest.approx(cdist(x, y, "sqeuclidean"), rel=1e-6)
+
+
+@pytest.mark.parametrize(("d", "shift"), [(2, 3.0), (10, 1.0), (784, 10.0)])
+def test_debiased_finds_the_shift_of_a_distribution(d: int, shift: float) -> None:
+    x, y = normal(400, d), normal(400, d, 1) + shift / math.sqrt(d)
+    value, error, _ = measure(debiased, x, y)
+    assert error is not None and error < 0.3 * shift
+    assert abs(value - shift) < 3 * error
+    assert measure(exact, x, x + shift)[0] > shift * 0.999
+
+
+def test_debiased_and_excess_are_their_formulas() -> None:
+    def matched(x: Array, y: Array) -> float:
+        cost = cdist(x, y)
+        return float(cost[linear_sum_assignment(cost)].mean())
+
+    x, y = normal(60, 4), normal(60, 4, 1) * 2 + 1
+    (a, a2), (b, b2) = halves(x, 3), halves(y, 3)
+    across, within = (matched(a, b2) + matched(a2, b)) / 2, (matched(a, a2), matched(b, b2))
+    assert excess(x, y, seed=3) == pytest.approx(across - sum(within) / 2, abs=1e-9)
+    assert debiased(x, y, seed=3) == pytest.approx((across**2 - (within[0] ** 2 + within[1] ** 2) / 2) ** 0.5, abs=1e-9)
+
+
+def test_debiased_does_not_mind_shared_samples() -> None:
+    x, fresh = normal(400, 10), normal(200, 10, 1)
+    shared = np.concatenate([x[:200], fresh])
+    value, error, _ = measure(excess, x, shared)
+    assert error is not None and abs(value) < 3 * error
+    assert abs(value) < 0.1 < exact(x[:200], fresh)
+
+
+def test_halves_are_disjoint_and_hang_on_the_content_only() -> None:
+    x = normal(41, 2)
+    one, other = halves(x, 0)
+    assert len(one) == len(other) == 20
+    assert not set(map(tuple, one)) & set(map(tuple, other))
+    assert np.array_equal(halves(x[::-1], 0)[0], one) and not np.array_equal(halves(x, 1)[0], one)
+
+
+def test_on_the_line() -> None:
+    x, y = normal(50, 1), normal(50, 1, 1) + 1
+    expected = np.abs(np.sort(x, 0) - np.sort(y, 0)).mean()
+    for method in (line, exact, sliced):
+        assert method(x, y) == pytest.approx(expected, abs=1e-9)
+        assert method(x[:30], y) == pytest.approx(ot.emd2_1d(x[:30, 0], y[:, 0], metric="euclidean"), abs=1e-9)
+        assert method(x[:, 0], y[:, 0]) == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(UsageError, match="single numbers"):
+        line(normal(5, 2), normal(5, 2))
+
+
+def test_sliced_sees_its_part_of_a_shift() -> None:
+    x = normal(20, 2)
+    expected, spread = 2 / math.pi, math.sqrt(1 / 2 - (2 / math.pi) ** 2)  # of |cos|, uniform angle
+    assert sliced(x, x + [3, 4]) == pytest.approx(5 * expected, abs=5 * 4 * spread / math.sqrt(500))
+    assert sliced(x, x + [3, 4]) == sliced(x, x + [3, 4], seed=0) != sliced(x, x + [3, 4], seed=1)
+
+
+@pytest.mark.parametrize("m", [30, 20])
+def test_sinkhorn_is_that_of_pot(m: int) -> None:
+    x, y = normal(30, 2), normal(m, 2, 1) + 1
+    reg = SMOOTHING * cdist(x, y).mean()
+
+    def cost(a: Array, b: Array) -> float:
+        return float(ot.solve(cdist(a, b), reg=reg, reg_type="KL", max_iter=100_000, tol=1e-12).value)
+
+    assert sinkhorn(x, y) == pytest.approx(cost(x, y) - cost(x, x) / 2 - cost(y, y) / 2, abs=1e-5)
+    assert sinkhorn(x[:1], y[:1]) == pytest.approx(np.linalg.norm(x[0] - y[0]))
+    assert sinkhorn(x, x + [300, 400]) == pytest.approx(500, rel=0.01)
+
+
+def test_energy_is_that_of_scipy_and_of_the_double_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = normal(31, 1), normal(23, 1, 1) * 2
+    assert energy(x, y) == pytest.approx(energy_distance(x[:, 0], y[:, 0]), abs=1e-9)
+    x, y = normal(31, 3), normal(23, 3, 1) * 2
+    expected = math.sqrt(2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean())
+    assert energy(x, y) == pytest.approx(expected, abs=1e-9)
+    monkeypatch.setattr("wgan.distances.samples.BLOCK", 50)
+    assert energy(x, y) == pytest.approx(expected, abs=1e-9)
+
+
+def test_mmd_is_the_double_sum() -> None:
+    x, y = normal(12, 3), normal(9, 3, 1) + 1
+    both = [*x, *y]
+    width = np.median([np.linalg.norm(a - b) for a, b in itertools.combinations(both, 2)])
+
+    def k(a: Array, b: Array) -> float:
+        return math.exp(-sum((a - b) ** 2) / (2 * width**2))
+
+    within = [np.mean([k(a, b) for a, b in itertools.permutations(side, 2)]) for side in (x, y)]
+    across = np.mean([k(a, b) for a in x for b in y])
+    assert mmd(x, y) == pytest.approx(sum(within) - 2 * across, abs=1e-9)
+
+
+def test_gaussian_is_the_closed_form() -> None:
+    x, y = normal(200, 4), normal(150, 4, 1) @ normal(4, 4, 2)
+    cx, cy = np.cov(x.T), np.cov(y.T)
+    root = sqrtm(cx)
+    square = sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(cx + cy - 2 * np.real(sqrtm(root @ cy @ root)))
+    assert gaussian(x, y) == pytest.approx(math.sqrt(square), rel=1e-6)
+    white = (x - x.mean(0)) @ np.linalg.inv(np.linalg.cholesky(cx)).T
+    scale, shift = np.array([1.0, 2, 3, 4]), np.array([0.0, 1, 0, 2])
+    assert gaussian(white, white * scale + shift) == pytest.approx(math.sqrt(sum((scale - 1) ** 2) + 5), rel=1e-9)
+    few = normal(10, 50)  # fewer samples than coordinates
+    assert gaussian(few, few * 3) == pytest.approx(
+        math.sqrt(4 * few.mean(0) @ few.mean(0) + 4 * np.trace(np.cov(few.T))), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("method", [exact, w2, sinkhorn])
+def test_too_little_memory_is_told_before_it_is_taken(
+    method: Callable[..., float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 4_000)
+    with pytest.raises(WganError, match=r"GB are free; take at most --samples \d+, or .*--method sliced") as caught:
+        method(normal(100, 2), normal(99, 2))
+    wanted = int(str(caught.value).split("--samples ")[1].split(",")[0])
+    assert method(normal(wanted, 2), normal(wanted, 2, 1)) > 0
+    assert sliced(normal(100, 2), normal(99, 2)) >= 0
+
+
+def test_free_memory_is_that_of_this_machine() -> None:
+    free = free_memory()
+    assert free is None or 2**20 < free < 2**50
+
+
+@pytest.mark.parametrize(("d", "method"), [(1, line), (3, exact), (3, debiased), (3, sliced)])
+def test_the_standard_error_is_that_of_repeated_measurements(d: int, method: Callable[..., float]) -> None:
+    """Of two far Gaussians, the distance is about the difference of the means, along the shift."""
+    n = 300
+    found = [measure(method, normal(n, d, 2 * k), normal(n, d, 2 * k + 1) + 20) for k in range(4)]
+    factor = 0.5 if method is sliced else 1.0  # E |cos| in space
+    expected = factor * math.sqrt(2 / n)
+    assert np.mean([error for _, error, _ in found if error is not None]) == pytest.approx(expected, rel=0.35)
+    assert np.mean([value for value, *_ in found]) == pytest.approx(factor * 20 * math.sqrt(d), rel=0.05)
+
+
+def test_the_null_is_the_distance_of_two_halves() -> None:
+    x, y = normal(200, 1), normal(100, 1, 1)
+    one, other = halves(x, 7)
+    assert measure(line, x, y, seed=7)[2] == pytest.approx(wasserstein_distance(one[:, 0], other[:, 0]))
+    assert measure(line, x[:49], y)[1:] == (None, None)
+
+
+def test_the_choice_is_registered_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(DISTANCES, "critic", raising=False)  # type: ignore[arg-type]
+    assert choose(10**6, 10, 1)[0] == "line"
+    assert choose(2000, 2000, 784)[0] == choose(10**6, 2000, 784)[0] == "debiased"
+    name, why = choose(10**5, 10**5, 784)
+    assert name == "debiased" and f"{affordable(784):,} of them" in why and "minutes" in why
+    monkeypatch.setitem(DISTANCES, "critic", Entry("wgan.measure:none", ""))  # type: ignore[arg-type]
+    assert choose(10**5, 10**5, 784)[0] == "critic"
+    assert affordable(2) > affordable(784) > affordable(12_288) > 1000
