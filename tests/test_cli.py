@@ -18,7 +18,7 @@ from wgan import options
 from wgan.cli import app, main
 from wgan.run import Run
 
-COMMANDS = ["train", "resume", "sample", "data", "runs", "presets", "doctor"]
+COMMANDS = ["train", "resume", "sample", "data", "distance", "runs", "presets", "doctor"]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 Wgan = Callable[..., tuple[int, str, str]]
@@ -103,6 +103,7 @@ def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
         ["runs", ".", "--json"],
         ["data", source, "--json"],
         ["data", "--list", "--json"],
+        ["distance", source, source, "--json"],
         ["presets", "--json"],
         ["doctor", "--no-speed", "--json"],
     ):

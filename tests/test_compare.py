@@ -1,0 +1,185 @@
+"""Two sets from anywhere: the right samples in the right units, one shape, and clear sentences."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import wasserstein_distance
+
+import wgan
+from toolbox import SMALL, blobs
+from wgan.cli import main
+from wgan.distances import memory
+from wgan.distances.estimate import Estimate
+from wgan.errors import UsageError, WganError
+from wgan.registry import DISTANCES
+from wgan.run import Run
+
+Told = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
+    """Runs `wgan distance` in a folder with data: its exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    np.save("blobs.npy", blobs(80))
+    np.save("lighter.npy", blobs(80) // 2 + 51)
+    np.save("darker.npy", blobs(80) // 2)
+    np.save("points.npy", np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32))
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main(["distance", *map(str, arguments)])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return wgan.train(blobs(), out=tmp_path_factory.mktemp("run") / "r", quiet=True, **{**SMALL, "steps": 2})
+
+
+def pngs(folder: Path, images: Any) -> Path:
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(folder / f"{number}.png")
+    return folder
+
+
+def test_vectors_are_compared_in_their_own_units(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(90, 3)) * [1, 100, 0.01]
+    shift = np.array([3.0, -40.0, 0.5])
+    assert wgan.distance(x, x + shift, method="exact").value == pytest.approx(np.linalg.norm(shift), rel=1e-9)
+    for name, array in (("x.npy", x), ("y.npy", x + shift)):
+        np.save(tmp_path / name, array.astype(np.float32))
+    found = wgan.distance(tmp_path / "x.npy", tmp_path / "y.npy", method="exact")
+    assert found.value == pytest.approx(np.linalg.norm(shift), rel=1e-5)
+    assert (found.n, found.m, found.dim) == (90, 90, 3) and "own units" in found.units
+
+
+def test_pictures_are_compared_pixel_by_pixel_from_0_to_1(told: Told, tmp_path: Path) -> None:
+    for a, b in (("darker.npy", "lighter.npy"), (np.load("darker.npy"), torch.from_numpy(np.load("lighter.npy")))):
+        found = wgan.distance(a, b, method="exact")
+        assert found.value == pytest.approx(51 / 255 * math.sqrt(64), rel=1e-9)
+        assert (found.n, found.m, found.dim) == (80, 80, 64) and "8x8" in found.units and "0 to 1" in found.units
+    folder = pngs(tmp_path / "folder", np.load("darker.npy"))
+    assert wgan.distance(folder, "darker.npy", method="exact").value == pytest.approx(0, abs=1e-9)
+
+
+def test_numbers_are_sorted() -> None:
+    x, y = np.random.default_rng(0).normal(size=100), np.random.default_rng(1).exponential(size=70)
+    found = wgan.distance(x, torch.from_numpy(y))
+    assert found.value == pytest.approx(wasserstein_distance(x, y)) and found.method == "line"
+    assert (found.n, found.m, found.dim, found.null_n) == (100, 70, 1, 50)
+
+
+@pytest.mark.parametrize("method", ["auto", *DISTANCES])
+def test_every_method_gives_every_field(method: str) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 1 if method == "line" else 2))
+    found = wgan.distance(x, x + 4, method=method)
+    assert isinstance(found, Estimate) and found.value > 0.1
+    assert found.standard_error is not None and 0 <= found.standard_error < found.value
+    assert found.null is not None and found.null < found.value
+    assert (
+        found.why and found.units and found.seconds > 0 and found.method == ("debiased" if method == "auto" else method)
+    )
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False)).keys() == {f.name for f in fields(Estimate)}
+
+
+def test_too_few_samples_have_no_error() -> None:
+    found = wgan.distance(np.zeros((3, 2)), np.ones((3, 2)), method="exact")
+    assert (found.standard_error, found.null, found.null_n) == (None, None, None)
+    assert found.value == pytest.approx(math.sqrt(2))
+
+
+def test_a_run_is_its_generator(run: Run) -> None:
+    found = wgan.distance(run.folder, blobs(), method="exact", seed=3)
+    drawn = run.generator.sample(64, seed=6)
+    assert found.value == pytest.approx(wgan.distance(drawn, blobs(), method="exact").value, rel=1e-9)
+    for same in (run, run.generator, str(run.folder / "generator.safetensors")):
+        assert wgan.distance(same, blobs(), method="exact", seed=3).value == found.value
+    assert wgan.distance(run, blobs(), samples=20).n == 20
+    itself = wgan.distance(run, run, method="exact", samples=50)
+    assert itself.value > 0 and (itself.n, itself.m) == (50, 50)  # two draws
+
+
+def test_what_has_no_end_is_drawn_afresh_for_each_side() -> None:
+    found = wgan.distance("ring", "ring", method="exact", samples=200)
+    assert (found.n, found.m) == (200, 200) and 0 < found.value < 1
+    assert wgan.distance("ring", np.zeros((70, 2)), method="exact").n == 70
+    other = wgan.distance("ring", "ring", method="exact", samples=200, split="held-out")
+    assert other.value != found.value
+
+
+def test_pictures_of_b_are_brought_to_those_of_a(run: Run, tmp_path: Path) -> None:
+    large = pngs(tmp_path / "large", np.kron(blobs(30), np.ones((1, 2, 2, 1), np.uint8)))
+    assert wgan.distance(blobs(), large).dim == wgan.distance(large, run).dim == 64
+    assert wgan.distance(large, blobs()).dim == 256
+    assert wgan.distance(large, blobs(), size=4, channels=3).dim == 48
+
+
+def test_samples_and_split_choose(told: Told) -> None:
+    parts = {s: wgan.distance("blobs.npy", "blobs.npy", method="exact", split=s) for s in ("all", "train", "held-out")}
+    assert parts["all"].n == 80 == parts["train"].n + parts["held-out"].n > parts["train"].n > parts["held-out"].n > 0
+    few = [wgan.distance("blobs.npy", "lighter.npy", method="exact", samples=20, seed=s) for s in (0, 0, 1)]
+    assert few[0].n == few[0].m == 20 and few[0].value == few[1].value != few[2].value
+
+
+def test_the_command_answers_in_text_and_json(told: Told, run: Run) -> None:
+    code, out, err = told("darker.npy", "lighter.npy", "--method", "exact")
+    assert code == 0 and out.startswith("distance  1.6 ± ") and "reading" not in out
+    assert all(word in out for word in ("two halves of A", "40 each", "80 of A and 80 of B", "pixels", "seconds"))
+    code, out, err = told("darker.npy", "lighter.npy", "--json")
+    answer = json.loads(out)
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    assert answer["method"] == "debiased" and answer["n"] == 80 and "affordable" in answer["why"]
+    assert json.loads(told(run.folder, "blobs.npy", "--json", "--samples", 30)[1])["n"] == 30
+    np.save("few.npy", blobs(6))
+    code, out, _ = told("few.npy", "few.npy", "--method", "exact")
+    assert code == 0 and "too few samples" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["blobs.npy", "points.npy"], 2, ["grey pictures of 8x8", "vectors of 3 numbers"]),
+        (["points.npy", "blobs.npy"], 2, ["grey pictures of 8x8", "vectors of 3 numbers"]),
+        (["ring", "points.npy"], 2, ["vectors of 2 numbers", "vectors of 3 numbers"]),
+        (["blobs.npy", "nothing"], 2, ["nothing", "digits"]),
+        (["no/run", "blobs.npy"], 2, ["no/run"]),
+        (["no.safetensors", "blobs.npy"], 1, ["no.safetensors"]),
+        (["blobs.npy"], 2, ["B"]),
+        (["blobs.npy", "blobs.npy", "--method", "exat"], 2, ["--method", "exact", "auto", *DISTANCES]),
+        (["blobs.npy", "blobs.npy", "--method", "line"], 2, ["line", "64"]),
+        (["blobs.npy", "blobs.npy", "--samples", "1"], 2, ["--samples", "2"]),
+        (["blobs.npy", "blobs.npy", "--seed", "-1"], 2, ["--seed", "0"]),
+        (["blobs.npy", "blobs.npy", "--split", "test"], 2, ["--split", "held-out"]),
+        (["points.npy", "points.npy", "--size", "8"], 2, ["size", "pictures"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_gets_one_clear_line(arguments: list[str], code: int, words: list[str], told: Told) -> None:
+    found, out, err = told(*arguments)
+    lines = [line for line in err.splitlines() if line.startswith("wgan: ")]
+    assert (found, out, len(lines)) == (code, "", 1) and "Traceback" not in err
+    assert [word for word in words if word not in lines[0]] == []
+
+
+def test_a_wrong_split_or_too_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'train'"):
+        wgan.distance(blobs(), blobs(), split="tran")
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
+    with pytest.raises(WganError, match="--samples"):
+        wgan.distance(blobs(), blobs(), method="sliced")
