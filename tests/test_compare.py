@@ -93,7 +93,10 @@ def test_every_method_gives_every_field(method: str) -> None:
     assert found.standard_error is not None and 0 <= found.standard_error < found.value
     assert found.null is not None and found.null < found.value
     assert (
-        found.why and found.units and found.seconds > 0 and found.method == ("debiased" if method == "auto" else method)
+        found.why
+        and found.units
+        and found.seconds > 0
+        and found.method == ("quadrature" if method == "auto" else method)
     )
     assert json.loads(json.dumps(found.to_json(), allow_nan=False)).keys() == {f.name for f in fields(Estimate)}
 
@@ -144,7 +147,7 @@ def test_the_command_answers_in_text_and_json(told: Told, run: Run) -> None:
     code, out, err = told("darker.npy", "lighter.npy", "--json")
     answer = json.loads(out)
     assert (code, err, out.count("\n")) == (0, "", 1)
-    assert answer["method"] == "debiased" and answer["n"] == 80 and "affordable" in answer["why"]
+    assert answer["method"] == "quadrature" and answer["n"] == 80 and "affordable" in answer["why"]
     assert json.loads(told(run.folder, "blobs.npy", "--json", "--samples", 30)[1])["n"] == 30
     np.save("few.npy", blobs(6))
     code, out, _ = told("few.npy", "few.npy", "--method", "exact")

@@ -22,7 +22,7 @@ from wgan.distances.line import line, sliced
 from wgan.distances.memory import free_memory
 from wgan.distances.samples import halves, squared_distances
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
-from wgan.distances.transport import debiased, exact, excess, w2
+from wgan.distances.transport import quadrature, exact, debiased, w2
 from wgan.errors import UsageError, WganError
 from wgan.registry import DISTANCES, Entry
 
@@ -128,15 +128,24 @@ def test_squared_distances_keep_their_digits() -> None:
 
 
 @pytest.mark.parametrize(("d", "shift"), [(2, 3.0), (10, 1.0), (784, 10.0)])
-def test_debiased_finds_the_shift_of_a_distribution(d: int, shift: float) -> None:
+def test_quadrature_finds_the_shift_of_a_distribution(d: int, shift: float) -> None:
     x, y = normal(400, d), normal(400, d, 1) + shift / math.sqrt(d)
-    value, error, _ = measure(debiased, x, y)
+    value, error, _ = measure(quadrature, x, y)
     assert error is not None and error < 0.3 * shift
     assert abs(value - shift) < 3 * error
     assert measure(exact, x, x + shift)[0] > shift * 0.999
 
 
-def test_debiased_and_excess_are_their_formulas() -> None:
+@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
+def test_quadrature_finds_the_scale_of_a_distribution(factor: float) -> None:
+    x, y = normal(600, 300), factor * normal(600, 300, 1)
+    truth = abs(1 - factor) * float(np.linalg.norm(x, axis=1).mean())
+    value, error, _ = measure(quadrature, x, y)
+    assert error is not None and error < 0.1 * truth
+    assert value == pytest.approx(truth, rel=0.03)
+
+
+def test_debiased_and_quadrature_are_their_formulas() -> None:
     def matched(x: Array, y: Array) -> float:
         cost = cdist(x, y)
         return float(cost[linear_sum_assignment(cost)].mean())
@@ -144,14 +153,14 @@ def test_debiased_and_excess_are_their_formulas() -> None:
     x, y = normal(60, 4), normal(60, 4, 1) * 2 + 1
     (a, a2), (b, b2) = halves(x, 3), halves(y, 3)
     across, within = (matched(a, b2) + matched(a2, b)) / 2, (matched(a, a2), matched(b, b2))
-    assert excess(x, y, seed=3) == pytest.approx(across - sum(within) / 2, abs=1e-9)
-    assert debiased(x, y, seed=3) == pytest.approx((across**2 - (within[0] ** 2 + within[1] ** 2) / 2) ** 0.5, abs=1e-9)
+    assert debiased(x, y, seed=3) == pytest.approx(across - sum(within) / 2, abs=1e-9)
+    assert quadrature(x, y, seed=3) == pytest.approx((across**2 - within[0] * within[1]) ** 0.5, abs=1e-9)
 
 
 def test_debiased_does_not_mind_shared_samples() -> None:
     x, fresh = normal(400, 10), normal(200, 10, 1)
     shared = np.concatenate([x[:200], fresh])
-    value, error, _ = measure(excess, x, shared)
+    value, error, _ = measure(debiased, x, shared)
     assert error is not None and abs(value) < 3 * error
     assert abs(value) < 0.1 < exact(x[:200], fresh)
 
@@ -263,7 +272,7 @@ def test_free_memory_is_that_of_this_machine() -> None:
     assert free is None or 2**20 < free < 2**50
 
 
-@pytest.mark.parametrize(("d", "method"), [(1, line), (3, exact), (3, debiased), (3, sliced)])
+@pytest.mark.parametrize(("d", "method"), [(1, line), (3, exact), (3, quadrature), (3, sliced)])
 def test_the_standard_error_is_that_of_repeated_measurements(d: int, method: Callable[..., float]) -> None:
     """Of two far Gaussians, the distance is about the difference of the means, along the shift."""
     n = 300
@@ -284,9 +293,9 @@ def test_the_null_is_the_distance_of_two_halves() -> None:
 def test_the_choice_is_registered_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(DISTANCES, "critic", raising=False)  # type: ignore[arg-type]
     assert choose(10**6, 10, 1)[0] == "line"
-    assert choose(2000, 2000, 784)[0] == choose(10**6, 2000, 784)[0] == "debiased"
+    assert choose(2000, 2000, 784)[0] == choose(10**6, 2000, 784)[0] == "quadrature"
     name, why = choose(10**5, 10**5, 784)
-    assert name == "debiased" and f"{affordable(784):,} of them" in why and "minutes" in why
+    assert name == "quadrature" and f"{affordable(784):,} of them" in why and "minutes" in why
     monkeypatch.setitem(DISTANCES, "critic", Entry("wgan.measure:none", ""))  # type: ignore[arg-type]
     assert choose(10**5, 10**5, 784)[0] == "critic"
     assert affordable(2) > affordable(784) > affordable(12_288) > 1000

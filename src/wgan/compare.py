@@ -88,7 +88,7 @@ def compare(
     why = DISTANCES[method].help if method in DISTANCES else ""
     if method == "auto":
         method, why = choose(n, m, dim)
-        if method == "debiased":
+        if method == "quadrature":
             n = m = min(n, m, affordable(dim))
     demand_samples((n + m) * dim)
     value, error, null = measure(lookup(DISTANCES, method, "method"), side_a.take(n), side_b.take(m), seed=seed)

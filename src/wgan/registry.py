@@ -55,10 +55,12 @@ DATASETS: Mapping[str, Entry] = {
 }
 
 DISTANCES: Mapping[str, Entry] = {
-    "debiased": Entry("wgan.distances.transport:debiased", "exact W1 less what the samples' noise adds to it"),
+    "quadrature": Entry(
+        "wgan.distances.transport:quadrature", "exact W1 less the samples' noise, in squares: W1's scale"
+    ),
     "exact": Entry("wgan.distances.transport:exact", "W1 of the samples themselves, by exact transport"),
     "w2": Entry("wgan.distances.transport:w2", "W2 of the samples themselves, by exact transport"),
-    "excess": Entry("wgan.distances.transport:excess", "W1 across less W1 within: a sharp test, on a scale of its own"),
+    "debiased": Entry("wgan.distances.transport:debiased", "W1 across less W1 within: a sharp test, on its own scale"),
     "line": Entry("wgan.distances.line:line", "W1 of single numbers, exact and quick"),
     "sliced": Entry("wgan.distances.line:sliced", "mean W1 along 500 random lines, quick for any number of samples"),
     "sinkhorn": Entry("wgan.distances.sinkhorn:sinkhorn", "Sinkhorn divergence: W1 smoothed by an entropy, debiased"),

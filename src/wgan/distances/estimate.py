@@ -10,7 +10,7 @@ import numpy as np
 
 from wgan.distances.memory import round_down
 from wgan.distances.samples import Array, by_content, checked, halves
-from wgan.distances.transport import debiased, debiased_square, signed_root
+from wgan.distances.transport import quadrature, quadrature_square, signed_root
 from wgan.registry import DISTANCES
 
 Method = Callable[..., float]
@@ -87,10 +87,10 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
 
     It is their standard deviation over :math:`\sqrt{10}`: right where the variance falls as 1/N, and too large where it
     falls faster. The folds' values may err upwards more than the whole's, but by about the same, so that their spread
-    is not touched. ``debiased`` is a root, so the error is that of its square, carried through the root.
+    is not touched. ``quadrature`` is a root, so the error is that of its square, carried through the root.
     """
-    squared = method is debiased
-    of_fold = debiased_square if squared else method
+    squared = method is quadrature
+    of_fold = quadrature_square if squared else method
     folds = zip(*(np.array_split(side[by_content(side, seed)], FOLDS) for side in (x, y)), strict=True)
     error = statistics.stdev(of_fold(a, b, seed=seed) for a, b in folds) / math.sqrt(FOLDS)
     if not squared:
@@ -100,7 +100,7 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
 
 
 def expected_seconds(n: int, dim: int) -> float:
-    """About how long the debiased distance of 2 n samples (n, dim) takes on one slow core, error and null included."""
+    """About how long the quadrature distance of 2 n samples (n, dim) takes on one slow core, error and null included."""
     half = n / 2
     return 5 * (1e-10 * half**3 + 6e-11 * half**2 * dim)
 
@@ -129,13 +129,13 @@ def choose(n: int, m: int, dim: int) -> tuple[str, str]:
     fewest, most = min(n, m), affordable(dim)
     if fewest <= most:
         return (
-            "debiased",
+            "quadrature",
             f"exact transport of {fewest:,} samples a side is affordable; their sampling noise is removed.",
         )
     beyond = f"exact transport of {fewest:,} samples a side would take about {_duration(expected_seconds(fewest, dim))}"
     if "critic" in DISTANCES:
         return "critic", f"{beyond}; a critic is trained instead."
-    return "debiased", f"{beyond}, so {most:,} of them a side are used; their sampling noise is removed."
+    return "quadrature", f"{beyond}, so {most:,} of them a side are used; their sampling noise is removed."
 
 
 def _duration(seconds: float) -> str:

@@ -2,7 +2,7 @@ r"""Optimal transport of all mass of one set of samples onto another, with the E
 
 Everything here takes samples (N, D) and (M, D), each of weight 1/N or 1/M, and is exact for *these samples*. For the
 distributions that they come from, it errs upwards: two sets from one distribution are at a distance that falls only as
-:math:`N^{-1/D}`. :func:`debiased` takes that off.
+:math:`N^{-1/D}`. :func:`quadrature` takes that off.
 
 References:
     Computational Optimal Transport (Peyré, Cuturi, 2019), https://arxiv.org/abs/1803.00567
@@ -54,33 +54,33 @@ def w2(x: Any, y: Any, *, seed: int = 0) -> float:
     return math.sqrt(_least_cost(*checked(x, y), root=False))
 
 
-def debiased(x: Any, y: Any, *, seed: int = 0) -> float:
+def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
     r"""The Wasserstein distance of the distributions: of the samples', less what samples of one distribution differ by.
 
     Each set is cut into two disjoint halves, x into A and A', y into B and B'. That finite samples never quite match
     adds to a distance as noise does, at right angles, so it is taken off in squares:
 
-    .. math:: \widehat W^2 = \tfrac14 \big( W_1(A, B') + W_1(A', B) \big)^2
-        - \tfrac12 W_1(A, A')^2 - \tfrac12 W_1(B, B')^2
+    .. math:: \widehat W^2 = \tfrac14 \big( W_1(A, B') + W_1(A', B) \big)^2 - W_1(A, A') \, W_1(B, B')
 
-    The result is right when one distribution is a shifted copy of the other, in any dimension, and too small where they
-    differ in spread that the samples are too few to show. Below what can be told from noise it may be negative:
+    The result is right when one distribution is a shifted or a scaled copy of the other, or a single point, in any
+    dimension. It is nearer to :math:`W_2` than to :math:`W_1` where some samples move much further than others by less
+    than the distance between neighbours. Below what can be told from noise it may be negative:
     :math:`-\sqrt{|\widehat W^2|}`. A set and itself are at 0. Halves are cut by content (see
     :func:`wgan.distances.samples.by_content`), so sets that share samples are no trouble. Of the larger set as many
     samples are used as the smaller has.
 
     Args and errors are those of :func:`exact`.
     """
-    return signed_root(debiased_square(x, y, seed=seed))
+    return signed_root(quadrature_square(x, y, seed=seed))
 
 
-def debiased_square(x: Any, y: Any, *, seed: int = 0) -> float:
-    r"""The :math:`\widehat W^2` of :func:`debiased`; noise makes it negative as often as positive."""
+def quadrature_square(x: Any, y: Any, *, seed: int = 0) -> float:
+    r"""The :math:`\widehat W^2` of :func:`quadrature`; noise makes it negative as often as positive."""
     across, within_x, within_y = _of_halves(x, y, seed)
-    return across**2 - (within_x**2 + within_y**2) / 2
+    return across**2 - within_x * within_y
 
 
-def excess(x: Any, y: Any, *, seed: int = 0) -> float:
+def debiased(x: Any, y: Any, *, seed: int = 0) -> float:
     r"""The difference of transport costs across and within two sets, a divergence rather than a distance.
 
     .. math:: \tfrac12 \big( W_1(A, B') + W_1(A', B) \big) - \tfrac12 W_1(A, A') - \tfrac12 W_1(B, B')
@@ -89,7 +89,7 @@ def excess(x: Any, y: Any, *, seed: int = 0) -> float:
     well. But its scale is not that of :math:`W_1`: of a shift by :math:`m` it shows only :math:`m^2 / 2c` where samples
     of one distribution are at :math:`c \gg m`, and :math:`m - c` where they are nearer.
 
-    Args and errors are those of :func:`exact`; the halves are those of :func:`debiased`.
+    Args and errors are those of :func:`exact`; the halves are those of :func:`quadrature`.
     """
     across, within_x, within_y = _of_halves(x, y, seed)
     return across - (within_x + within_y) / 2
