@@ -22,7 +22,7 @@ from wgan.distances.line import line, sliced
 from wgan.distances.memory import free_memory
 from wgan.distances.samples import halves, squared_distances
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
-from wgan.distances.transport import quadrature, exact, debiased, w2
+from wgan.distances.transport import debiased, exact, quadrature, w2
 from wgan.errors import UsageError, WganError
 from wgan.registry import DISTANCES, Entry
 

@@ -100,7 +100,7 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
 
 
 def expected_seconds(n: int, dim: int) -> float:
-    """About how long the quadrature distance of 2 n samples (n, dim) takes on one slow core, error and null included."""
+    """About how long quadrature of 2 n samples (n, dim) takes on one slow core, error and null included."""
     half = n / 2
     return 5 * (1e-10 * half**3 + 6e-11 * half**2 * dim)
 
