@@ -166,6 +166,42 @@ def data(
 
 
 @app.command
+def figure(
+    name: str | None = None,
+    /,
+    *,
+    list_names: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Compute one of the papers' figures and draw it; each takes less than a minute.
+
+    Parameters
+    ----------
+    name
+        Which one; without a name they are listed.
+    list_names
+        List the figures, and stop.
+    out
+        The PNG to write. [default: NAME.png]
+    seed
+        Of the random numbers, in figures for which networks are trained.
+    """
+    from wgan.registry import FIGURES
+
+    if name is None or list_names:
+        _table({name: entry.help for name, entry in FIGURES.items()}, as_json)
+        return
+    from wgan.figures import make
+
+    place = out or Path(f"{name}.png")
+    drawing = make(name, seed, place)
+    value = {"figure": name, "out": str(place), "seed": seed, **drawing.numbers.summary()}
+    _answer(value, as_json, f"{name} in {place}\n{drawing}")
+
+
+@app.command
 def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
     """List the runs in a folder.
 

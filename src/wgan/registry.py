@@ -60,10 +60,14 @@ FIGURES: Mapping[str, Entry] = {
     "vanishing-gradient": Entry("wgan.figures.vanishing", "a perfect discriminator saturates, a critic does not"),
     "clip-vs-penalty": Entry("wgan.figures.surfaces", "critics under clipping and gradient penalty (Gulrajani et al.)"),
     "penalty": Entry("wgan.figures.norms", "gradient norms between real and generated samples: none, gp, lp"),
-    "dirac-gan": Entry("wgan.figures.dirac", "which methods converge: vector fields and paths (Mescheder et al., 2018)"),
+    "dirac-gan": Entry(
+        "wgan.figures.dirac", "which methods converge: vector fields and paths (Mescheder et al., 2018)"
+    ),
     "lipschitz": Entry("wgan.figures.lipschitz", "which functions are Lipschitz, with cones and slopes"),
     "mode-collapse": Entry("wgan.figures.modes", "three GANs on a ring of eight Gaussians, over time"),
-    "generator-loss": Entry("wgan.figures.saturation", "what a better discriminator leaves of the generator's gradient"),
+    "generator-loss": Entry(
+        "wgan.figures.saturation", "what a better discriminator leaves of the generator's gradient"
+    ),
 }
 
 

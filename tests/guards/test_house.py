@@ -17,7 +17,7 @@ LAYERS = [
     {"measurement", "model"},
     {"trainer", "run"},
     {"state", "build"},
-    {"facts", "gallery", "doctor", "restart", "overview"},
+    {"facts", "gallery", "doctor", "restart", "overview", "figures"},
     {"loop", "output", "flags"},
     {"api"},
     {"cli"},

@@ -6,6 +6,7 @@ Numbers are a frozen dataclass of arrays, whose ``summary()`` has the few that t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Numbers(Protocol):
     """What a figure shows."""
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> Mapping[str, float | str]:
         """The numbers that tell the story, by name; plain JSON values."""
 
 
@@ -37,31 +38,31 @@ class Drawing:
     numbers: Numbers
     figure: Figure
 
-    def save(self, path: Path | str) -> None:
-        """Write the figure as a PNG, creating its folder.
-
-        Raises:
-            UsageError: The name does not end in ``.png``.
-        """
-        out = Path(path)
-        if out.suffix.lower() != ".png":
-            raise UsageError(f"--out is {str(path)!r}, but figures are saved as PNG: give a name that ends in .png.")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, lambda temporary: self.figure.savefig(temporary, format="png"))
+    def __str__(self) -> str:
+        """The numbers that tell the story, in words."""
+        pairs = self.numbers.summary().items()
+        return ", ".join(f"{key} {value if isinstance(value, str) else format(value, '.4g')}" for key, value in pairs)
 
 
-def make(name: str, seed: int = 0) -> Drawing:
-    """Compute one of the papers' figures and draw it.
+def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
+    """Compute one of the papers' figures, draw it, and save it if you say where.
 
     Args:
         name: A name in ``wgan.registry.FIGURES``.
         seed: What the random draws hang on, in the figures for which networks are trained.
+        out: The PNG to write; its folder is made.
 
     Raises:
-        UsageError: The name is unknown or the seed is below 0.
+        UsageError: The name is unknown, the seed is below 0, or ``out`` does not end in ``.png``.
     """
+    module = lookup(FIGURES, name, "figure")
     if seed < 0:
         raise UsageError(f"--seed: {seed} is too small; at least 0 is allowed.")
-    module = lookup(FIGURES, name, "figure")
+    if out is not None and Path(out).suffix.lower() != ".png":
+        raise UsageError(f"--out is {str(out)!r}; figures are saved as PNG, so give a name that ends in .png.")
     numbers = module.compute(seed)
-    return Drawing(numbers, module.draw(numbers))
+    drawing = Drawing(numbers, module.draw(numbers))
+    if out is not None:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(Path(out), lambda temporary: drawing.figure.savefig(temporary, format="png"))
+    return drawing

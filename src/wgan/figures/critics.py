@@ -25,8 +25,8 @@ def seeded(make: Callable[[], M], seed: int) -> M:
 
 
 def perceptron(dimension: int, seed: int, width: int = 64, depth: int = 3) -> nn.Module:
-    """A critic of vectors (N, D) with hidden layers of leaky ReLUs."""
-    return seeded(lambda: mlp.critic((dimension,), width=width, depth=depth), seed)
+    """A critic of vectors (N, D) with hidden layers of ReLUs."""
+    return seeded(lambda: mlp.critic((dimension,), width=width, depth=depth, activation="relu"), seed)
 
 
 def train(

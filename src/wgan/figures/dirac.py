@@ -100,7 +100,7 @@ class Paths:
     fields: dict[str, Floats]
     grid: Floats
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float]:
         """How far the generator still strays from the data: the largest |theta| of the last fifth of the steps."""
         return {name: float(np.abs(path[-STEPS // 5 :, 0]).max()) for name, path in self.paths.items()}
 
@@ -129,7 +129,6 @@ def draw(numbers: Paths) -> Figure:
     for axes, (name, (title, _, bound)) in zip(figure.subplots(2, 4).flat, METHODS.items(), strict=True):
         _panel(axes, numbers, name, bound)
         stray = numbers.summary()[name]
-        assert isinstance(stray, float)
         verdict = "converges" if stray < 1e-3 else f"still {stray:.2g} away"
         tidy(axes, title, r"generator $\theta$", r"critic $\psi$", aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
         axes.text(-1.42, -1.4, verdict, bbox={"color": "white", "pad": 2})

@@ -60,7 +60,7 @@ class Slopes:
     narrow: dict[str, float]
     wide: dict[str, float]
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float]:
         """The largest secant slope of each function on both intervals."""
         return {f"{name}_{kind}": getattr(self, kind)[name] for name in self.x for kind in ("narrow", "wide")}
 

@@ -22,21 +22,31 @@ from wgan.figures.toys import toy
 from wgan.networks import Latent, mlp
 from wgan.objectives import Minimax, NonSaturating, Wasserstein
 from wgan.optimizers import Adam
+from wgan.schedule import Decay
 from wgan.trainer import Trainer
 
 Floats = NDArray[np.float64]
 
-CLASSIC: Mapping[str, Any] = {"constraint": Unconstrained(), "critic_steps": 1, "optimizer": Adam((0.5, 0.999))}
+CLASSIC: dict[str, Any] = {"constraint": Unconstrained(), "optimizer": Adam((0.5, 0.999))}
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "minimax": ("minimax", CLASSIC | {"objective": Minimax()}),
     "non_saturating": ("non-saturating", CLASSIC | {"objective": NonSaturating()}),
     "wgan": ("WGAN, one-sided penalty", {"objective": Wasserstein(), "constraint": LipschitzPenalty(10.0)}),
 }
 """Name -> label, and the options of its trainer."""
-COLUMNS = (0, 50, 100, 200, 400, 800)
+COLUMNS = (0, 50, 100, 200, 400, 600)
 """The generator steps at which samples are drawn."""
-SAMPLES, LATENT, LR = 2000, 16, 1e-3
-"""How many samples are drawn, the size of the noise, and the learning rate of both networks."""
+SAMPLES, LATENT = 2000, 16
+"""How many samples are drawn, and the size of the noise."""
+COMMON: dict[str, Any] = {
+    "generator_lr": 2e-3,
+    "critic_lr": 2e-3,
+    "critic_steps": 3,
+    "decay": Decay(0, COLUMNS[-1]),
+    "ema_half_life": 0,
+    "batch": 256,
+}
+"""The options that all trainers share."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +61,13 @@ class Histories:
     samples: dict[str, Floats]
     modes: Floats
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float]:
         """How many Gaussians have samples at the end, and the share of samples that are near one."""
         ends = {name: samples[-1] for name, samples in self.samples.items()}
         covered = {f"{name}_modes": float(covers(end, self.modes).sum()) for name, end in ends.items()}
-        return covered | {f"{name}_near": float(nearby(end, self.modes).any(axis=1).mean()) for name, end in ends.items()}
+        return covered | {
+            f"{name}_near": float(nearby(end, self.modes).any(axis=1).mean()) for name, end in ends.items()
+        }
 
 
 def nearby(samples: Floats, modes: Floats) -> NDArray[np.bool_]:
@@ -66,7 +78,8 @@ def nearby(samples: Floats, modes: Floats) -> NDArray[np.bool_]:
 
 def covers(samples: Floats, modes: Floats) -> NDArray[np.bool_]:
     """Which Gaussians have at least a quarter of the samples near them that are theirs: (M,)."""
-    return nearby(samples, modes).mean(axis=0) >= 0.25 / len(modes)
+    enough: NDArray[np.bool_] = nearby(samples, modes).mean(axis=0) >= 0.25 / len(modes)
+    return enough
 
 
 def compute(seed: int = 0) -> Histories:
@@ -76,8 +89,7 @@ def compute(seed: int = 0) -> Histories:
     samples = {}
     for name, (_, options) in METHODS.items():
         generator = seeded(lambda: mlp.generator((2,), Latent(LATENT), width=128), seed)
-        rates = {"generator_lr": LR, "critic_lr": LR, "ema_half_life": 0, "batch": 256, "seed": seed}
-        trainer = Trainer(generator, perceptron(2, seed, width=128), **options, **rates)
+        trainer = Trainer(generator, perceptron(2, seed, width=128), **COMMON, **options, seed=seed)
         trainer.attach(data)
         rows = []
         for column in COLUMNS:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Unconstrained
 from wgan.figures.critics import perceptron, trained
-from wgan.figures.style import BLUE, GREEN, GREY, ORANGE, blank, tidy
+from wgan.figures.style import BLUE, GREY, ORANGE, blank, tidy
 from wgan.figures.toys import beside_noise
 from wgan.objectives import Wasserstein
 from wgan.penalties import gradient_norms
@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 
 METHODS: Mapping[str, tuple[str, str, Constraint]] = {
     "none": ("no constraint", GREY, Unconstrained()),
-    "gp": ("gradient penalty (gp)", BLUE, GradientPenalty(10.0)),
-    "lp": ("one-sided penalty (lp)", ORANGE, LipschitzPenalty(10.0)),
+    "gp": ("gradient penalty", BLUE, GradientPenalty(10.0)),
+    "lp": ("one-sided penalty", ORANGE, LipschitzPenalty(10.0)),
 }
 STEPS, BATCH = 1000, 256
 """How the critics are trained, on swissroll and the same with noise N(0, 1)."""
@@ -43,7 +43,7 @@ class Norms:
     along: Floats
     norms: dict[str, Floats]
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float]:
         """The 5th, 50th and 95th percentile of each method's norms."""
         percents = (5, 50, 95)
         return {f"{m}_{p}": float(np.percentile(n, p)) for m, n in self.norms.items() for p in percents}
@@ -70,7 +70,7 @@ def draw(numbers: Norms) -> Figure:
     for name, (label, colour, _) in METHODS.items():
         norms = numbers.norms[name]
         beyond = float((norms > bins[-1]).mean())
-        note = f", {100 * beyond:.0f} % further right" if beyond > 0.005 else ""
+        note = f": {100 * beyond:.0f} % are beyond {bins[-1]:g}" if beyond > 0.005 else ""
         left.hist(norms.ravel(), bins, histtype="stepfilled", color=colour, alpha=0.55, label=label + note)
         low, middle, high = np.percentile(norms, (5, 50, 95), axis=1)
         right.fill_between(numbers.along, low, high, color=colour, alpha=0.3, linewidth=0)

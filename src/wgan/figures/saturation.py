@@ -58,7 +58,7 @@ class Gradients:
     steps: Floats
     norms: dict[str, Floats]
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float]:
         """The mean norms at the first and at the last step."""
         return {f"{m}_{when}": float(n[i]) for m, n in self.norms.items() for when, i in (("first", 0), ("last", -1))}
 

@@ -42,10 +42,14 @@ class Distances:
     values: dict[str, Floats]
     slopes: dict[str, Floats]
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float]:
         """The slopes where the bumps overlap (a shift of 1) and where they do not (4)."""
         at = {shift: np.abs(self.shift - shift).argmin() for shift in (1, 4)}
-        return {f"{name}_slope_at_{shift}": float(slope[i]) for name, slope in self.slopes.items() for shift, i in at.items()}
+        return {
+            f"{name}_slope_at_{shift}": float(slope[i])
+            for name, slope in self.slopes.items()
+            for shift, i in at.items()
+        }
 
 
 def compute(seed: int = 0) -> Distances:
@@ -80,14 +84,15 @@ def measure(x: Floats, apart: Floats, kernel: Floats, shift: float) -> dict[str,
         "js": jensen_shannon(p, q),
         "em": earth_mover_line(p, q, x, x),
         "energy": float(-difference @ apart @ difference),
-        "mmd": float(np.sqrt(max(0.0, difference @ kernel @ difference))),
+        "mmd": max(0.0, float(difference @ kernel @ difference)) ** 0.5,
     }
 
 
 def bump(x: Floats) -> Floats:
     """The probabilities of bins around ``x`` (K,) under N(0, SIGMA^2)."""
     density = np.exp(-((x / SIGMA) ** 2) / 2)
-    return density / density.sum()
+    probabilities: Floats = density / density.sum()
+    return probabilities
 
 
 def draw(numbers: Distances) -> Figure:

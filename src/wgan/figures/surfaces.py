@@ -27,11 +27,11 @@ Floats = NDArray[np.float64]
 METHODS: Mapping[str, tuple[str, str, Constraint]] = {
     "clip_0.1": ("clipping, c = 0.1", ORANGE, WeightClipping(0.1)),
     "clip_0.01": ("clipping, c = 0.01", YELLOW, WeightClipping(0.01)),
-    "gp": ("gradient penalty", BLUE, GradientPenalty(10.0)),
+    "gp": ("gradient penalty", BLUE, GradientPenalty(1.0)),
 }
 TOYS = {"ring": "8 Gaussians", "grid": "25 Gaussians", "swissroll": "Swiss roll"}
 SURFACES = ("clip_0.1", "gp")
-STEPS, BATCH = 500, 256
+STEPS, BATCH, LR = 500, 256, 3e-3
 """How the critics of the surfaces are trained."""
 DEPTH, DEEP_STEPS = 12, 300
 """Hidden layers of the deep critics, whose gradients are measured layer by layer, and how long they are trained."""
@@ -55,7 +55,7 @@ class Critics:
     weights: dict[str, Floats]
     gradients: dict[str, Floats]
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float]:
         """The share of weights within 1 % of the largest, and the gradient at the first layer over that at the last."""
         sizes = {name: np.abs(weights) for name, weights in self.weights.items()}
         at_bound = {f"{name}_at_bound": float((size > 0.99 * size.max()).mean()) for name, size in sizes.items()}
@@ -68,7 +68,9 @@ def compute(seed: int = 0) -> Critics:
     for method, (_, _, constraint) in METHODS.items():
         for toy in TOYS if method in SURFACES else ["swissroll"]:
             batches = beside_noise(toy, BATCH, seed)
-            critic = trained(perceptron(2, seed), batches, Wasserstein(), constraint, steps=STEPS, seed=seed)
+            critic = trained(
+                perceptron(2, seed, width=128), batches, Wasserstein(), constraint, steps=STEPS, lr=LR, seed=seed
+            )
             scores[method, toy] = surface(critic)
         weights[method] = np.concatenate([w.detach().numpy().ravel() for w in critic.parameters() if w.dim() > 1])
         deep = perceptron(2, seed, depth=DEPTH)
@@ -102,7 +104,7 @@ def layer_gradients(critic: nn.Module, real: Tensor, fake: Tensor) -> Floats:
 def draw(numbers: Critics) -> Figure:
     """Surfaces above, weights and gradients below."""
     figure = blank(11, 11)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(2, 0.95))
+    (top,), (bottom,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(2, 0.95))
     for row, method in zip(top.subplots(2, 3, sharex=True, sharey=True), SURFACES, strict=True):
         for axes, toy in zip(row, TOYS, strict=True):
             _surface(axes, numbers.scores[method, toy], numbers.points[toy])
@@ -117,7 +119,13 @@ def draw(numbers: Critics) -> Figure:
     for method, gradients in numbers.gradients.items():
         label, colour, _ = METHODS[method]
         last.semilogy(np.arange(1, DEPTH + 1), gradients, "o-", color=colour, ms=4, label=label)
-    tidy(last, f"Gradients of a critic with {DEPTH} layers", "hidden layer", "mean gradient norm")
+    tidy(
+        last,
+        f"Gradients of a critic with {DEPTH} layers",
+        "hidden layer",
+        "mean gradient norm",
+        xticks=range(1, DEPTH + 1),
+    )
     last.legend(frameon=False, fontsize=9)
     return figure
 
@@ -125,6 +133,6 @@ def draw(numbers: Critics) -> Figure:
 def _surface(axes: Axes, scores: Floats, points: Floats) -> None:
     ticks = np.linspace(-HALF, HALF, SIDE)
     axes.contourf(ticks, ticks, scores, levels=14, cmap="PuBu", alpha=0.75)
-    axes.contour(ticks, ticks, scores, levels=14, colors=GREY, linewidths=0.6)
+    axes.contour(ticks, ticks, scores, levels=14, colors=GREY, linewidths=0.6, linestyles="solid")
     axes.plot(*points.T, "o", ms=2, mew=0, color=ORANGE, alpha=0.8)
     axes.set(aspect="equal", xlim=(-HALF, HALF), ylim=(-HALF, HALF))

@@ -1,7 +1,7 @@
 r"""Two Gaussians far apart: the best discriminator is sure of itself and flat, a trained critic is a slope.
 
-The discriminator is the optimal one in closed form, :math:`D = p / (p + q)`. The critic is a perceptron trained under the
-one-sided gradient penalty.
+The discriminator is the optimal one in closed form, :math:`D = p / (p + q)`. The critic is a perceptron trained under
+the one-sided gradient penalty.
 
 References:
     Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), figure 2, https://arxiv.org/abs/1701.07875
@@ -49,7 +49,7 @@ class Scores:
     slope: Floats
     estimate: float
 
-    def summary(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float]:
         """Gradients at the mean of the generated samples, the critic's slope between the means, and W1."""
         there, between = np.abs(self.x - FAKE).argmin(), (self.x > REAL) & (self.x < FAKE)
         return {
