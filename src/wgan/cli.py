@@ -186,7 +186,7 @@ def figure(
     out
         The PNG to write. [default: NAME.png]
     seed
-        Of the random numbers, in figures for which networks are trained.
+        Which random numbers; only figures for which networks are trained have any.
     """
     from wgan.registry import FIGURES
 

@@ -41,7 +41,7 @@ class Drawing:
     def __str__(self) -> str:
         """The numbers that tell the story, in words."""
         pairs = self.numbers.summary().items()
-        return ", ".join(f"{key} {value if isinstance(value, str) else format(value, '.4g')}" for key, value in pairs)
+        return ", ".join(f"{key} = {value if isinstance(value, str) else format(value, '.4g')}" for key, value in pairs)
 
 
 def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:

@@ -28,6 +28,9 @@ BOUND = 0.5
 """Where clipping keeps the critic's weight."""
 PENALTY, GAMMA, NOISE = 0.25, 1.0, 1.0
 """The weights of the penalties gp and lp, of r1, and the standard deviation of instance noise."""
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
+WEIGHTS /= WEIGHTS.sum()
+"""Gauss and Hermite's quadrature of the mean over N(0, 1)."""
 STEP, STEPS, START = 0.05, 2000, (1.0, 0.0)
 """Gradient descent: its learning rate, how many steps, and from which (theta, psi)."""
 
@@ -65,12 +68,11 @@ def non_saturating_r1(theta: Floats, psi: Floats) -> tuple[Floats, Floats]:
 
 def instance_noise(theta: Floats, psi: Floats) -> tuple[Floats, Floats]:
     """Both points blurred by Gaussian noise, whose mean is taken by Gauss and Hermite's quadrature."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    noise, weights = NOISE * nodes, weights / weights.sum()
+    noise = NOISE * NODES
     fake = np.asarray(theta)[..., None] + noise
     slope = np.asarray(psi)[..., None]
     of_psi = expit(-slope * noise) * noise - expit(slope * fake) * fake
-    return psi * (expit(-slope * fake) @ weights), of_psi @ weights
+    return psi * (expit(-slope * fake) @ WEIGHTS), of_psi @ WEIGHTS
 
 
 METHODS: Mapping[str, tuple[str, Field, float]] = {

@@ -111,6 +111,7 @@ def draw(numbers: Critics) -> Figure:
             first, last = method == SURFACES[0], method == SURFACES[-1]
             axes.set_title(TOYS[toy] if first else "", loc="left", fontsize=11, weight="bold")
             axes.set(xlabel="x" if last else "", ylabel=f"{METHODS[method][0]}\ny" if toy == "ring" else "")
+    top.suptitle("Scores of trained critics: dark is high; real samples are orange", x=0.02, ha="left", fontsize=11)
     *histograms, last = bottom.subplots(1, 4, width_ratios=(1, 1, 1, 1.6))
     for axes, (method, weights) in zip(histograms, numbers.weights.items(), strict=True):
         label, colour, _ = METHODS[method]
