@@ -111,7 +111,7 @@ def draw(numbers: Histories) -> Figure:
             axes.plot(*points.T, "o", ms=2, mew=0, color=BLUE, alpha=0.35)
             axes.set(aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
             axes.set_title(f"{covers(points, numbers.modes).sum()} of 8", loc="right", fontsize=9, color=GREY)
-            if row is grid[0]:
+            if row[0] is grid[0, 0]:
                 axes.set_title(f"step {step}", loc="left", fontsize=11, weight="bold")
     for axes in grid[-1]:
         axes.set_xlabel("x")

@@ -122,7 +122,7 @@ def draw(numbers: Critics) -> Figure:
         last.semilogy(np.arange(1, DEPTH + 1), gradients, "o-", color=colour, ms=4, label=label)
     tidy(
         last,
-        f"Gradients of a critic with {DEPTH} layers",
+        f"Gradients, {DEPTH} hidden layers",
         "hidden layer",
         "mean gradient norm",
         xticks=range(1, DEPTH + 1),
@@ -133,7 +133,7 @@ def draw(numbers: Critics) -> Figure:
 
 def _surface(axes: Axes, scores: Floats, points: Floats) -> None:
     ticks = np.linspace(-HALF, HALF, SIDE)
-    axes.contourf(ticks, ticks, scores, levels=14, cmap="PuBu", alpha=0.75)
-    axes.contour(ticks, ticks, scores, levels=14, colors=GREY, linewidths=0.6, linestyles="solid")
+    axes.contourf(ticks, ticks, scores, levels=11, cmap="Blues", alpha=0.8)
+    axes.contour(ticks, ticks, scores, levels=11, colors=GREY, linewidths=0.6, linestyles="solid")
     axes.plot(*points.T, "o", ms=2, mew=0, color=ORANGE, alpha=0.8)
     axes.set(aspect="equal", xlim=(-HALF, HALF), ylim=(-HALF, HALF))
