@@ -1,9 +1,9 @@
-# make demo | test | check: each makes its own environment in .venv first
+# make demo | test | check | pictures | figures: each makes its own environment in .venv first
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check pictures clean
+.PHONY: demo test check pictures figures clean
 
 demo: .venv/ready
 	$(BIN)/wgan train digits --time 2m
@@ -19,6 +19,9 @@ check: .venv/ready
 
 pictures: .venv/ready
 	$(BIN)/python scripts/make_pictures.py
+
+figures: .venv/ready
+	$(BIN)/python scripts/make_figures.py
 
 clean:
 	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

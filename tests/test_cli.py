@@ -16,9 +16,10 @@ from PIL import Image
 from toolbox import SMALL, blobs
 from wgan import options
 from wgan.cli import app, main
+from wgan.registry import FIGURES
 from wgan.run import Run
 
-COMMANDS = ["train", "resume", "sample", "data", "distance", "runs", "presets", "doctor"]
+COMMANDS = ["train", "resume", "sample", "data", "distance", "figure", "runs", "presets", "doctor"]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 Wgan = Callable[..., tuple[int, str, str]]
@@ -105,6 +106,8 @@ def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
         ["data", "--list", "--json"],
         ["distance", source, source, "--json"],
         ["presets", "--json"],
+        ["figure", "lipschitz", "--json"],
+        ["figure", "--list", "--json"],
         ["doctor", "--no-speed", "--json"],
     ):
         code, out, err = wgan(*arguments)
@@ -138,9 +141,21 @@ def test_samples_of_vectors_are_drawn(wgan: Wgan) -> None:
     assert np.load("points.npy").shape == (5, 2)
 
 
+def test_a_figure_is_drawn_and_its_numbers_are_told(wgan: Wgan) -> None:
+    code, out, err = wgan("figure", "parallel-lines")
+    assert (code, err) == (0, "") and Path("parallel-lines.png").is_file()
+    assert (
+        out.startswith("parallel-lines in parallel-lines.png\n")
+        and "em_at_1 = 1\n" in out
+        and "kl_at_1 = infinite" in out
+    )
+    assert wgan("figure", "lipschitz", "-o", "new/f.png")[0] == 0 and Path("new/f.png").is_file()
+
+
 def test_tables(wgan: Wgan) -> None:
     assert all(name in wgan("presets")[1] for name in options.presets())
     assert "fashion-mnist" in wgan("data", "--list")[1]
+    assert all(name in wgan("figure")[1] for name in FIGURES) and wgan("figure") == wgan("figure", "--list")
 
 
 def test_doctor_tells_versions_machine_caches_and_extras(wgan: Wgan) -> None:
@@ -183,6 +198,9 @@ MISTAKES = [
     (["train", "blobs.npy", "--latent", "100000000000"], 1, ["networks cannot be made"]),
     (["train", "blobs.npy", "--device", "meta"], 2, ["--device"]),
     (["data", "blobs.npy", "-o", "/proc/nope/x.png"], 1, ["/proc/nope"]),
+    (["figure", "dirac"], 2, ["dirac-gan", "lipschitz"]),
+    (["figure", "lipschitz", "-o", "f.jpeg"], 2, ["--out", ".png"]),
+    (["figure", "lipschitz", "--seed", "-1"], 2, ["--seed"]),
     (["runs", "empty"], 1, ["empty", "wgan train"]),
     (["data", "empty"], 1, ["empty"]),
     (["train", "blobs.npy", "--out", "r", "--steps", "1"], 2, ["r", "wgan resume"]),

@@ -1,4 +1,4 @@
-"""The fields of the configuration as flags of the command line."""
+"""The flags that commands share: the fields of the configuration, --quiet and --json."""
 
 from dataclasses import field, make_dataclass
 from typing import Annotated, Any
@@ -49,3 +49,5 @@ def given_flags(flags: Any) -> dict[str, Any]:
 TrainFlags = _flags([name for name in options.all_fields() if name != "data"], "TrainFlags")
 ResumeFlags = _flags(list(options.RESUMABLE), "ResumeFlags", "as in the run")
 DataFlags = _flags(["size", "channels", "fit", "value_range", "held_out", "data_dir", "download"], "DataFlags")
+Quiet = Annotated[bool, Parameter(negative="", help="Show nothing but errors.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on standard output.")]

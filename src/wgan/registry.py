@@ -69,6 +69,22 @@ DISTANCES: Mapping[str, Entry] = {
     "gaussian": Entry("wgan.distances.gaussian:gaussian", "W2 of the Gaussians that fit the samples, as in FID"),
 }
 
+FIGURES: Mapping[str, Entry] = {
+    "parallel-lines": Entry("wgan.figures.parallel", "TV, KL, JS and EM of two parallel lines (Arjovsky et al., 2017)"),
+    "distances": Entry("wgan.figures.sliding", "six distances of two sliding bumps, and their slopes"),
+    "vanishing-gradient": Entry("wgan.figures.vanishing", "a perfect discriminator saturates, a critic does not"),
+    "clip-vs-penalty": Entry("wgan.figures.surfaces", "critics under clipping and gradient penalty (Gulrajani et al.)"),
+    "penalty": Entry("wgan.figures.norms", "gradient norms between real and generated samples: none, gp, lp"),
+    "dirac-gan": Entry(
+        "wgan.figures.dirac", "which methods converge: vector fields and paths (Mescheder et al., 2018)"
+    ),
+    "lipschitz": Entry("wgan.figures.lipschitz", "which functions are Lipschitz, with cones and slopes"),
+    "mode-collapse": Entry("wgan.figures.modes", "three GANs on a ring of eight Gaussians, over time"),
+    "generator-loss": Entry(
+        "wgan.figures.saturation", "what a better discriminator leaves of the generator's gradient"
+    ),
+}
+
 
 def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Any:
     """Load the thing called ``name``.

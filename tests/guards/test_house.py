@@ -17,9 +17,10 @@ LAYERS = [
     {"measurement", "model"},
     {"trainer", "run"},
     {"state", "build"},
-    {"facts", "gallery", "doctor", "restart", "overview", "compare"},
+    {"facts", "gallery", "doctor", "restart", "overview", "compare", "figures"},
     {"answers", "loop", "output", "flags"},
     {"api"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]

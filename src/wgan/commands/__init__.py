@@ -1,0 +1,1 @@
+"""The commands: thin functions, whose work is done elsewhere and imported when it begins."""

@@ -1,0 +1,84 @@
+"""`wgan distance` and `figure`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from wgan import options
+from wgan.answers import answer, answer_table
+from wgan.console import make_view
+from wgan.flags import DataFlags, Json, given_flags
+from wgan.registry import DISTANCES
+
+_METHODS = "; ".join(f"{name} ({entry.help})" for name, entry in DISTANCES.items())
+
+
+def distance(
+    a: str,
+    b: str,
+    /,
+    *,
+    method: Annotated[str, Parameter(help=f"auto, or one of {_METHODS}.")] = "auto",
+    samples: int | None = None,
+    split: Literal["all", "train", "held-out"] = "all",
+    seed: int = 0,
+    as_json: Json = False,
+    flags: DataFlags = None,
+) -> None:
+    """Measure how far apart two sets of samples are, with the error of the answer.
+
+    Parameters
+    ----------
+    a
+        A name, a folder or .zip of pictures, a .npy/.npz file, a run's folder or a generator.safetensors.
+    b
+        The same; its pictures are brought to the size and channels of those of A.
+    samples
+        Use at most so many a side; of a generator, draw so many. [default: all, as far as the method can]
+    split
+        Which samples of a data set to use.
+    seed
+        Chooses samples, and the parts into which they are cut to find the error.
+    """
+    from wgan.compare import compare, lines
+
+    how = options.make_config(given_flags(flags)).data
+    progress = make_view(as_json).progress
+    found = compare(a, b, how, method=method, samples=samples, seed=seed, split=split, progress=progress)
+    answer(found.to_json(), as_json, lines(found))
+
+
+def figure(
+    name: str | None = None,
+    /,
+    *,
+    list_names: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Compute one of the papers' figures and draw it; each takes less than a minute.
+
+    Parameters
+    ----------
+    name
+        Which one; without a name they are listed.
+    list_names
+        List the figures, and stop.
+    out
+        The PNG to write. [default: NAME.png]
+    seed
+        Which random numbers; only figures for which networks are trained have any.
+    """
+    from wgan.registry import FIGURES
+
+    if name is None or list_names:
+        answer_table({name: entry.help for name, entry in FIGURES.items()}, as_json)
+        return
+    from wgan.figures import make
+
+    place = out or Path(f"{name}.png")
+    drawing = make(name, seed, place)
+    value = {"figure": name, "out": str(place), "seed": seed, **drawing.numbers.summary()}
+    answer(value, as_json, f"{name} in {place}\n{drawing}")

@@ -1,0 +1,93 @@
+"""`wgan data`, `runs`, `presets` and `doctor`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from wgan import options
+from wgan.answers import answer, answer_table
+from wgan.console import PlainView, make_view
+from wgan.errors import WganError
+from wgan.flags import DataFlags, Json, given_flags
+
+
+def data(
+    source: str = "digits",
+    /,
+    *,
+    list_names: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    as_json: Json = False,
+    flags: DataFlags = None,
+) -> None:
+    """Report on a data set and draw a contact sheet of it.
+
+    Parameters
+    ----------
+    source
+        A name, a folder or .zip of pictures, or a .npy/.npz file.
+    list_names
+        List the named data sets, and stop.
+    out
+        The contact sheet. [default: NAME-contact-sheet.png]
+    """
+    if list_names:
+        from wgan.registry import DATASETS
+
+        answer_table({name: entry.help for name, entry in DATASETS.items()}, as_json)
+        return
+    config = options.make_config(given_flags(flags), {"data": source})
+    from wgan.data import open_data
+    from wgan.output import write_contact_sheet
+
+    view = make_view(as_json)
+    opened = open_data(config.data.data, config.data, progress=view.progress)
+    sheet = out or Path(f"{opened.name}-contact-sheet.png")
+    write_contact_sheet(opened, sheet)
+    text = "\n".join([*opened.report.lines(), f"contact sheet: {sheet}"])
+    answer(opened.report.to_json() | {"contact_sheet": str(sheet)}, as_json, text)
+
+
+def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
+    """List the runs in a folder.
+
+    Parameters
+    ----------
+    folder
+        Where they are.
+    """
+    from wgan.overview import overview, overview_table
+    from wgan.run import find_runs
+
+    found = find_runs(folder)
+    if not found and not as_json:
+        raise WganError(f"there are no runs in {folder}; `wgan train` makes the first one under runs/.")
+    rows = [overview(run) for run in found]
+    answer({"runs": rows}, as_json, overview_table(rows))
+
+
+def presets(*, as_json: Json = False) -> None:
+    """List the presets: the settings to begin with."""
+    answer_table({name: options.preset_help(name) for name in options.presets()}, as_json)
+
+
+def doctor(*, as_json: Json = False, speed: bool = True) -> None:
+    """Show versions, processor, GPU, precision, caches and extras, and measure this machine's speed.
+
+    Parameters
+    ----------
+    speed
+        Measure for about ten seconds how fast this machine trains.
+    """
+    from wgan.doctor import examine
+
+    found = examine(speed)
+    if as_json:
+        answer(found, as_json, "")
+    else:
+        from rich.console import Console
+
+        from wgan.doctor import sections
+
+        PlainView(Console()).facts(sections(found))

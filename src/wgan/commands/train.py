@@ -1,0 +1,105 @@
+"""`wgan train`, `resume` and `sample`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from wgan.answers import answer, answer_run
+from wgan.console import make_view
+from wgan.flags import Json, Quiet, ResumeFlags, TrainFlags, given_flags
+
+
+def train(
+    data: str | None = None,
+    /,
+    *,
+    preset: str | None = None,
+    config: Path | None = None,
+    out: Path | None = None,
+    init_from: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    flags: TrainFlags = None,
+) -> None:
+    """Train a GAN: by default on the digits that ship with the package.
+
+    Parameters
+    ----------
+    data
+        A name (digits, mnist, ...), a folder or .zip of pictures, or a .npy/.npz file.
+    preset
+        The settings to begin with; `wgan presets` lists them. [default: default]
+    config
+        A config.toml whose values go over the preset's; that of a run repeats the run.
+    out
+        The run's folder; by default the next number under runs/. It is never written over.
+    init_from
+        A run or a generator.safetensors whose weights to begin with.
+    dry_run
+        Show what would be done, and stop.
+    """
+    from wgan.api import layers
+
+    given = given_flags(flags) | ({"data": data} if data is not None else {})
+    made, name = layers(preset, config, given)
+    from wgan import loop
+
+    view = make_view(quiet or as_json)
+    run = loop.train(made, out=out, name=name, init_from=init_from, dry_run=dry_run, view=view)
+    if run is not None:
+        answer_run(run, as_json, quiet)
+
+
+def resume(
+    run: Path,
+    /,
+    *,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    flags: ResumeFlags = None,
+) -> None:
+    """Go on with a run exactly where its last save is.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    """
+    from wgan.run import Run
+
+    opened = Run.open(run)
+    from wgan import loop
+
+    answer_run(loop.resume(opened, given_flags(flags), view=make_view(quiet or as_json)), as_json, quiet)
+
+
+def sample(
+    run: Path,
+    /,
+    *,
+    number: Annotated[int, Parameter(name=["--number", "-n"])] = 64,
+    seed: int = 0,
+    out: Annotated[str, Parameter(name=["--out", "-o"])] = "samples.png",
+    as_json: Json = False,
+) -> None:
+    """Draw samples of a trained generator.
+
+    Parameters
+    ----------
+    run
+        A run's folder, or a generator.safetensors.
+    number
+        How many.
+    seed
+        Which: the same seed gives the same samples.
+    out
+        x.npy: one array, uint8 (N, H, W, C), or float32 (N, D) of vectors; grid.png: one picture, or a scatter plot of
+        vectors; folder/: a PNG for each picture.
+    """
+    from wgan.api import load
+    from wgan.output import write_samples
+
+    written = write_samples(load(run), number, seed, out)
+    answer({"out": out, "samples": number, "seed": seed, **written}, as_json, f"{number:,} samples in {out}")

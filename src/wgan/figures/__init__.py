@@ -1,0 +1,68 @@
+"""The papers' figures, computed live: a module for each, in which ``compute`` gives numbers and ``draw`` draws them.
+
+To add one, write a module with ``compute(seed)`` and ``draw(numbers)`` and its line in ``wgan.registry.FIGURES``.
+Numbers are a frozen dataclass of arrays, whose ``summary()`` has the few that tell the story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from wgan.errors import UsageError
+from wgan.files import write_atomically
+from wgan.registry import FIGURES, lookup
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Numbers(Protocol):
+    """What a figure shows."""
+
+    def summary(self) -> Mapping[str, float | str]:
+        """The numbers that tell the story, by name; plain JSON values."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with the numbers that it was drawn from.
+
+    Attributes:
+        numbers: A frozen dataclass; each figure has its own.
+        figure: A matplotlib figure.
+    """
+
+    numbers: Numbers
+    figure: Figure
+
+    def __str__(self) -> str:
+        """The numbers that tell the story, in words."""
+        pairs = self.numbers.summary().items()
+        return ", ".join(f"{key} = {value if isinstance(value, str) else format(value, '.4g')}" for key, value in pairs)
+
+
+def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
+    """Compute one of the papers' figures, draw it, and save it if you say where.
+
+    Args:
+        name: A name in ``wgan.registry.FIGURES``.
+        seed: What the random draws hang on, in the figures for which networks are trained.
+        out: The PNG to write; its folder is made.
+
+    Raises:
+        UsageError: The name is unknown, the seed is below 0, or ``out`` does not end in ``.png``.
+    """
+    module = lookup(FIGURES, name, "figure")
+    if seed < 0:
+        raise UsageError(f"--seed: {seed} is too small; at least 0 is allowed.")
+    if out is not None and Path(out).suffix.lower() != ".png":
+        raise UsageError(f"--out is {str(out)!r}; figures are saved as PNG, so give a name that ends in .png.")
+    numbers = module.compute(seed)
+    drawing = Drawing(numbers, module.draw(numbers))
+    if out is not None:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(Path(out), lambda temporary: drawing.figure.savefig(temporary, format="png"))
+    return drawing

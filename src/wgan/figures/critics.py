@@ -1,0 +1,81 @@
+"""Critics trained against a generator that stands still: the critic's half of :class:`wgan.trainer.Trainer`."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from wgan.constraints import Constraint
+from wgan.networks import mlp
+from wgan.objectives import Objective
+from wgan.optimizers import Adam
+from wgan.seeds import rng
+
+M = TypeVar("M", bound=nn.Module)
+Draw = Callable[[int], tuple[Tensor, Tensor]]
+"""The k-th batch: real and generated samples, both (N, D)."""
+
+
+def seeded(make: Callable[[], M], seed: int) -> M:
+    """A network with first weights that hang on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng(seed, "weights").initial_seed())
+        return make()
+
+
+def perceptron(dimension: int, seed: int, width: int = 64, depth: int = 3) -> nn.Module:
+    """A critic of vectors (N, D) with hidden layers of ReLUs."""
+    return seeded(lambda: mlp.critic((dimension,), width=width, depth=depth, activation="relu"), seed)
+
+
+def train(
+    critic: nn.Module,
+    draw: Draw,
+    objective: Objective,
+    constraint: Constraint,
+    *,
+    steps: int,
+    lr: float = 1e-3,
+    seed: int = 0,
+) -> Iterator[int]:
+    """Train a critic in place; gives the number of steps done, before the first and after each.
+
+    Args:
+        critic: Samples (N, D) to scores (N,); already prepared by the constraint.
+        draw: The k-th batch.
+        objective: Scores to the critic's loss.
+        constraint: What keeps the critic Lipschitz.
+        steps: How many steps of Adam.
+        lr: The first learning rate; it falls to 0 in a straight line.
+        seed: What the constraint's random choices hang on.
+    """
+    optimizer = Adam((0.0, 0.9))(critic.parameters(), lr)
+    yield 0
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
+        real, fake = draw(step)
+        loss = objective.critic_loss(critic(real), critic(fake))
+        if constraint.has_penalty:
+            loss = loss + constraint.weight * constraint.penalty(critic, real, fake, rng(seed, "penalty", step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        constraint.project(critic)
+        yield step + 1
+
+
+def trained(
+    critic: nn.Module,
+    draw: Draw,
+    objective: Objective,
+    constraint: Constraint,
+    *,
+    steps: int,
+    lr: float = 1e-3,
+    seed: int = 0,
+) -> nn.Module:
+    """The critic after all steps of :func:`train`."""
+    for _ in train(critic, draw, objective, constraint, steps=steps, lr=lr, seed=seed):
+        pass
+    return critic
