@@ -1,12 +1,15 @@
 r"""Layers that are 1-Lipschitz by construction and lose as little of a gradient's norm as they can.
 
-A composition of layers is at most as steep as the product of their steepest slopes, :math:`\|f\|_L \le \prod_i \|f_i\|_L`.
-Matrices with orthonormal rows or columns, and activations that only reorder their inputs, have 1 for each factor and lose
-nothing on the way back, so a deep network of them can have slope 1 everywhere, as an optimal critic has.
+A composition of layers is at most as steep as the product of their steepest slopes,
+:math:`\|f\|_L \le \prod_i \|f_i\|_L`. Matrices with orthonormal rows or columns, and activations that only reorder
+their inputs, make every factor 1 and lose little on the way back, so that a deep network of them can have slope 1
+almost everywhere, as an optimal critic has.
 
 References:
     Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
 """
+
+from math import prod, sqrt
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +50,8 @@ class GroupSort(nn.Module):
         whole = x.shape[1] // self.size * self.size
         if not whole:
             return x
-        groups = x[:, :whole].unflatten(1, (self.size, -1))
-        return torch.cat([groups.sort(1, descending=True).values.flatten(1, 2), x[:, whole:]], 1)
+        rows: Tensor = x[:, :whole].unflatten(1, (self.size, -1)).sort(1, descending=True).values
+        return torch.cat([rows.flatten(1, 2), x[:, whole:]], 1)
 
     def extra_repr(self) -> str:
         """The size, for ``repr``."""
@@ -60,21 +63,22 @@ class GlobalPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, 1, 1)."""
-        return x.sum((2, 3), keepdim=True) / (x.shape[2] * x.shape[3]) ** 0.5
+        total: Tensor = x.sum((2, 3), keepdim=True)
+        return total / sqrt(x.shape[2] * x.shape[3])
 
 
 class OrthogonalConv2d(nn.Module):
     r"""A convolution that is 1-Lipschitz for certain, in place of an ``nn.Conv2d`` of the same sizes.
 
-    The picture is cut into tiles as large as the stride, an isometry. Each tile's numbers go through a matrix Q with
-    orthonormal columns; each channel is moved by one of the kernel's taps, in tiles, and what leaves the map is lost;
-    a matrix P with orthonormal rows or columns leads to the output. All three have norm 1. Together they are one ordinary
-    convolution,
+    The picture is cut into tiles as large as the stride, an isometry. A matrix Q with orthonormal rows or columns takes
+    each tile's numbers to as many channels as the output has (or keeps them all, if that is fewer than the kernel has
+    taps); each of these is moved by one of the taps, in tiles, and what leaves the map is lost; a matrix P with
+    orthonormal rows leads to the output. All have norm 1. Together they are one ordinary convolution,
 
     .. math:: K_t = P_{:, S_t} \, Q_{S_t, :}
 
     with the channels :math:`S_t` that tap t moves. Its kernel is the given one rounded up to a multiple of the stride.
-    A kernel as large as the stride has one tap, and K is P.
+    A kernel as large as the stride has one tap and no P.
 
     References:
         Preventing Gradient Attenuation in Lipschitz Constrained Convolutional Networks (Li et al., 2019: the kernels
@@ -89,6 +93,9 @@ class OrthogonalConv2d(nn.Module):
         bias: Whether to add one.
     """
 
+    outward: Tensor | None
+    bias: Tensor | None
+
     def __init__(
         self,
         channels: int,
@@ -101,19 +108,19 @@ class OrthogonalConv2d(nn.Module):
         super().__init__()
         self.channels, self.into, self.kernel, self.stride, self.padding = channels, into, kernel, stride, padding
         self.taps = -(-kernel[0] // stride[0]), -(-kernel[1] // stride[1])
-        tile = channels * stride[0] * stride[1]
-        inner = tile if self.taps == (1, 1) else max(tile, into)
-        self.outward = nn.Parameter(nn.init.orthogonal_(torch.empty(into, inner)))
-        inward = None if self.taps == (1, 1) else nn.Parameter(nn.init.orthogonal_(torch.empty(inner, tile)))
-        self.register_parameter("inward", inward)
+        tile, taps = channels * prod(stride), prod(self.taps)
+        inner = max(tile, into) if into < taps else into
+        self.inward = nn.Parameter(nn.init.orthogonal_(torch.empty(inner, tile)))
+        outward = nn.Parameter(nn.init.orthogonal_(torch.empty(into, inner))) if taps > 1 else None
+        self.register_parameter("outward", outward)
         self.register_parameter("bias", nn.Parameter(torch.zeros(into)) if bias else None)
 
     def weight(self) -> Tensor:
         """The kernel (into, channels, height, width) of the equal ordinary convolution."""
         rows, columns = self.taps
-        product = self.outward.unsqueeze(2)
-        if self.inward is not None:
-            missing = -self.outward.shape[1] % (rows * columns)
+        product: Tensor = self.inward
+        if self.outward is not None:
+            missing = -len(self.inward) % (rows * columns)
             left = F.pad(self.outward, (0, missing)).unflatten(1, (-1, rows * columns))
             right = F.pad(self.inward, (0, 0, 0, missing)).unflatten(0, (-1, rows * columns))
             product = torch.einsum("oqt,qtc->oct", left, right)
@@ -136,7 +143,9 @@ class OrthogonalConv2d(nn.Module):
 
 
 def polar(weight: Tensor) -> Tensor:
-    r"""The nearest matrix with orthonormal rows or columns, whichever are fewer: :math:`U V^\top` of :math:`U S V^\top`.
+    r"""The nearest matrix with orthonormal rows or columns, whichever are fewer.
+
+    .. math:: W = U S V^\top \mapsto U V^\top
 
     Args:
         weight: (M, N).
@@ -145,34 +154,58 @@ def polar(weight: Tensor) -> Tensor:
         (M, N), in the same type; computed in float64.
     """
     u, _, v = torch.linalg.svd(weight.double(), full_matrices=False)
-    return (u @ v).to(weight)
+    nearest: Tensor = u @ v
+    return nearest.to(weight)
 
 
-def newton_schulz(weight: Tensor, steps: int = 3) -> Tensor:
-    r"""Steps from a nearly orthogonal matrix towards its polar factor, by matrix products alone.
+def newton_schulz(weight: Tensor, tolerance: float = 1e-2, most: int = 12) -> Tensor:
+    r"""The polar factor of a nearly orthogonal matrix, by matrix products alone.
 
     .. math:: W \leftarrow \tfrac32 W - \tfrac12 W W^\top W
 
     takes every singular value s to :math:`\tfrac32 s - \tfrac12 s^3`, which is at most 1 for :math:`s < \sqrt 3`: the
-    result's norm is at most 1 after one step, and the distance from 1 is squared in each further one. A matrix that may
-    be outside, by :math:`s^2 \le 1 + \|W W^\top - I\|_F`, is scaled into it first.
+    result's norm is at most 1 after one step, and each step squares the distance :math:`r = \|W W^\top - I\|_F` from
+    orthogonality to :math:`\tfrac34 r^2 + \tfrac14 r^3` at most. One or two are enough after an optimizer's step. Where
+    :math:`s^2 \le 1 + r` is not small enough, W is scaled first.
 
     References:
-        Muon (Jordan et al., 2024) and, for the iteration, Björck and Bowie (1971), https://doi.org/10.1137/0708036
+        An Iterative Algorithm for Computing the Best Estimate of an Orthogonal Matrix (Björck and Bowie, 1971),
+        https://doi.org/10.1137/0708036
 
     Args:
         weight: (M, N).
-        steps: How many.
+        tolerance: The distance r to reach.
+        most: Steps to take at most, of at least one.
 
     Returns:
         (M, N).
     """
-    w = weight if weight.shape[0] <= weight.shape[1] else weight.mT
-    gram = w @ w.mT
-    bound = 1 + torch.linalg.matrix_norm(gram - torch.eye(len(gram)).to(gram))
-    shrink = (2.5 / bound).clamp(max=1)
-    w, gram = w * shrink.sqrt(), gram * shrink
-    for step in range(steps):
-        gram = w @ w.mT if step else gram
-        w = 1.5 * w - 0.5 * gram @ w
+    w: Tensor = weight if weight.shape[0] <= weight.shape[1] else weight.mT
+    for _ in range(most):
+        gram = w @ w.mT
+        distance = float(torch.linalg.matrix_norm(gram - torch.eye(len(gram)).to(gram)))
+        shrink = min(1.0, 2.5 / (1 + distance))
+        w = sqrt(shrink) * torch.addmm(w, gram, w, beta=1.5, alpha=-0.5 * shrink)
+        if shrink == 1 and 0.75 * distance**2 + 0.25 * distance**3 < tolerance:
+            break
     return w if weight.shape[0] <= weight.shape[1] else w.mT
+
+
+def tangent(gradient: Tensor, weight: Tensor, norm: float = 1.0) -> Tensor:
+    r"""The part of a gradient along which an orthogonal matrix stays orthogonal, to first order.
+
+    .. math:: G - \tfrac12 (G W^\top + W G^\top) W
+
+    Args:
+        gradient: G (M, N).
+        weight: (M, N), ``norm`` times a matrix with orthonormal rows or columns W.
+        norm: Its singular values.
+
+    Returns:
+        (M, N).
+    """
+    wide = weight.shape[0] <= weight.shape[1]
+    w, g = (weight.detach() / norm, gradient) if wide else (weight.detach().mT / norm, gradient.mT)
+    mixed = g @ w.mT
+    along = torch.addmm(g, mixed + mixed.mT, w, alpha=-0.5)
+    return along if wide else along.mT
