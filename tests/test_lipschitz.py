@@ -121,7 +121,7 @@ def test_newton_schulz_takes_singular_values_where_its_polynomial_does(shape: tu
 def test_newton_schulz_never_leaves_a_norm_above_one(scale: float) -> None:
     weight = polar(torch.randn(12, 20)) * scale
     assert float(torch.linalg.matrix_norm(newton_schulz(weight, most=1), 2)) <= 1 + 1e-6
-    assert orthogonality(newton_schulz(torch.randn(12, 20) * scale)) < 1e-2  # from far away too
+    assert orthogonality(newton_schulz(torch.randn(100, 200) * scale / 20)) < 1e-2  # from far away too
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])

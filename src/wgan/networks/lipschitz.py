@@ -181,10 +181,10 @@ def newton_schulz(weight: Tensor, tolerance: float = 1e-2, most: int = 12) -> Te
         (M, N).
     """
     w: Tensor = weight if weight.shape[0] <= weight.shape[1] else weight.mT
-    for _ in range(most):
+    for step in range(most):
         gram = w @ w.mT
         distance = float(torch.linalg.matrix_norm(gram - torch.eye(len(gram)).to(gram)))
-        shrink = min(1.0, 2.5 / (1 + distance))
+        shrink = 1.0 if step else min(1.0, 2.5 / (1 + distance))
         w = sqrt(shrink) * torch.addmm(w, gram, w, beta=1.5, alpha=-0.5 * shrink)
         if shrink == 1 and 0.75 * distance**2 + 0.25 * distance**3 < tolerance:
             break
