@@ -11,6 +11,7 @@ from wgan.constraints import (
     Constraint,
     GradientPenalty,
     LipschitzPenalty,
+    Orthogonal,
     SpectralNorm,
     Sum,
     WeightClipping,
@@ -185,6 +186,7 @@ def test_each_has_a_weight_an_interval_and_a_name(name: str) -> None:
     assert type(constraint).__doc__
 
 
-def test_the_scale_is_known_under_gp_and_lp_only() -> None:
+def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:
+    assert not Orthogonal().arbitrary_scale
     assert not GradientPenalty().arbitrary_scale and not LipschitzPenalty().arbitrary_scale
     assert WeightClipping().arbitrary_scale and R1().arbitrary_scale and R2().arbitrary_scale

@@ -97,7 +97,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(step: int, number: int, tmp_path
     assert_same(whole, broken)
 
 
-@pytest.mark.parametrize("constraint", ["clip", "spectral", "gp", "r1+r2", "spectral+gp"])
+@pytest.mark.parametrize("constraint", ["clip", "spectral", "gp", "r1+r2", "spectral+gp", "orthogonal"])
 def test_every_kind_of_state_goes_on(constraint: str, tmp_path: Path) -> None:
     optimizer = "rmsprop" if constraint == "clip" else "adam"
     changes = {"constraint": constraint, "optimizer": optimizer, "critic_norm": "none", "instance_noise": 0.1}
@@ -390,7 +390,13 @@ print("end", flush=True)
 
 @pytest.mark.parametrize(
     ("constraint", "arbitrary"),
-    [("gp", None), ("clip", "weight clipping"), ("spectral", "spectral norm"), ("none", "no constraint")],
+    [
+        ("gp", None),
+        ("clip", "weight clipping"),
+        ("spectral", "spectral norm"),
+        ("none", "no constraint"),
+        ("orthogonal", None),
+    ],
 )
 def test_an_arbitrary_scale_is_said(constraint: str, arbitrary: str | None, tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=1, constraint=constraint)

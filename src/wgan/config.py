@@ -88,9 +88,9 @@ class LossConfig:
     objective: str = "wasserstein"
     """wasserstein, minimax or non-saturating."""
     constraint: str = "gp"
-    """What keeps the critic Lipschitz: clip, gp, lp, r1, r2, spectral, none, or a sum such as r1+r2."""
+    """What keeps the critic Lipschitz: clip, gp, lp, r1, r2, spectral, orthogonal, none, or a sum such as r1+r2."""
     weight: tuple[float, ...] | None = None
-    """The constraint's weight (clip: the bound), one for all or one for each part of a sum."""
+    """Its weight (clip: the bound; orthogonal: the critic's largest slope), one for all or one for each part."""
     every: tuple[int, ...] = (1,)
     """Add the penalty at every k-th critic step only, k times as strong; one for all or one for each part."""
     instance_noise: float = 0.0

@@ -42,6 +42,7 @@ CONSTRAINTS: Mapping[str, Entry] = {
     "r1": Entry("wgan.constraints:R1", "|grad|^2 / 2 at real samples"),
     "r2": Entry("wgan.constraints:R2", "|grad|^2 / 2 at generated samples"),
     "spectral": Entry("wgan.constraints:SpectralNorm", "every layer divided by its largest singular value"),
+    "orthogonal": Entry("wgan.constraints:Orthogonal", "every matrix orthogonal: the critic's slope is at most weight"),
 }
 
 DATASETS: Mapping[str, Entry] = {

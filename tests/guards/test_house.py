@@ -13,7 +13,7 @@ MODULES = sorted(SRC.rglob("*.py"))
 LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console"},
     {"networks", "data", "distances", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
-    {"constraints", "curves", "environment"},
+    {"constraints", "certificate", "curves", "environment"},
     {"measurement", "model"},
     {"trainer", "run"},
     {"state", "build"},

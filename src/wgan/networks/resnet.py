@@ -27,7 +27,7 @@ PLAIN = 2
 
 
 class Residual(nn.Module):
-    """The sum of two ways.
+    """The sum of two ways, ``scale`` times (1 unless a constraint wants their mean).
 
     Args:
         residual: The long way.
@@ -38,6 +38,7 @@ class Residual(nn.Module):
         super().__init__()
         self.residual = residual
         self.shortcut = nn.Identity() if shortcut is None else shortcut
+        self.scale = 1.0
         for layer in residual.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
@@ -46,7 +47,7 @@ class Residual(nn.Module):
         """Maps to maps."""
         short: Tensor = self.shortcut(x)
         long: Tensor = self.residual(x)
-        return short + long
+        return short + long if self.scale == 1 else self.scale * (short + long)
 
 
 def generator(

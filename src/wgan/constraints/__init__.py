@@ -13,62 +13,27 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
+from wgan.constraints.base import Constraint
+from wgan.constraints.orthogonal import Orthogonal
 from wgan.errors import UsageError
 from wgan.networks.layers import NORM_LAYERS
 from wgan.penalties import at_fake, at_real, gradient_norms, half_square, one_sided, segments, two_sided
 
+__all__ = [
+    "R1",
+    "R2",
+    "Constraint",
+    "GradientNormPenalty",
+    "GradientPenalty",
+    "LipschitzPenalty",
+    "Orthogonal",
+    "SpectralNorm",
+    "Sum",
+    "Unconstrained",
+    "WeightClipping",
+]
+
 LINEAR_LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
-
-
-class Constraint:
-    """Does nothing at any of the three moments; each constraint overrides its own.
-
-    Args:
-        weight: The strength, or the bound (each constraint says what it means).
-        every: A penalty is added at every ``every``-th critic step only, ``every`` times as strong.
-    """
-
-    label: ClassVar[str] = "no constraint"
-    has_penalty: ClassVar[bool] = False
-    arbitrary_scale: ClassVar[bool] = False
-
-    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
-        self.weight, self.every = float(weight), int(every)
-
-    def __repr__(self) -> str:
-        every = f", every={self.every}" if self.every > 1 else ""
-        return f"{type(self).__name__}({self.weight:g}{every})"
-
-    def __str__(self) -> str:
-        every = f" at every {self.every} critic steps" if self.every > 1 else ""
-        return f"{self.label} {self.weight:g}{every}"
-
-    @property
-    def parts(self) -> tuple["Constraint", ...]:
-        """The constraints that this one is the sum of."""
-        return (self,)
-
-    @property
-    def arbitrary_under(self) -> str | None:
-        """What leaves the scale of the estimate arbitrary, in words; None if a part holds the gradient norm at 1."""
-        if not all(part.arbitrary_scale for part in self.parts):
-            return None
-        return " and ".join(part.label for part in self.parts)
-
-    def prepare(self, critic: nn.Module) -> nn.Module:
-        """Reparametrise the critic, once, before its optimizer is made.
-
-        Raises:
-            UsageError: The critic cannot be constrained in this way; the message gives the remedy.
-        """
-        return critic
-
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-        """The scalar that the critic's loss gets ``weight`` times, from real and generated samples (N, ...)."""
-        return real.new_zeros(())
-
-    def project(self, critic: nn.Module) -> None:
-        """Bring the critic's weights back to where they are allowed, after each critic step."""
 
 
 @final
@@ -276,6 +241,12 @@ class Sum(Constraint):
         return self._parts
 
     def prepare(self, critic: nn.Module) -> nn.Module:
+        kinds = [type(part) for part in self.parts]
+        if Orthogonal in kinds and (WeightClipping in kinds or SpectralNorm in kinds):
+            raise UsageError(
+                "orthogonal weights go with neither weight clipping nor spectral norm, which change the same weights; "
+                "use one of them."
+            )
         for part in self.parts:
             critic = part.prepare(critic)
         return critic

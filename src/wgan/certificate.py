@@ -1,0 +1,217 @@
+r"""How steep a critic can be: a bound that holds everywhere, and the steepest slope seen.
+
+With a bound K, a critic's difference of means over K is at most the Wasserstein distance, whatever the critic was
+trained on. Constants are with respect to the Euclidean norm of the critic's input tensor.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from wgan.errors import UsageError
+from wgan.networks.base import Critic
+from wgan.networks.layers import NORM_LAYERS
+from wgan.networks.lipschitz import GlobalPool, GroupSort, MaxMin, OrthogonalConv2d
+from wgan.networks.resnet import Residual
+from wgan.penalties import gradient_norms
+
+ROUNDING = 1 + 1e-6
+"""What float64 linear algebra, and weights that were computed in float32, may be off by."""
+FREQUENCIES = 64
+"""Frequencies of a convolution that are looked at together, to bound the memory."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """An upper bound of a critic's Lipschitz constant.
+
+    Attributes:
+        constant: The bound: the product of the layers' bounds.
+        layers: Each layer's name and bound; a residual block counts as one layer.
+    """
+
+    constant: float
+    layers: tuple[tuple[str, float], ...]
+
+
+def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
+    r"""Bound a critic's Lipschitz constant by the product of those of its layers.
+
+    .. math:: \|f_n \circ \dots \circ f_1\|_L \le \prod_i \|f_i\|_L, \qquad \|f + g\|_L \le \|f\|_L + \|g\|_L
+
+    All is float64, with no slack but that of rounding. The bound is tight for orthogonal weights and far too large for
+    deep ordinary ones. It is for the critic in evaluation mode and in exact arithmetic: a forward pass in float32, or
+    bfloat16, adds its own rounding to the scores.
+
+    Args:
+        critic: Made of ``nn.Sequential``, a :class:`~wgan.networks.Critic` and the layers that have a bound here.
+        shape: Of one sample: (C, H, W) or (D,).
+
+    Returns:
+        The bound and that of each layer.
+
+    Raises:
+        UsageError: A layer has no bound; the message has its name and the remedy.
+    """
+    probe = copy.deepcopy(critic).cpu().double().eval()
+    layers: list[tuple[str, float]] = []
+    with torch.no_grad():
+        _walk(probe, torch.zeros(1, *shape, dtype=torch.float64), "critic", layers)
+    return Certificate(prod(bound for _, bound in layers), tuple(layers))
+
+
+def observed(critic: nn.Module, points: Tensor, batch: int = 256) -> float:
+    """The largest norm of the critic's input gradient at some points: observed, and not a bound.
+
+    Args:
+        critic: Scores of samples, each depending on its own sample only.
+        points: (N, ...).
+        batch: How many of them to look at together.
+    """
+    probe = copy.deepcopy(critic).eval()
+    return max(float(gradient_norms(probe, part).detach().max()) for part in points.split(batch))
+
+
+def _walk(module: nn.Module, x: Tensor, name: str, layers: list[tuple[str, float]]) -> Tensor:
+    """Append the bounds of all layers in the module, and give what it makes of x (1, ...)."""
+    kind = parametrize.type_before_parametrizations(module)
+    if isinstance(module, Critic):
+        x = _walk(module.features, x, "features", layers)
+        return _walk(module.head, x.flatten(1), "head", layers)
+    if kind is nn.Sequential:
+        for part, child in module.named_children():
+            x = _walk(child, x, part if name == "critic" else f"{name}.{part}", layers)
+        return x
+    if isinstance(module, Residual):
+        layers.append((name, module.scale * (_branch(module.residual, x, name) + _branch(module.shortcut, x, name))))
+    else:
+        layers.append((name, _bound(module, kind, x, name)))
+    made: Tensor = module(x)
+    return made
+
+
+def _branch(module: nn.Module, x: Tensor, name: str) -> float:
+    layers: list[tuple[str, float]] = []
+    _walk(module, x, name, layers)
+    return prod(bound for _, bound in layers)
+
+
+def _bound(module: nn.Module, kind: type, x: Tensor, name: str) -> float:
+    if kind in STEEPEST:
+        return STEEPEST[kind]
+    if kind in RULES:
+        return RULES[kind](module, x)
+    why = "has no known bound; use nn.Sequential of linear layers, 2-D convolutions, average pools and ReLU or MaxMin"
+    if isinstance(module, NORM_LAYERS):
+        why = "divides by what it finds in the data, and so has no bound; use norm='none' (--critic-norm none)"
+    raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
+
+
+def _norm(matrix: Tensor) -> float:
+    """The largest singular value of a matrix, or of all matrices (..., M, N)."""
+    return float(torch.linalg.svdvals(matrix)[..., 0].max()) * ROUNDING
+
+
+def _orthogonal(module: OrthogonalConv2d, x: Tensor) -> float:
+    return prod(_norm(matrix) for matrix in module.parameters() if matrix.dim() == 2)
+
+
+def _convolution(module: Any, x: Tensor) -> float:
+    if module.padding_mode != "zeros":
+        raise UsageError(f"no certificate for a convolution with padding_mode={module.padding_mode!r}; use zeros.")
+    first = (0, 0) if isinstance(module.padding, str) else module.padding  # "same" has stride 1: any phase will do
+    return _convolution_norm(module.weight, module.groups, module.stride, first, module.dilation, x.shape[2:])
+
+
+def _transposed(module: Any, x: Tensor) -> float:
+    """A transposed convolution is the adjoint of the convolution from its output to its input, and as steep."""
+    return _convolution_norm(
+        module.weight, module.groups, module.stride, module.padding, module.dilation, module(x).shape[2:]
+    )
+
+
+def _convolution_norm(
+    weight: Tensor,
+    groups: int,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    size: tuple[int, ...],
+) -> float:
+    r"""A bound of a convolution with zero padding: the norm of the circular one on a map that it fits into.
+
+    A picture cut into tiles of the stride turns it into a convolution of stride 1 with a kernel of b taps. Zeros around
+    the n tiles that the picture covers make it circular on n + b - 1 tiles, and its output is a part of that one's. A
+    circular convolution is block diagonal in the Fourier basis, so its norm is the largest singular value of the
+    kernel's transform over all frequencies. Each is computed exactly; a Gram iteration would approach it from above.
+
+    References:
+        The Singular Values of Convolutional Layers (Sedghi, Gupta, Long, 2019), https://arxiv.org/abs/1805.10408
+        Efficient Bound of Lipschitz Constant for Convolutional Layers by Gram Iteration (Delattre et al., 2023),
+        https://arxiv.org/abs/2305.16173
+
+    Args:
+        weight: (out, in / groups, height, width).
+        groups: Into how many independent convolutions the channels fall.
+        stride: Down and across.
+        padding: Zeros at the top and bottom, and at the left and right.
+        dilation: Distance of the kernel's taps.
+        size: Height and width of the input.
+    """
+    spread = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
+    taps = [-(-k // s) for k, s in zip(spread, stride, strict=True)]
+    tiles = [-(-(n + p % s) // s) + t - 1 for n, p, s, t in zip(size, padding, stride, taps, strict=True)]
+    kernel = weight.new_zeros(*weight.shape[:2], *(t * s for t, s in zip(taps, stride, strict=True)))
+    kernel[:, :, : spread[0] : dilation[0], : spread[1] : dilation[1]] = weight
+    cut = kernel.unflatten(3, (taps[1], stride[1])).unflatten(2, (taps[0], stride[0]))
+    blocks = cut.unflatten(0, (groups, -1)).permute(3, 5, 0, 1, 2, 4, 6).flatten(4).flatten(0, 1)
+    down, across = (_waves(n, t) for n, t in zip(tiles, taps, strict=True))
+    waves = torch.einsum("ft,gu->fgtu", down, across[: tiles[1] // 2 + 1]).flatten(2).flatten(0, 1)
+    return max(_gram_norm(torch.einsum("ft,tgoi->fgoi", part, blocks.to(part))) for part in waves.split(FREQUENCIES))
+
+
+def _waves(length: int, taps: int) -> Tensor:
+    r""":math:`e^{-2 \pi i f t / n}` for all frequencies f of a circle of n and the taps t."""
+    turns = torch.outer(torch.arange(length), torch.arange(taps)).double() / length
+    return torch.polar(torch.ones_like(turns), -2 * torch.pi * turns)
+
+
+def _gram_norm(matrices: Tensor) -> float:
+    """The largest singular value of complex matrices (..., M, N), from the smaller Gram matrices."""
+    wide = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mH
+    return sqrt(float(torch.linalg.eigvalsh(wide @ wide.mH)[..., -1].max().clamp(min=0))) * ROUNDING
+
+
+def _pool(module: nn.Module, x: Tensor) -> float:
+    r""":math:`\|P\|_2 \le \sqrt{\|P\|_1 \|P\|_\infty}`, exact for windows that do not overlap."""
+    with torch.enable_grad():
+        ones = torch.ones_like(x).requires_grad_()
+        sums = module(ones)
+        (columns,) = torch.autograd.grad(sums.sum(), ones)
+    return sqrt(float(sums.detach().max() * columns.max())) * ROUNDING
+
+
+STEEPEST: Mapping[type, float] = {
+    **dict.fromkeys((nn.Identity, nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.Dropout, nn.ReLU, nn.Tanh), 1.0),
+    **dict.fromkeys((MaxMin, GroupSort, GlobalPool), 1.0),
+    nn.Sigmoid: 0.25,
+    nn.SiLU: 1.0998393194,
+}
+"""The largest slopes of layers without weights."""
+
+RULES: Mapping[type, Callable[[Any, Tensor], float]] = {
+    nn.Linear: lambda module, _: _norm(module.weight),
+    nn.LeakyReLU: lambda module, _: max(1.0, abs(module.negative_slope)),
+    OrthogonalConv2d: _orthogonal,
+    nn.Conv2d: _convolution,
+    nn.ConvTranspose2d: _transposed,
+    nn.AvgPool2d: _pool,
+    nn.AdaptiveAvgPool2d: _pool,
+}
+"""The bounds of the others, from the layer in float64 and an input (1, ...)."""

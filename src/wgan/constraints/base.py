@@ -1,0 +1,57 @@
+"""What every constraint is: three moments at which it may act."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+class Constraint:
+    """Does nothing at any of the three moments; each constraint overrides its own.
+
+    Args:
+        weight: The strength, or the bound (each constraint says what it means).
+        every: A penalty is added at every ``every``-th critic step only, ``every`` times as strong.
+    """
+
+    label: ClassVar[str] = "no constraint"
+    has_penalty: ClassVar[bool] = False
+    arbitrary_scale: ClassVar[bool] = False
+
+    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+        self.weight, self.every = float(weight), int(every)
+
+    def __repr__(self) -> str:
+        every = f", every={self.every}" if self.every > 1 else ""
+        return f"{type(self).__name__}({self.weight:g}{every})"
+
+    def __str__(self) -> str:
+        every = f" at every {self.every} critic steps" if self.every > 1 else ""
+        return f"{self.label} {self.weight:g}{every}"
+
+    @property
+    def parts(self) -> tuple["Constraint", ...]:
+        """The constraints that this one is the sum of."""
+        return (self,)
+
+    @property
+    def arbitrary_under(self) -> str | None:
+        """What leaves the scale of the estimate arbitrary, in words; None if a part holds the gradient norm at 1."""
+        if not all(part.arbitrary_scale for part in self.parts):
+            return None
+        return " and ".join(part.label for part in self.parts)
+
+    def prepare(self, critic: nn.Module) -> nn.Module:
+        """Reparametrise the critic, once, before its optimizer is made.
+
+        Raises:
+            UsageError: The critic cannot be constrained in this way; the message gives the remedy.
+        """
+        return critic
+
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+        """The scalar that the critic's loss gets ``weight`` times, from real and generated samples (N, ...)."""
+        return real.new_zeros(())
+
+    def project(self, critic: nn.Module) -> None:
+        """Bring the critic's weights back to where they are allowed, after each critic step."""

@@ -1,0 +1,144 @@
+"""Orthogonal weights: a critic whose Lipschitz constant is known, at the price of a plain step."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from math import isqrt
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from wgan.constraints.base import Constraint
+from wgan.errors import UsageError
+from wgan.networks.base import Critic
+from wgan.networks.layers import NORM_LAYERS
+from wgan.networks.lipschitz import (
+    GlobalPool,
+    GroupSort,
+    MaxMin,
+    OrthogonalConv2d,
+    newton_schulz,
+    polar,
+    tangent,
+)
+from wgan.networks.resnet import Residual
+
+
+@final
+class Orthogonal(Constraint):
+    r"""Keeps every matrix of the critic orthogonal, so that its Lipschitz constant is at most K for certain.
+
+    The critic is prepared so that all its layers keep norms: linear layers start at their polar factor, ``nn.Conv2d``
+    becomes :class:`~wgan.networks.lipschitz.OrthogonalConv2d`, ReLU and leaky ReLU, which lose gradient norm, become
+    :class:`~wgan.networks.lipschitz.MaxMin`, the sum of a residual block a mean, and pools are scaled to norm 1.
+    The optimizer sees only the part of a gradient that keeps a matrix orthogonal, and Newton-Schulz steps bring the
+    weights back after it: without the first, Adam would spend its step on what the second undoes. The constant holds
+    for the weights as float32; in bfloat16 scores are rounded as in any network.
+
+    References:
+        Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
+
+    Args:
+        weight: The constant K; the last matrix has this norm, all others 1.
+    """
+
+    label = "orthogonal weights"
+
+    @torch.no_grad()
+    def prepare(self, critic: nn.Module) -> nn.Module:
+        critic = _keeping_norms(critic, "itself")
+        for weight, norm in self._matrices(critic):
+            weight.copy_(polar(weight) * norm)
+            if weight.requires_grad:
+                weight.register_hook(partial(tangent, weight=weight, norm=norm))
+        return critic
+
+    @torch.no_grad()
+    def project(self, critic: nn.Module) -> None:
+        for weight, norm in self._matrices(critic):
+            weight.copy_(newton_schulz(weight / norm) * norm)
+
+    def _matrices(self, critic: nn.Module) -> Iterator[tuple[Tensor, float]]:
+        """The critic's matrices and the norm that each should have."""
+        found = [
+            weight
+            for module in critic.modules()
+            if isinstance(module, nn.Linear | OrthogonalConv2d)
+            for weight in module.parameters(recurse=False)
+            if weight.dim() == 2
+        ]
+        for number, weight in enumerate(found, 1):
+            yield weight, self.weight if number == len(found) else 1.0
+
+
+def _keeping_norms(module: nn.Module, name: str) -> nn.Module:
+    """The module that takes the place of this one and keeps norms.
+
+    Raises:
+        UsageError: There is none; the message has the layer's name and the remedy.
+    """
+    kind = type(module)
+    if kind in (nn.Sequential, Critic, Residual):
+        for part, child in module.named_children():
+            setattr(module, part, _keeping_norms(child, part if name == "itself" else f"{name}.{part}"))
+        if isinstance(module, Residual):
+            module.scale = 0.5
+        return module
+    try:
+        return REPLACED[kind](module) if kind in REPLACED else _kept(module)
+    except UsageError as error:
+        raise UsageError(f"orthogonal weights: the critic's layer {name} ({kind.__name__}) {error}") from None
+
+
+def _kept(module: nn.Module) -> nn.Module:
+    if type(module) in KEPT:
+        return module
+    if isinstance(module, NORM_LAYERS):
+        raise UsageError("rescales what the others bound; use norm='none' (--critic-norm none).")
+    if isinstance(module, nn.Dropout) and module.p:
+        raise UsageError(f"scales activations by {1 / (1 - module.p):.3g}; use dropout=0 (--critic-dropout 0).")
+    if isinstance(module, nn.SiLU):
+        raise UsageError(
+            "has slopes up to 1.1; use activation='relu' (--critic-activation relu), which becomes MaxMin."
+        )
+    if parametrize.is_parametrized(module):
+        raise UsageError("has weights that another constraint sets; use one of the two.")
+    raise UsageError(
+        "has no bound here; build the critic with nn.Sequential from linear layers, 2-D convolutions, ReLU or MaxMin, "
+        "or use the constraint lp."
+    )
+
+
+def _convolution(module: Any) -> nn.Module:
+    if module.groups != 1 or module.dilation != (1, 1) or module.padding_mode != "zeros" or module.padding == "same":
+        raise UsageError(
+            "has groups, dilation or another padding than zeros; only plain convolutions are made orthogonal."
+        )
+    padding = (0, 0) if module.padding == "valid" else module.padding
+    sizes = module.in_channels, module.out_channels, module.kernel_size, module.stride, padding
+    return OrthogonalConv2d(*sizes, bias=module.bias is not None).to(module.weight)
+
+
+def _pool(module: Any) -> nn.Module:
+    sides = [side if isinstance(side, tuple) else (side, side) for side in (module.kernel_size, module.stride)]
+    root = isqrt(sides[0][0] * sides[0][1])
+    if sides[0] != sides[1] or module.padding not in (0, (0, 0)) or root**2 != sides[0][0] * sides[0][1]:
+        raise UsageError("has windows that overlap or are padded or oblong; use nn.AvgPool2d(k) of square windows.")
+    return nn.AvgPool2d(module.kernel_size, ceil_mode=module.ceil_mode, divisor_override=root)
+
+
+def _global_pool(module: Any) -> nn.Module:
+    if module.output_size not in (1, (1, 1)):
+        raise UsageError("has windows that may overlap; use nn.AdaptiveAvgPool2d(1) or nn.AvgPool2d(k).")
+    return GlobalPool()
+
+
+REPLACED: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
+    nn.Conv2d: _convolution,
+    nn.ReLU: lambda _: MaxMin(),
+    nn.LeakyReLU: lambda _: MaxMin(),
+    nn.AvgPool2d: _pool,
+    nn.AdaptiveAvgPool2d: _global_pool,
+}
+KEPT = (nn.Linear, nn.Flatten, nn.Unflatten, nn.Identity, nn.Tanh, MaxMin, GroupSort, GlobalPool, OrthogonalConv2d)

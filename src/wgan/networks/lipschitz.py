@@ -1,0 +1,211 @@
+r"""Layers that are 1-Lipschitz by construction and lose as little of a gradient's norm as they can.
+
+A composition of layers is at most as steep as the product of their steepest slopes,
+:math:`\|f\|_L \le \prod_i \|f_i\|_L`. Matrices with orthonormal rows or columns, and activations that only reorder
+their inputs, make every factor 1 and lose little on the way back, so that a deep network of them can have slope 1
+almost everywhere, as an optimal critic has.
+
+References:
+    Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
+"""
+
+from math import prod, sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wgan.networks.sizes import Size
+
+
+class MaxMin(nn.Module):
+    """Sorts pairs of channels: the larger of channels i and i + C/2 comes first, the smaller second; ``GroupSort(2)``.
+
+    Channels are dimension 1; the last of an odd number passes through.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) to (N, C, ...)."""
+        half = x.shape[1] // 2
+        a, b, *rest = x.split(half, 1) if half else (x[:, :0], x[:, :0], x)
+        surplus = F.relu(a - b)  # six times as fast as maximum and minimum, whose gradients share ties
+        return torch.cat([b + surplus, a - surplus, *rest], 1)
+
+
+class GroupSort(nn.Module):
+    """Sorts groups of ``size`` channels, the largest first: group i has the channels i, i + C/size, i + 2 C/size ...
+
+    Channels are dimension 1; those that fill no group pass through.
+
+    Args:
+        size: Channels in a group, at least 2.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) to (N, C, ...)."""
+        whole = x.shape[1] // self.size * self.size
+        if not whole:
+            return x
+        rows: Tensor = x[:, :whole].unflatten(1, (self.size, -1)).sort(1, descending=True).values
+        return torch.cat([rows.flatten(1, 2), x[:, whole:]], 1)
+
+    def extra_repr(self) -> str:
+        """The size, for ``repr``."""
+        return str(self.size)
+
+
+class GlobalPool(nn.Module):
+    r"""The sum over a map divided by :math:`\sqrt{HW}`: a mean, scaled so that its norm is 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, 1, 1)."""
+        total: Tensor = x.sum((2, 3), keepdim=True)
+        return total / sqrt(x.shape[2] * x.shape[3])
+
+
+class OrthogonalConv2d(nn.Module):
+    r"""A convolution that is 1-Lipschitz for certain, in place of an ``nn.Conv2d`` of the same sizes.
+
+    The picture is cut into tiles as large as the stride, an isometry. A matrix Q with orthonormal rows or columns takes
+    each tile's numbers to as many channels as the output has (or keeps them all, if that is fewer than the kernel has
+    taps); each of these is moved by one of the taps, in tiles, and what leaves the map is lost; a matrix P with
+    orthonormal rows leads to the output. All have norm 1. Together they are one ordinary convolution,
+
+    .. math:: K_t = P_{:, S_t} \, Q_{S_t, :}
+
+    with the channels :math:`S_t` that tap t moves. Its kernel is the given one rounded up to a multiple of the stride.
+    A kernel as large as the stride has one tap and no P.
+
+    References:
+        Preventing Gradient Attenuation in Lipschitz Constrained Convolutional Networks (Li et al., 2019: the kernels
+        whose shifts and projections these are a case of), https://arxiv.org/abs/1911.00937
+
+    Args:
+        channels: Of the input.
+        into: Channels of the output.
+        kernel: Height and width.
+        stride: Down and across.
+        padding: Zeros at the top and bottom, and at the left and right.
+        bias: Whether to add one.
+    """
+
+    outward: Tensor | None
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        channels: int,
+        into: int,
+        kernel: Size,
+        stride: Size = (1, 1),
+        padding: Size = (0, 0),
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.channels, self.into, self.kernel, self.stride, self.padding = channels, into, kernel, stride, padding
+        self.taps = -(-kernel[0] // stride[0]), -(-kernel[1] // stride[1])
+        tile, taps = channels * prod(stride), prod(self.taps)
+        inner = max(tile, into) if into < taps else into
+        self.inward = nn.Parameter(nn.init.orthogonal_(torch.empty(inner, tile)))
+        outward = nn.Parameter(nn.init.orthogonal_(torch.empty(into, inner))) if taps > 1 else None
+        self.register_parameter("outward", outward)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(into)) if bias else None)
+
+    def weight(self) -> Tensor:
+        """The kernel (into, channels, height, width) of the equal ordinary convolution."""
+        rows, columns = self.taps
+        product: Tensor = self.inward
+        if self.outward is not None:
+            missing = -len(self.inward) % (rows * columns)
+            left = F.pad(self.outward, (0, missing)).unflatten(1, (-1, rows * columns))
+            right = F.pad(self.inward, (0, 0, 0, missing)).unflatten(0, (-1, rows * columns))
+            product = torch.einsum("oqt,qtc->oct", left, right)
+        parts = product.view(self.into, self.channels, *self.stride, rows, columns)
+        return parts.permute(0, 1, 4, 2, 5, 3).reshape(
+            self.into, self.channels, rows * self.stride[0], columns * self.stride[1]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, channels, H, W) to the maps that the ordinary convolution would give, (N, into, H', W')."""
+        weight = self.weight()
+        more = weight.shape[2] - self.kernel[0], weight.shape[3] - self.kernel[1]
+        if any(more):
+            x = F.pad(x, (0, more[1], 0, more[0]))
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def extra_repr(self) -> str:
+        """The sizes, for ``repr``."""
+        return f"{self.channels}, {self.into}, kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
+
+
+def polar(weight: Tensor) -> Tensor:
+    r"""The nearest matrix with orthonormal rows or columns, whichever are fewer.
+
+    .. math:: W = U S V^\top \mapsto U V^\top
+
+    Args:
+        weight: (M, N).
+
+    Returns:
+        (M, N), in the same type; computed in float64.
+    """
+    u, _, v = torch.linalg.svd(weight.double(), full_matrices=False)
+    nearest: Tensor = u @ v
+    return nearest.to(weight)
+
+
+def newton_schulz(weight: Tensor, tolerance: float = 1e-2, most: int = 12) -> Tensor:
+    r"""The polar factor of a nearly orthogonal matrix, by matrix products alone.
+
+    .. math:: W \leftarrow \tfrac32 W - \tfrac12 W W^\top W
+
+    takes every singular value s to :math:`\tfrac32 s - \tfrac12 s^3`, which is at most 1 for :math:`s < \sqrt 3`: the
+    result's norm is at most 1 after one step, and each step squares the distance :math:`r = \|W W^\top - I\|_F` from
+    orthogonality to :math:`\tfrac34 r^2 + \tfrac14 r^3` at most. One or two are enough after an optimizer's step. Where
+    :math:`s^2 \le 1 + r` is not small enough, W is scaled first.
+
+    References:
+        An Iterative Algorithm for Computing the Best Estimate of an Orthogonal Matrix (Björck and Bowie, 1971),
+        https://doi.org/10.1137/0708036
+
+    Args:
+        weight: (M, N).
+        tolerance: The distance r to reach.
+        most: Steps to take at most, of at least one.
+
+    Returns:
+        (M, N).
+    """
+    w: Tensor = weight if weight.shape[0] <= weight.shape[1] else weight.mT
+    for step in range(most):
+        gram = w @ w.mT
+        distance = float(torch.linalg.matrix_norm(gram - torch.eye(len(gram)).to(gram)))
+        shrink = 1.0 if step else min(1.0, 2.5 / (1 + distance))
+        w = sqrt(shrink) * torch.addmm(w, gram, w, beta=1.5, alpha=-0.5 * shrink)
+        if shrink == 1 and 0.75 * distance**2 + 0.25 * distance**3 < tolerance:
+            break
+    return w if weight.shape[0] <= weight.shape[1] else w.mT
+
+
+def tangent(gradient: Tensor, weight: Tensor, norm: float = 1.0) -> Tensor:
+    r"""The part of a gradient along which an orthogonal matrix stays orthogonal, to first order.
+
+    .. math:: G - \tfrac12 (G W^\top + W G^\top) W
+
+    Args:
+        gradient: G (M, N).
+        weight: (M, N), ``norm`` times a matrix with orthonormal rows or columns W.
+        norm: Its singular values.
+
+    Returns:
+        (M, N).
+    """
+    wide = weight.shape[0] <= weight.shape[1]
+    w, g = (weight.detach() / norm, gradient) if wide else (weight.detach().mT / norm, gradient.mT)
+    mixed = g @ w.mT
+    along = torch.addmm(g, mixed + mixed.mT, w, alpha=-0.5)
+    return along if wide else along.mT

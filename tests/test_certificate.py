@@ -1,0 +1,205 @@
+"""Certificates against explicit matrices and observed slopes: never below, and tight where they should be."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from wgan.certificate import certify, observed
+from wgan.constraints import Orthogonal
+from wgan.errors import UsageError
+from wgan.networks import make_critic
+from wgan.networks.lipschitz import GroupSort, MaxMin, OrthogonalConv2d
+from wgan.registry import NETWORKS
+
+ACTIVATIONS = [
+    nn.ReLU(), nn.LeakyReLU(0.2), nn.LeakyReLU(3.0), nn.Tanh(), nn.Sigmoid(), nn.SiLU(), MaxMin(), GroupSort(3),
+    nn.Dropout(0.5), nn.Identity(),
+]  # fmt: skip
+LAYERS = [
+    # channels, out, kernel, stride, padding, dilation, groups, (height, width)
+    (1, 4, 3, 1, 1, 1, 1, (6, 6)),
+    (2, 3, 3, 1, 0, 1, 1, (7, 5)),
+    (3, 8, 4, 2, 1, 1, 1, (8, 8)),
+    (2, 5, 3, 2, 1, 1, 1, (7, 9)),
+    (1, 6, 5, 2, 2, 1, 1, (9, 9)),
+    (4, 4, 3, 1, 1, 1, 2, (5, 5)),
+    (2, 3, 3, 1, 2, 2, 1, (8, 8)),
+    (2, 2, 2, 3, 0, 1, 1, (7, 8)),
+    (3, 2, (1, 3), (1, 2), (0, 1), 1, 1, (4, 6)),
+    (2, 3, 3, 1, 1, 1, 1, (1, 1)),
+    (2, 4, 4, 2, 1, 1, 1, (16, 16)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed_and_one_thread() -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+def explicit_norm(layer: nn.Module, shape: tuple[int, ...]) -> float:
+    """The largest singular value of a linear layer's matrix, made by showing it every unit vector."""
+    zero, units = torch.zeros(1, *shape), torch.eye(torch.Size(shape).numel()).view(-1, *shape)
+    with torch.no_grad():
+        layer = layer.double()
+        columns = layer(units.double()) - layer(zero.double())
+    return float(torch.linalg.svdvals(columns.flatten(1))[0])
+
+
+def steepest_seen(critic: nn.Module, shape: tuple[int, ...]) -> float:
+    """The largest slope between near and far pairs of points, and the largest gradient."""
+    x, near = torch.randn(64, *shape), 0.01 * torch.randn(64, *shape)
+    critic = critic.eval()
+    with torch.no_grad():
+        slopes = [
+            (critic(y).flatten() - critic(x).flatten()).abs() / (y - x).flatten(1).norm(dim=1)
+            for y in (x + near, torch.randn(64, *shape), 5 * x)
+        ]
+    gradients = [observed(critic, points) for points in (x, 3 * x, 0.1 * x)]
+    return max(float(torch.stack(slopes).max()), *gradients)
+
+
+@pytest.mark.parametrize("case", LAYERS)
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_convolutions_are_bounded_and_not_by_far(case: tuple[Any, ...], kind: type[nn.Module]) -> None:
+    channels, out, kernel, stride, padding, dilation, groups, size = case
+    layer = kind(channels, out, kernel, stride, padding, dilation=dilation, groups=groups if out % 2 == 0 else 1)
+    if kind is nn.ConvTranspose2d and size == (1, 1):
+        return
+    exact, bound = explicit_norm(layer, (channels, *size)), certify(layer, (channels, *size)).constant
+    assert bound >= exact
+    if (
+        min(size) > 1
+    ):  # a circle is steeper than a map, less and less so as it grows; most of a pixel's taps see nothing
+        assert bound <= exact * (1.05 if min(size) > 10 else 1.3)
+
+
+def test_the_bound_of_a_convolution_is_that_of_the_circular_one_in_numpy() -> None:
+    layer = nn.Conv2d(3, 4, 3, padding=1).double()
+    spectrum = torch.fft.fft2(layer.weight.detach(), s=(8, 8)).permute(2, 3, 0, 1)
+    expected = max(float(torch.linalg.matrix_norm(m, 2)) for m in spectrum.flatten(0, 1))
+    assert certify(layer, (3, 6, 6)).constant == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_paddings_that_have_names(padding: str) -> None:
+    layer = nn.Conv2d(2, 3, 3, padding=padding)
+    assert 1 <= certify(layer, (2, 15, 15)).constant / explicit_norm(layer, (2, 15, 15)) < 1.05
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        nn.AvgPool2d(2), nn.AvgPool2d(2, ceil_mode=True), nn.AvgPool2d(3, 2, 1), nn.AvgPool2d((2, 3)),
+        nn.AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d(3), nn.AvgPool2d(2, divisor_override=2),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("size", [(6, 6), (5, 7)])
+def test_pools(pool: nn.Module, size: tuple[int, int]) -> None:
+    exact, bound = explicit_norm(pool, (2, *size)), certify(pool, (2, *size)).constant
+    assert exact <= bound <= 1.5 * exact
+    if pool.kernel_size == pool.stride if isinstance(pool, nn.AvgPool2d) else size == (6, 6):  # no overlap
+        assert bound == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+def test_activations_by_their_steepest_slope_on_a_line(activation: nn.Module) -> None:
+    x = torch.linspace(-8, 8, 200_001, dtype=torch.float64)
+    points = torch.stack([x, -0.3 * x, 0.1 * x], 1)
+    moved = activation.double().eval()(points)
+    slopes = moved.diff(dim=0).norm(dim=1) / points.diff(dim=0).norm(dim=1)
+    single = (activation(x[:, None]).diff(dim=0) / x[:, None].diff(dim=0)).abs().max()
+    bound = certify(activation, (3,)).constant
+    assert float(slopes.max()) <= bound * (1 + 1e-9)
+    assert float(single) == pytest.approx(bound, rel=1e-6)
+
+
+def test_dense_layers_multiply() -> None:
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 1))
+    norms = [float(torch.linalg.matrix_norm(critic[i].weight.detach().double(), 2)) for i in (1, 3)]
+    certificate = certify(critic, (3, 2, 2))
+    assert certificate.constant == pytest.approx(norms[0] * norms[1], rel=1e-5)
+    assert certificate.constant >= norms[0] * norms[1]
+    assert [name for name, _ in certificate.layers] == ["0", "1", "2", "3"]
+    assert [bound for _, bound in certificate.layers[::2]] == [1, 1]
+
+
+def test_the_critic_is_left_as_it_is() -> None:
+    critic = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 1))
+    certify(critic, (4,)), observed(critic, torch.randn(3, 4))
+    assert critic.training and critic[0].weight.dtype == torch.float32
+
+
+def test_spectral_norm_is_read_as_it_is_used() -> None:
+    layer = spectral_norm(nn.Linear(9, 5))
+    exact = float(torch.linalg.matrix_norm(layer.eval().weight.detach().double(), 2))
+    assert exact <= certify(layer, (9,)).constant <= exact * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.parametrize("shape", [(3, 12, 9), (1, 50, 52)])
+@pytest.mark.parametrize("orthogonal", [False, True])
+def test_no_critic_is_steeper_than_its_bound(family: str, shape: tuple[int, ...], orthogonal: bool) -> None:
+    critic: nn.Module = make_critic(family, shape, width=4, norm="none")
+    if orthogonal:
+        critic = Orthogonal(2.0).prepare(critic)
+    bound = certify(critic, shape).constant
+    assert 0 < steepest_seen(critic, shape) <= bound
+    assert not orthogonal or 2 <= bound <= 2 * 1.01
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "silu"])
+def test_vectors_too(activation: str) -> None:
+    critic = make_critic("mlp", (5,), width=8, activation=activation)
+    assert steepest_seen(critic, (5,)) <= certify(critic, (5,)).constant
+
+
+def test_a_trained_bound_is_reached_by_a_linear_critic() -> None:
+    critic = make_critic("mlp", (7,), depth=0)
+    assert observed(critic, torch.randn(600, 7)) == pytest.approx(certify(critic, (7,)).constant, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(20, 8), (20,)),
+        (nn.Linear(8, 20), (8,)),
+        (OrthogonalConv2d(3, 16, (4, 4), (2, 2), (1, 1)), (3, 8, 8)),
+        (OrthogonalConv2d(8, 8, (3, 3), padding=(1, 1)), (8, 6, 6)),
+    ],
+    ids=str,
+)
+def test_tight_for_orthogonal_layers(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    layer = Orthogonal().prepare(nn.Sequential(layer))
+    exact, bound = explicit_norm(layer, shape), certify(layer, shape).constant
+    assert exact <= bound <= 1.01 * exact
+
+
+class Unknown(nn.Module):
+    """Twice its input, which nobody can see from outside."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (Unknown(), r"layer 1 \(Unknown\) has no known bound; use nn.Sequential"),
+        (nn.LayerNorm(4), r"layer 1 \(LayerNorm\) .* use norm='none' \(--critic-norm none\)"),
+        (nn.BatchNorm1d(4), r"layer 1 \(BatchNorm1d\) .* \(--critic-norm none\)"),
+        (nn.Conv1d(1, 1, 3), "no known bound"),
+    ],
+)
+def test_what_has_no_bound_is_refused_in_words(layer: nn.Module, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        certify(nn.Sequential(nn.Linear(4, 4), layer), (4,))
+
+
+def test_other_paddings_than_zeros_are_refused() -> None:
+    with pytest.raises(UsageError, match="padding_mode='circular'"):
+        certify(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), (1, 5, 5))

@@ -1,0 +1,259 @@
+"""Orthogonal layers and the constraint that makes a critic of them: norms by explicit matrices, sorting by numpy."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from toolbox import small_run, tiny_trainer
+from wgan.certificate import certify
+from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, Sum, WeightClipping
+from wgan.errors import UsageError
+from wgan.measurement import probe
+from wgan.networks import Latent, make_critic, make_generator
+from wgan.networks.lipschitz import GlobalPool, GroupSort, MaxMin, OrthogonalConv2d, newton_schulz, polar, tangent
+from wgan.penalties import gradient_norms
+from wgan.registry import NETWORKS
+from wgan.trainer import Trainer
+
+CONVOLUTIONS = [
+    # channels, into, kernel, stride, padding, (height, width)
+    (1, 8, (4, 4), (2, 2), (1, 1), (8, 8)),
+    (3, 8, (3, 3), (2, 2), (1, 1), (7, 6)),
+    (4, 4, (3, 3), (1, 1), (1, 1), (5, 5)),
+    (8, 6, (4, 4), (2, 2), (1, 1), (6, 6)),
+    (2, 9, (5, 5), (2, 2), (2, 2), (7, 7)),
+    (3, 5, (2, 2), (2, 2), (0, 0), (6, 7)),
+    (4, 2, (1, 1), (1, 1), (0, 0), (3, 3)),
+    (4, 8, (3, 3), (1, 1), (0, 0), (6, 6)),
+    (3, 7, (3, 1), (1, 2), (1, 0), (6, 5)),
+    (1, 4, (3, 3), (1, 1), (1, 1), (1, 1)),
+    (20, 1, (4, 4), (1, 1), (0, 0), (4, 4)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed_and_one_thread() -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+def singular_values(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    units = torch.eye(torch.Size(shape).numel(), dtype=torch.float64).view(-1, *shape)
+    with torch.no_grad():
+        return torch.linalg.svdvals(layer.double()(units).flatten(1))
+
+
+def orthogonality(weight: Tensor) -> float:
+    """How far the singular values of a matrix are from 1."""
+    return float((torch.linalg.svdvals(weight.detach().double()) - 1).abs().max())
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 8])
+@pytest.mark.parametrize("tail", [(), (3,), (4, 3)])
+def test_maxmin_and_groupsort_sort_as_numpy_does(channels: int, tail: tuple[int, ...]) -> None:
+    x = torch.randn(6, channels, *tail, dtype=torch.float64)
+    for size, layer in [(2, MaxMin()), (2, GroupSort(2)), (3, GroupSort(3)), (8, GroupSort(8))]:
+        whole = channels // size * size
+        groups = x[:, :whole].numpy().reshape(6, size, whole // size, *tail)
+        expected = -np.sort(-groups, axis=1).reshape(6, whole, *tail)
+        assert np.allclose(layer(x)[:, :whole], expected, atol=1e-14)
+        assert torch.equal(layer(x)[:, whole:], x[:, whole:])
+
+
+@pytest.mark.parametrize("layer", [MaxMin(), GroupSort(4)], ids=str)
+def test_sorting_keeps_norms_of_gradients(layer: nn.Module) -> None:
+    x = torch.randn(5, 8, 4, 4).to(memory_format=torch.channels_last).requires_grad_()
+    upstream = torch.randn(5, 8, 4, 4)
+    (gradient,) = torch.autograd.grad(layer(x), x, upstream)
+    assert torch.allclose(gradient.norm(), upstream.norm())
+    assert isinstance(layer, GroupSort) or layer(x).is_contiguous(memory_format=torch.channels_last)
+    assert layer(x.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_orthogonal_convolutions_have_norm_one_and_the_sizes_of_ordinary_ones(case: tuple) -> None:
+    channels, into, kernel, stride, padding, size = case
+    layer = OrthogonalConv2d(channels, into, kernel, stride, padding, bias=False)
+    ordinary = nn.Conv2d(channels, into, kernel, stride, padding)
+    x = torch.randn(2, channels, *size)
+    assert layer(x).shape == ordinary(x).shape
+    largest = float(singular_values(Orthogonal().prepare(nn.Sequential(layer)), (channels, *size))[0])
+    if size == (1, 1):  # the only tap that sees a pixel need not have all its channels
+        assert largest <= 1 + 1e-6
+    else:
+        assert largest == pytest.approx(1, abs=1e-6)
+
+
+def test_a_kernel_as_large_as_the_stride_loses_nothing() -> None:
+    layer = Orthogonal().prepare(nn.Sequential(nn.Conv2d(3, 12, 2, 2, bias=False)))
+    assert singular_values(layer, (3, 6, 6)).numpy() == pytest.approx(1, abs=1e-6)
+
+
+def test_every_tap_of_a_kernel_is_used() -> None:
+    for channels, into, kernel in [(16, 32, 3), (40, 9, 3), (64, 1, 4)]:
+        weight = OrthogonalConv2d(channels, into, (kernel, kernel)).weight()
+        assert (weight.detach().flatten(2).norm(dim=(0, 1)) > 0.01).all()
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (1, 6), (6, 1)])
+def test_the_polar_factor_is_the_nearest_orthogonal_matrix(shape: tuple[int, int]) -> None:
+    weight = torch.randn(shape, dtype=torch.float64)
+    u, s, v = np.linalg.svd(weight.numpy(), full_matrices=False)
+    assert np.allclose(polar(weight), u @ v)
+    assert float((weight - polar(weight)).norm()) == pytest.approx(np.sqrt(((s - 1) ** 2).sum()))  # no Q is nearer
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (6, 20), (20, 6), (1, 9)])
+def test_newton_schulz_takes_singular_values_where_its_polynomial_does(shape: tuple[int, int]) -> None:
+    u, _, v = np.linalg.svd(np.random.default_rng(0).normal(size=shape), full_matrices=False)
+    s = np.linspace(0.97, 1.03, min(shape))
+    weight = torch.from_numpy((u * s) @ v)
+    assert np.allclose(newton_schulz(weight, most=1), (u * (1.5 * s - 0.5 * s**3)) @ v, atol=1e-12)
+    assert np.abs(np.linalg.svd(newton_schulz(weight), compute_uv=False) ** 2 - 1).max() < 1e-2
+    assert np.allclose(newton_schulz(weight, 1e-12), u @ v, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.7, 2.0, 30.0])
+def test_newton_schulz_never_leaves_a_norm_above_one(scale: float) -> None:
+    weight = polar(torch.randn(12, 20)) * scale
+    assert float(torch.linalg.matrix_norm(newton_schulz(weight, most=1), 2)) <= 1 + 1e-6
+    assert orthogonality(newton_schulz(torch.randn(100, 200) * scale / 20)) < 1e-2  # from far away too
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])
+@pytest.mark.parametrize("norm", [1.0, 3.0])
+def test_the_tangent_part_keeps_orthogonality_to_first_order_and_loses_no_more(
+    shape: tuple[int, int], norm: float
+) -> None:
+    q, gradient = polar(torch.randn(shape, dtype=torch.float64)), torch.randn(shape, dtype=torch.float64)
+    along = tangent(gradient, norm * q, norm)
+    for step, most in [(1e-3, 1e-5), (1e-5, 1e-9)]:
+        assert orthogonality(q + step * along / along.norm()) < most
+    normal = gradient - along  # orthogonal to every tangent
+    assert abs(float((normal * tangent(torch.randn(shape, dtype=torch.float64), norm * q, norm)).sum())) < 1e-12
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_every_family_trains_and_stays_within_its_bound(family: str) -> None:
+    shape = (3, 16, 16)
+    critic = make_critic(family, shape, width=4, norm="none")
+    generator = make_generator(family, shape, Latent(4), width=4)
+    trainer = Trainer(generator, critic, constraint=Orthogonal(2.0), batch=8, critic_steps=2, critic_lr=2e-3)
+    trainer.attach(torch.randn(40, *shape).clamp(-1, 1).permute(0, 2, 3, 1).numpy())
+    before = {name: weight.detach().clone() for name, weight in trainer.critic.named_parameters()}
+    for _ in range(5):
+        trainer.advance()
+    still = [n for n, w in trainer.critic.named_parameters() if w.dim() == 2 and torch.equal(w, before[n])]
+    assert not still
+    matrices = [w for w in trainer.critic.parameters() if w.dim() == 2]
+    assert max(orthogonality(weight) for weight in matrices[:-1]) < 0.01
+    assert orthogonality(matrices[-1] / 2) < 0.01
+    assert certify(trainer.critic, shape).constant == pytest.approx(2, rel=0.01)
+    assert trainer.constraint.arbitrary_under is None
+
+
+def test_gradients_do_not_vanish_with_depth() -> None:
+    x = torch.randn(16, 64)
+    made = make_critic("mlp", (64,), width=64, depth=20)
+    plain = float(gradient_norms(made, x).detach().mean())
+    assert plain < 0.01
+    assert gradient_norms(Orthogonal().prepare(made), x).detach().numpy() == pytest.approx(1, abs=1e-4)
+
+
+def test_gradients_do_not_vanish_through_convolutions() -> None:
+    halvings = [(nn.Conv2d(c, 2 * c, 4, 2, 1), nn.ReLU()) for c in (4, 8, 16)]
+    plain = nn.Sequential(*(nn.Sequential(*pair) for pair in halvings), nn.Flatten(), nn.Linear(32 * 16, 1))
+    x = torch.randn(8, 4, 32, 32)
+    assert float(gradient_norms(plain, x).detach().mean()) < 0.1
+    norms = gradient_norms(Orthogonal().prepare(plain), x).detach()  # what is lost is lost at borders
+    assert 0.75 < float(norms.mean()) <= 1
+
+
+def test_a_linear_critic_finds_the_length_of_a_translation() -> None:
+    shift = torch.tensor([2.0, -1.0, 2.0, 0.0])
+    critic = Orthogonal().prepare(
+        nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
+    )
+    optimizer = torch.optim.Adam(critic.parameters(), 1e-2, betas=(0.0, 0.9))
+    for _ in range(200):
+        a, b = torch.randn(64, 4), torch.randn(64, 4)
+        (critic(a).mean() - critic(b + shift).mean()).backward()
+        optimizer.step(), optimizer.zero_grad()
+        Orthogonal().project(critic)
+    x = torch.randn(4000, 4)
+    estimate = float((critic(x + shift) - critic(x)).detach().mean())
+    assert 2.9 < estimate <= 3 * (1 + 1e-5)  # |shift| = 3, and no 1-Lipschitz critic can see more
+
+
+def test_copies_bfloat16_and_the_penalty_work_on_it() -> None:
+    shape = (1, 12, 12)
+    critic = Orthogonal().prepare(make_critic("dcgan", shape, width=4))
+    x = torch.randn(5, *shape)
+    assert torch.equal(probe(critic)(x), critic(x))
+    assert torch.equal(copy.deepcopy(critic)(x), critic(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = critic(x)
+    assert scores.dtype == torch.float32
+    assert torch.allclose(scores, critic(x), atol=0.05)
+    GradientPenalty().penalty(critic, x, 2 * x, torch.Generator()).backward()
+    assert all(weight.grad is not None for weight in critic.parameters() if weight.dim() == 2)
+
+
+def test_its_state_is_restored_and_its_scale_is_known(tmp_path: Path) -> None:
+    state = Orthogonal().prepare(make_critic("resnet", (1, 8, 8), width=4)).state_dict()
+    torch.manual_seed(1)
+    other = Orthogonal().prepare(make_critic("resnet", (1, 8, 8), width=4))
+    other.load_state_dict(state)
+    assert all(torch.equal(a, b) for a, b in zip(state.values(), other.state_dict().values(), strict=True))
+    run = small_run(tmp_path / "r", constraint="orthogonal", steps=2)
+    assert run.summary["arbitrary_scale"] is None
+
+
+def test_activations_pools_and_residual_blocks_are_replaced() -> None:
+    critic = Orthogonal().prepare(make_critic("resnet", (3, 16, 16), width=4))
+    kinds = {type(module) for module in critic.modules()}
+    assert {MaxMin, GlobalPool, OrthogonalConv2d} <= kinds
+    assert not {nn.ReLU, nn.Conv2d, nn.AdaptiveAvgPool2d} & kinds
+    assert all(module.divisor_override == 2 for module in critic.modules() if isinstance(module, nn.AvgPool2d))
+
+
+class Custom(nn.Module):
+    """A forward that nobody can see from outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.inner(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (nn.BatchNorm2d(4), r"layer 1 \(BatchNorm2d\) .*use norm='none' \(--critic-norm none\)"),
+        (nn.GroupNorm(1, 4), r"layer 1 \(GroupNorm\) .*--critic-norm none"),
+        (nn.Dropout(0.5), r"layer 1 \(Dropout\) scales activations by 2; use dropout=0 \(--critic-dropout 0\)"),
+        (nn.SiLU(), r"slopes up to 1.1; use activation='relu' \(--critic-activation relu\)"),
+        (nn.Conv2d(4, 4, 3, groups=2), "groups, dilation"),
+        (nn.Conv2d(4, 4, 3, dilation=2), "groups, dilation"),
+        (nn.AvgPool2d(3, 2), "windows that overlap"),
+        (nn.AdaptiveAvgPool2d(2), "windows that may overlap"),
+        (nn.MultiheadAttention(4, 1), r"\(MultiheadAttention\) has no bound here; .*or use the constraint lp"),
+        (Custom(), r"\(Custom\) has no bound here; build the critic with nn.Sequential"),
+    ],
+)
+def test_what_it_cannot_hold_is_refused_with_the_remedy(layer: nn.Module, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Orthogonal().prepare(nn.Sequential(nn.Conv2d(3, 4, 3), layer))
+
+
+@pytest.mark.parametrize("rival", [SpectralNorm(), WeightClipping()])
+def test_two_constraints_do_not_fight_for_the_weights(rival: SpectralNorm | WeightClipping) -> None:
+    with pytest.raises(UsageError, match="orthogonal weights go with neither"):
+        tiny_trainer(constraint=Sum(Orthogonal(), rival))
+    tiny_trainer(constraint=Sum(Orthogonal(), GradientPenalty())).advance()
