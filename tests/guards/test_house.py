@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console"},
     {"networks", "data", "distances", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
     {"constraints", "certificate", "curves", "environment"},
-    {"measurement", "model"},
+    {"measurement", "measure", "model"},
     {"trainer", "run"},
     {"state", "build"},
     {"facts", "gallery", "doctor", "restart", "overview", "compare", "figures"},
