@@ -23,7 +23,7 @@ from funnels import Funnels
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal
 from wgan.measure import measure
 from wgan.measure.critics import Budget, Training, scores
-from wgan.measure.sides import Sides
+from wgan.measure.sides import open_sides
 from wgan.networks import make_critic
 from wgan.seeds import rng
 
@@ -78,7 +78,7 @@ def run(method: str, dim: int, centres: int, seed: int, seconds: float) -> dict[
     if method == "ours-finite":
         x, y = pair.p(FINITE, rng(seed, "finite p")), pair.q(FINITE, rng(seed, "finite q"))
         return measure(x, y, seconds=seconds, seed=seed).to_json() | row
-    sides = Sides(pair.p, pair.q, seed)
+    sides = open_sides(pair.p, pair.q, seed)
     constraint, rate = OTHERS[method]
     torch.manual_seed(seed)
     critic = constraint.prepare(make_critic("mlp", (dim,), width=256, depth=3, activation="relu"))

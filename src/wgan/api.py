@@ -10,6 +10,7 @@ from wgan.view import View
 if TYPE_CHECKING:
     from wgan.compare import Split
     from wgan.distances.estimate import Estimate
+    from wgan.measure import W1
     from wgan.model import Model
     from wgan.run import Run
 
@@ -107,19 +108,29 @@ def distance(
     samples: int | None = None,
     seed: int = 0,
     split: "Split" = "all",
+    time: str | None = None,
+    steps: int | None = None,
+    null: bool = False,
     **given: Any,
-) -> "Estimate":
+) -> "Estimate | W1":
     """Measure how far apart two sets of samples are.
 
     Args:
         a: What :func:`train` takes as data; vectors (N, D) or numbers (N,) as an array or tensor; a run or its folder;
-            a generator or its ``generator.safetensors``.
+            a generator or its ``generator.safetensors``; or, with a ``b`` of the same kind, a function
+            ``(n, rng) -> samples (n, D)`` that draws from a distribution.
         b: The same; its pictures are brought to the size and channels of those of ``a``.
         method: A name that ``wgan distance --help`` lists.
         samples: Use at most so many a side; by default all, as far as the method can.
         seed: Chooses samples, and the parts into which they are cut to find the error.
         split: Which samples of a data set: "all", "train" or "held-out".
+        time: How long the method "critic" takes, as "90s"; by default a minute.
+        steps: Steps of each of its critics instead, which makes it repeatable.
+        null: Let it measure two halves of ``a`` too; the other methods always do.
         **given: Options of the data: ``size=64``, ``channels=1``, ``fit="pad"``, ...
+
+    Returns:
+        An :class:`~wgan.distances.estimate.Estimate`, or a :class:`~wgan.measure.W1` of the method "critic".
 
     Raises:
         UsageError: A name or a value is not allowed, or the shapes differ.
@@ -128,4 +139,6 @@ def distance(
     from wgan.compare import compare
 
     made = options.make_config(given).data
-    return compare(a, b, made, method=method, samples=samples, seed=seed, split=split)
+    return compare(
+        a, b, made, method=method, samples=samples, seed=seed, split=split, time=time, steps=steps, null=null
+    )

@@ -1,11 +1,13 @@
 """Two sets of samples, wherever they come from, and the distance between them."""
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from inspect import isroutine
 from os import PathLike
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -17,18 +19,22 @@ from wgan.console import clock, count, with_error
 from wgan.data import open_data
 from wgan.data.progress import Progress, quiet
 from wgan.data.samples import Data
-from wgan.distances.estimate import Estimate, affordable, choose, measure
+from wgan.distances.estimate import CRITIC, Estimate, affordable, choose
+from wgan.distances.estimate import measure as with_error_and_null
 from wgan.distances.memory import demand_samples
 from wgan.distances.samples import rows
 from wgan.errors import UsageError
+from wgan.measure import W1, measure
 from wgan.model import Model
 from wgan.registry import DATASETS, DISTANCES, lookup, unknown
 from wgan.run import Run
+from wgan.schedule import seconds
 from wgan.seeds import rng
 
 Split = Literal["all", "train", "held-out"]
 
 DRAWN = 4000
+DRAWN_FOR_CRITICS = 60_000
 """Samples a side where both sides can be drawn from without end."""
 
 _SECOND = 2**40  # where B's samples of an endless set begin, so that they are not A's
@@ -59,31 +65,41 @@ def compare(
     samples: int | None = None,
     seed: int = 0,
     split: Split = "all",
+    time: str | None = None,
+    steps: int | None = None,
+    null: bool = False,
     progress: Progress = quiet,
-) -> Estimate:
+) -> Estimate | W1:
     """Measure the distance between two sets of samples.
 
     Args:
         a: What :func:`wgan.open_data` opens, an array or tensor of vectors (N, D) or numbers (N,), a run or its folder,
-            a generator or its ``generator.safetensors``.
+            a generator or its ``generator.safetensors``; or a sampler, if b is one (see :func:`wgan.measure.measure`).
         b: Likewise. Its pictures are brought to the size and channels of a's (or the other way round, if b is a
             generator).
         options: How to read pictures: size, channels, fit and so on.
-        method: A name in ``wgan.registry.DISTANCES``, or "auto".
+        method: A name in ``wgan.registry.DISTANCES``, "critic", or "auto".
         samples: Use at most so many a side, chosen by the seed; by default all. Of a generator or an endless set so
             many are drawn, by default as many as the other side has; the two sides draw different ones.
         seed: Chooses samples, halves and folds.
         split: Which samples of a data set: all, those to train on, or those held out.
+        time: How long "critic" takes, as "90s"; by default a minute.
+        steps: Steps of each of its critics instead, which makes it repeatable.
+        null: Whether "critic" measures two halves of A too; the others always do.
         progress: Told how far the reading is.
 
     Raises:
         UsageError: A name or value is not allowed, or the two sets are of different shapes.
         WganError: A set cannot be read, or the method needs more memory than there is.
     """
-    started = time.monotonic()
+    started = monotonic()
     _check(method, samples, seed, split)
+    budget: dict[str, Any] = {"seconds": seconds(time) if time is not None else None, "steps": steps, "null": null}
+    budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
+    if _is_sampler(a) and _is_sampler(b):
+        return measure(a, b, **budget)
     side_a, side_b = _open_both(a, b, options, seed, split, progress)
-    n, m = _numbers(side_a.size, side_b.size, samples)
+    n, m = _numbers(side_a.size, side_b.size, samples, DRAWN_FOR_CRITICS if method == CRITIC else DRAWN)
     dim = math.prod(side_a.shape)
     why = DISTANCES[method].help if method in DISTANCES else ""
     if method == "auto":
@@ -91,42 +107,73 @@ def compare(
         if method == "quadrature":
             n = m = min(n, m, affordable(dim))
     demand_samples((n + m) * dim)
-    value, error, null = measure(lookup(DISTANCES, method, "method"), side_a.take(n), side_b.take(m), seed=seed)
+    if method == CRITIC:
+        return measure(side_a.take(n), side_b.take(m), units=_units(side_a.shape), **budget)
+    value, error, of_halves = with_error_and_null(
+        lookup(DISTANCES, method, "method"), side_a.take(n), side_b.take(m), seed=seed
+    )
     return Estimate(
         value=value,
         standard_error=error,
-        null=null,
-        null_n=None if null is None else n // 2,
+        null=of_halves,
+        null_n=None if of_halves is None else n // 2,
         method=method,
         n=n,
         m=m,
         dim=dim,
         units=_UNITS.get(method, "") + _units(side_a.shape),
-        seconds=time.monotonic() - started,
+        seconds=monotonic() - started,
         why=why,
     )
 
 
-def lines(found: Estimate) -> str:
-    """An estimate as lines of text for a person."""
-    few = "unknown: too few samples"
-    value = with_error(found.value, found.standard_error)
-    table = {
-        "distance": value if found.standard_error is not None else f"{value} (error {few})",
-        "null": few
-        if found.null is None
-        else f"{found.null:.3g} (two halves of A differ by this: {found.null_n:,} each)",
-        "method": f"{found.method}: {found.why}",
-        "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each",
+def lines(found: Estimate | W1) -> str:
+    """A distance as lines of text for a person."""
+    table = _critic_lines(found) if isinstance(found, W1) else _estimate_lines(found)
+    table |= {
         "units": found.units,
         "time": clock(found.seconds) if found.seconds >= 60 else f"{found.seconds:.1f} seconds",
     }
     return "\n".join(f"{name:10}{text}" for name, text in table.items())
 
 
+def _estimate_lines(found: Estimate) -> dict[str, str]:
+    few = "unknown: too few samples"
+    value = with_error(found.value, found.standard_error)
+    return {
+        "distance": value if found.standard_error is not None else f"{value} (error {few})",
+        "null": few
+        if found.null is None
+        else f"{found.null:.3g} (two halves of A differ by this: {found.null_n:,} each)",
+        "method": f"{found.method}: {found.why}",
+        "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each",
+    }
+
+
+def _critic_lines(found: W1) -> dict[str, str]:
+    low, high = found.interval
+    verdict = "conclusive" if found.conclusive else "INCONCLUSIVE"
+    more = "" if found.converged else "; it was still rising: give more --time"
+    slopes = f"slope at most {found.lipschitz_certified:.6f}, {found.lipschitz_observed:.4f} seen"
+    return {
+        "distance": f"{with_error(found.wasserstein, found.standard_error)}, {verdict}",
+        "interval": f"{low:.3g} to {high:.3g} (90 %)",
+        "at least": f"{found.lower_bound:.3g}, certified (by a critic with {slopes})",
+        **({"null": f"{found.null:.3g} (two halves of A differ by this)"} if found.null is not None else {}),
+        "evidence": f"critic {found.critic:.3g}, transport less noise {found.transport:.3g}{more}",
+        "overfit": f"{found.gap:.3g} of {found.train:.3g} that the critic sees in the samples it was trained on",
+        "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each; "
+        f"{found.steps:,} critic steps",
+    }
+
+
+def _is_sampler(source: Any) -> bool:
+    return isroutine(source) or isinstance(source, partial)
+
+
 def _check(method: str, samples: int | None, seed: int, split: str) -> None:
-    if method not in ("auto", *DISTANCES):
-        raise UsageError("--method: " + unknown("method", method, ["auto", *DISTANCES]))
+    if method not in ("auto", CRITIC, *DISTANCES):
+        raise UsageError("--method: " + unknown("method", method, ["auto", CRITIC, *DISTANCES]))
     if samples is not None and samples < 2:
         raise UsageError(f"--samples: {samples} is too small; at least 2 are needed.")
     if seed < 0:
@@ -209,9 +256,9 @@ def _chosen(size: int, n: int, seed: int) -> torch.Tensor:
     return torch.arange(size) if n == size else torch.randperm(size, generator=rng(seed, "chosen samples"))[:n]
 
 
-def _numbers(size_a: int | None, size_b: int | None, samples: int | None) -> tuple[int, int]:
-    """How many samples of each side to use."""
-    drawn = samples or size_a or size_b or DRAWN
+def _numbers(size_a: int | None, size_b: int | None, samples: int | None, otherwise: int) -> tuple[int, int]:
+    """How many samples of each side to use; ``otherwise`` so many, if nothing else tells."""
+    drawn = samples or size_a or size_b or otherwise
     n, m = size_a or drawn, size_b or drawn
     return (n, m) if samples is None else (min(n, samples), min(m, samples))
 

@@ -11,7 +11,10 @@ from wgan.console import make_view
 from wgan.flags import DataFlags, Json, given_flags
 from wgan.registry import DISTANCES
 
-_METHODS = "; ".join(f"{name} ({entry.help})" for name, entry in DISTANCES.items())
+_METHODS = "; ".join(
+    ["critic (W1 by critics trained for it, with a certified lower bound)"]
+    + [f"{name} ({entry.help})" for name, entry in DISTANCES.items()]
+)
 
 
 def distance(
@@ -22,6 +25,9 @@ def distance(
     method: Annotated[str, Parameter(help=f"auto, or one of {_METHODS}.")] = "auto",
     samples: int | None = None,
     split: Literal["all", "train", "held-out"] = "all",
+    time: str | None = None,
+    steps: int | None = None,
+    null: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 0,
     as_json: Json = False,
     flags: DataFlags = None,
@@ -38,14 +44,29 @@ def distance(
         Use at most so many a side; of a generator, draw so many. [default: all, as far as the method can]
     split
         Which samples of a data set to use.
+    time
+        How long the method critic takes: 90s, 10m. [default: 60s]
+    steps
+        Steps of each of its critics instead, which makes the answer repeatable.
+    null
+        Let the method critic measure two halves of A too; the other methods always do.
     seed
         Chooses samples, and the parts into which they are cut to find the error.
     """
     from wgan.compare import compare, lines
 
     how = options.make_config(given_flags(flags)).data
-    progress = make_view(as_json).progress
-    found = compare(a, b, how, method=method, samples=samples, seed=seed, split=split, progress=progress)
+    found = compare(
+        *(a, b, how),
+        method=method,
+        samples=samples,
+        seed=seed,
+        split=split,
+        time=time,
+        steps=steps,
+        null=null,
+        progress=make_view(as_json).progress,
+    )
     answer(found.to_json(), as_json, lines(found))
 
 

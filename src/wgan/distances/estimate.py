@@ -11,13 +11,15 @@ import numpy as np
 from wgan.distances.memory import round_down
 from wgan.distances.samples import Array, by_content, checked, halves
 from wgan.distances.transport import quadrature, quadrature_square, signed_root
-from wgan.registry import DISTANCES
 
 Method = Callable[..., float]
 
 FOLDS = 10
 FEWEST = 50
 """Samples a side below which folds say nothing about the error, and halves nothing about the null."""
+
+CRITIC = "critic"
+"""The method that is not a function of samples alone: :func:`wgan.measure.measure` trains for it."""
 
 SECONDS = 15.0
 """How long `auto` lets exact transport compute, as :func:`expected_seconds` guesses."""
@@ -122,7 +124,7 @@ def choose(n: int, m: int, dim: int) -> tuple[str, str]:
         dim: Numbers in each sample.
 
     Returns:
-        A name in ``wgan.registry.DISTANCES``, and the reason.
+        A name in ``wgan.registry.DISTANCES`` or ``"critic"``, and the reason.
     """
     if dim == 1:
         return "line", "single numbers are sorted, which solves their transport exactly."
@@ -132,10 +134,11 @@ def choose(n: int, m: int, dim: int) -> tuple[str, str]:
             "quadrature",
             f"exact transport of {fewest:,} samples a side is affordable; their sampling noise is removed.",
         )
-    beyond = f"exact transport of {fewest:,} samples a side would take about {_duration(expected_seconds(fewest, dim))}"
-    if "critic" in DISTANCES:
-        return "critic", f"{beyond}; a critic is trained instead."
-    return "quadrature", f"{beyond}, so {most:,} of them a side are used; their sampling noise is removed."
+    needed = _duration(expected_seconds(fewest, dim))
+    return (
+        CRITIC,
+        f"exact transport of {fewest:,} samples a side would take about {needed}; critics are trained instead.",
+    )
 
 
 def _duration(seconds: float) -> str:

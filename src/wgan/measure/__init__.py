@@ -11,34 +11,39 @@ References:
 """
 
 import math
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from wgan.certificate import certify, observed
+from wgan.distances.estimate import expected_seconds
 from wgan.distances.samples import halves, rows
 from wgan.distances.transport import across_and_within, signed_root
 from wgan.errors import UsageError
 from wgan.measure.critics import SLOPES, Budget, Fitted, fit_certified, fit_free, scores
-from wgan.measure.sides import Sides
+from wgan.measure.sides import SHARES as SHARES_OF_SAMPLES
+from wgan.measure.sides import Sides, open_sides
 from wgan.measure.verdict import MARGIN, Guess, combine
 from wgan.seeds import rng
 
 ONE_SIDED = 3.09
 """Standard errors that a normal variable exceeds once in a thousand times."""
 
-FOLD = 4000
-"""Samples a side that are cut into halves and transported at once."""
+FOLDS = (4000, 2000, 1000, 400)
+"""Samples a side that are cut into halves and transported at once: the most of which time allows eight."""
+
+ERRORS = 4
+"""Sets of samples that give transport a standard error, at least."""
 
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
 """Of the time."""
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def measure(
     seed: int = 0,
     null: bool = False,
     units: str = "Euclidean distance in the samples' own units",
-    progress: Progress = lambda label, share: None,
+    progress: Progress = lambda share: None,
 ) -> W1:
     """Measure W1 between two sets of samples, or between two distributions that can be drawn from.
 
@@ -115,26 +120,36 @@ def measure(
         seed: What every random choice hangs on.
         null: Measure two halves of A in the same way too, which doubles the time.
         units: What to say of them.
-        progress: Told what is being done, and the share of it that is done.
+        progress: Told which share of the work is done.
 
     Raises:
         UsageError: The samples do not suit each other or are too few, or the budget is not positive.
     """
-    began = time.perf_counter()
     if seconds is None and steps is None:
         seconds = 60.0
     if (seconds is not None and seconds <= 0) or (steps is not None and steps < 1):
         raise UsageError("the budget must be positive: give some seconds (--time 60s) or steps.")
-    sides = Sides(a, b, seed)
+    part = 0.5 if null else 1.0
+    found = _measure(open_sides(a, b, seed), seconds, steps, units, lambda share: progress(part * share))
+    if not null:
+        return found
+    halves_of_a = open_sides(*_two_of(a, seed), seed)
+    nothing = _measure(halves_of_a, seconds, steps, units, lambda share: progress(part + part * share))
+    return replace(found, null=nothing.wasserstein, seconds=found.seconds + nothing.seconds)
+
+
+def _measure(sides: Sides, seconds: float | None, steps: int | None, units: str, progress: Progress) -> W1:
+    began = time.perf_counter()
     budgets = {name: Budget(None if seconds is None else share * seconds, steps) for name, share in SHARES.items()}
-    transport, ceiling = _transport(sides, budgets["transport"], lambda share: progress("transport", share))
-    free = fit_free(sides, budgets["free"], lambda share: progress("free critic", share))
-    certified = fit_certified(sides, budgets["certified"], lambda share: progress("certified critic", share))
+    transport, ceiling = _transport(sides, budgets["transport"], lambda share: progress(share / 4))
+    free = fit_free(sides, budgets["free"], lambda share: progress(0.25 + share / 2))
+    certified = fit_certified(sides, budgets["certified"], lambda share: progress(0.75 + share / 4))
     rise = max(0.0, free.rise) * sides.scale
     critic, train, gap = _held_out(sides, free, rise)
     bound, constant, seen = _bound(sides, certified)
     verdict = combine(critic, transport, bound, ceiling)
-    found = W1(
+    n, m = sides.sizes or (None, None)
+    return W1(
         wasserstein=verdict.wasserstein,
         interval=verdict.interval,
         conclusive=verdict.conclusive,
@@ -152,14 +167,10 @@ def measure(
         seconds=time.perf_counter() - began,
         method="critic",
         dim=sides.dim,
-        n=None if sides.sizes is None else sides.sizes[0],
-        m=None if sides.sizes is None else sides.sizes[1],
+        n=n,
+        m=m,
         units=units,
     )
-    if not null:
-        return found
-    nothing = measure(*_two_of(a, seed), seconds=seconds, steps=steps, seed=seed, progress=progress)
-    return replace(found, null=nothing.wasserstein, seconds=time.perf_counter() - began)
 
 
 def _two_of(a: Any, seed: int) -> tuple[Any, Any]:
@@ -169,27 +180,33 @@ def _two_of(a: Any, seed: int) -> tuple[Any, Any]:
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
 
-def _transport(sides: Sides, budget: Budget, progress: Callable[[float], None]) -> tuple[Guess, float]:
+def _transport(sides: Sides, budget: Budget, progress: Progress) -> tuple[Guess, float]:
     """Transport less noise, averaged over disjoint sets of samples, and the mean of transport with its noise."""
-    began = time.perf_counter()
-    folds = sides.folds(FOLD)
-    if len(folds) < 4:  # an error needs several
-        folds = sides.folds(min(len(side) for side in folds[0]()) * len(folds) // 4)
-    squares, costs, noises = [], [], []
-    for k, fold in enumerate(folds[:16]):
-        across, within_x, within_y = across_and_within(*fold(), sides.seed)
-        squares.append(across**2 - within_x * within_y)
-        costs.append(across)
-        noises.append((within_x + within_y) / 2)
-        share = (time.perf_counter() - began) / budget.seconds if budget.seconds is not None else k / 8
+    began, most = time.perf_counter(), 8 if budget.seconds is None else 16
+    costs: list[tuple[float, float, float]] = []
+    for fold in sides.folds(_fold(sides, budget)):
+        costs.append(across_and_within(*fold, sides.seed))
+        spent = time.perf_counter() - began
+        share = spent / budget.seconds if budget.seconds is not None else len(costs) / most
         progress(min(1.0, share))
-        if share * (k + 2) / (k + 1) > 1 and k >= 3:
+        if len(costs) == most or (len(costs) >= ERRORS and share * (1 + 1 / len(costs)) > 1):
             break
-    square, error = statistics.mean(squares), statistics.stdev(squares) / math.sqrt(len(squares))
-    value, cost = signed_root(square), statistics.mean(costs)
+    across, within_x, within_y = np.array(costs).T * sides.scale
+    squares = across**2 - within_x * within_y
+    square, error = float(squares.mean()), float(squares.std(ddof=1)) / math.sqrt(len(squares))
+    value, cost = signed_root(square), float(across.mean())
     half_width = (signed_root(square + error) - signed_root(square - error)) / 2
-    noise = min(1.0, statistics.mean(noises) / cost) if cost else 0.0
+    noise = min(1.0, float(within_x.mean() + within_y.mean()) / 2 / cost) if cost else 0.0
     return Guess(value, half_width, MARGIN * noise * abs(value)), cost
+
+
+def _fold(sides: Sides, budget: Budget) -> int:
+    """Samples a side in each set to transport: as many as time allows eight times, and as give four sets."""
+    each = math.inf if budget.seconds is None else budget.seconds / 8
+    fold = next((n for n in FOLDS if expected_seconds(n, sides.dim) < each), FOLDS[-1])
+    if sides.sizes is None:
+        return fold
+    return min(fold, round((1 - SHARES_OF_SAMPLES["certify"]) * min(sides.sizes)) // ERRORS)
 
 
 def _held_out(sides: Sides, fitted: Fitted, rise: float) -> tuple[Guess, float, float]:

@@ -169,8 +169,8 @@ def _slope(critic: nn.Module, part: Part) -> float:
 
 def _better(trials: list[Training], progress: Progress) -> Fitted:
     """Train all for a tenth of the budget each, and the best for what is left."""
-    for trial in trials:
-        trial.run(TRIAL, progress)
+    for done, trial in enumerate(trials):
+        trial.run(TRIAL, lambda share, done=done: progress((done * TRIAL + share) / len(trials)))  # type: ignore[misc]
     best = max(trials, key=lambda trial: trial.trace[-1][1])
     best.spent += sum(trial.spent for trial in trials if trial is not best)
     return best.run(1.0, progress)

@@ -1,9 +1,11 @@
 """Two sets of samples, cut into parts: what trains a critic never judges it."""
 
-from collections.abc import Callable
-from itertools import accumulate
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from itertools import accumulate, count, pairwise
+from typing import Any, NamedTuple, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,83 +27,130 @@ SIZES = {"train": 16_384, "choose": 8_192, "judge": 65_536, "certify": 65_536}
 
 
 class Part(NamedTuple):
-    """Samples of both sides, (n, D) and (m, D)."""
+    """Samples of both sides, float32 (n, D) and (m, D)."""
 
     x: Tensor
     y: Tensor
 
 
-class Sides:
+class Sides(ABC):
     """Two distributions, shifted together by one vector and scaled together by one number, as W1 allows.
 
+    All samples that it gives are shifted and scaled.
+
     Args:
-        a: Samples (N, D), or a sampler.
-        b: The same; both of one kind.
-        seed: What cuts, and what samplers draw, hang on.
+        x: Samples of A (n, D) from which to take the shift and the scale.
+        y: Samples of B.
+        seed: What all draws hang on.
+        sizes: Samples of A and of B; None if they are drawn without end.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, seed: int, sizes: tuple[int, int] | None) -> None:
+        self.seed, self.sizes, self.dim = seed, sizes, x.shape[1]
+        self.centre = (x.double().mean(0) + y.double().mean(0)) / 2
+        spreads = [float((side.double() - self.centre).square().mean()) for side in (x, y)]
+        self.scale = max(spreads) ** 0.5 or 1.0
+
+    @abstractmethod
+    def part(self, name: str) -> Part:
+        """The samples that "choose", "judge" or "certify", or as many of those that "train"."""
+
+    @abstractmethod
+    def batch(self, step: int, size: int, stream: str) -> Part:
+        """A batch to train on, another one for each step."""
+
+    @abstractmethod
+    def folds(self, size: int) -> Iterator[Part]:
+        """Disjoint sets of at most so many samples a side; of those that certify nothing."""
+
+    def _scaled(self, x: Tensor, y: Tensor) -> Part:
+        return Part(*(((side.double() - self.centre) / self.scale).float() for side in (x, y)))
+
+
+@final
+class Finite(Sides):
+    """Two arrays.
+
+    Args:
+        a: Samples (N, D).
+        b: Samples (M, D).
+        seed: What the cut and the batches hang on.
 
     Raises:
         UsageError: The samples do not suit each other, or are fewer than 200 a side.
     """
 
     def __init__(self, a: Any, b: Any, seed: int) -> None:
-        self.seed = seed
-        if callable(a) != callable(b):
-            raise UsageError("one side is a sampler and the other is not; give two arrays, or two samplers.")
-        self.endless = callable(a)
-        self._sources: tuple[Any, Any] = (a, b)
-        if not self.endless:
-            x, y = checked(a, b)
-            if min(len(x), len(y)) < FEWEST:
-                raise UsageError(
-                    f"there are {len(x):,} and {len(y):,} samples; a critic needs at least {FEWEST} a side."
-                )
-            self._parts = tuple(_cut(torch.from_numpy(side), by_content(side, seed)) for side in (x, y))
-        self.sizes = None if self.endless else tuple(sum(map(len, parts.values())) for parts in self._parts)
-        first = Part(*(side.double() for side in self.raw("train")))
-        if first.x.dim() != 2 or first.x.shape[1:] != first.y.shape[1:]:
-            raise UsageError(f"samplers gave {tuple(first.x.shape)} and {tuple(first.y.shape)}; both must give (n, D).")
-        self.dim = first.x.shape[1]
-        self.centre = (first.x.mean(0) + first.y.mean(0)) / 2
-        spread = torch.cat([side - self.centre for side in first]).square().mean().sqrt()
-        self.scale = float(spread) or 1.0
-
-    def raw(self, part: str, index: int = 0) -> Part:
-        """A part in the samples' own units."""
-        if self.endless:
-            return self._draw(SIZES[part], part, index)
-        return Part(*(parts[part][: SIZES[part]] for parts in self._parts))
+        x, y = checked(a, b)
+        if min(len(x), len(y)) < FEWEST:
+            raise UsageError(f"there are {len(x):,} and {len(y):,} samples; a critic needs at least {FEWEST} a side.")
+        super().__init__(torch.from_numpy(x), torch.from_numpy(y), seed, (len(x), len(y)))
+        # By content, so that equal samples of two sets fall into the same part.
+        shuffled = (torch.from_numpy(side[by_content(side, seed)]) for side in (x, y))
+        self._parts = [_cut(side) for side in self._scaled(*shuffled)]
 
     def part(self, name: str) -> Part:
-        """A part as a critic sees it: "train" (no more than needed to compare), "choose", "judge" or "certify"."""
-        return self._scaled(self.raw(name))
+        return Part(*(parts[name][: SIZES[name]] for parts in self._parts))
 
     def batch(self, step: int, size: int, stream: str) -> Part:
-        """A batch to train on, another one for each step."""
-        if self.endless:
-            return self._scaled(self._draw(size, stream, step))
         draw = rng(self.seed, stream, step)
         sides = (parts["train"] for parts in self._parts)
-        return self._scaled(Part(*(side[torch.randint(len(side), (size,), generator=draw)] for side in sides)))
+        return Part(*(side[torch.randint(len(side), (size,), generator=draw)] for side in sides))
 
-    def folds(self, size: int) -> list[Callable[[], Part]]:
-        """Disjoint sets of so many samples a side, in their own units; of the samples that certify nothing."""
-        if self.endless:
-            return [lambda k=k: self._draw(size, "fold", k) for k in range(1000)]  # type: ignore[misc]
-        whole = [torch.cat([part for name, part in parts.items() if name != "certify"]) for parts in self._parts]
-        size = min(size, *map(len, whole))
-        starts = range(0, min(map(len, whole)) - size + 1, size)
-        return [lambda k=k: Part(*(side[k : k + size] for side in whole)) for k in starts]  # type: ignore[misc]
-
-    def _draw(self, size: int, stream: str, index: int) -> Part:
-        pair = zip(self._sources, ("a", "b"), strict=True)
-        return Part(*(torch.as_tensor(draw(size, rng(self.seed, f"{stream} {side}", index))) for draw, side in pair))
-
-    def _scaled(self, part: Part) -> Part:
-        return Part(*(((side.double() - self.centre) / self.scale).float() for side in part))
+    def folds(self, size: int) -> Iterator[Part]:
+        x, y = (torch.cat([part for name, part in parts.items() if name != "certify"]) for parts in self._parts)
+        size = min(size, len(x), len(y))
+        for start in range(0, min(len(x), len(y)) - size + 1, size):
+            yield Part(x[start : start + size], y[start : start + size])
 
 
-def _cut(side: Tensor, order: Any) -> dict[str, Tensor]:
-    """Disjoint parts, by content, so that equal samples of two sets fall into the same part."""
-    ends = [round(len(side) * share) for share in accumulate(SHARES.values())]
-    pieces = torch.tensor_split(side[torch.from_numpy(order)], ends)
-    return dict(zip((*SHARES, "train"), pieces, strict=True))
+@final
+class Endless(Sides):
+    """Two samplers.
+
+    Args:
+        a: Draws samples of A.
+        b: Draws samples of B.
+        seed: What they draw hangs on.
+
+    Raises:
+        UsageError: They do not give samples of one dimension.
+    """
+
+    def __init__(self, a: Sampler, b: Sampler, seed: int) -> None:
+        self._samplers = a, b
+        self.seed = seed
+        x, y = self._raw(SIZES["train"], "train", 0)
+        if x.dim() != 2 or x.shape[1:] != y.shape[1:]:
+            raise UsageError(f"the samplers gave {tuple(x.shape)} and {tuple(y.shape)}; both must give (n, D).")
+        super().__init__(x, y, seed, None)
+
+    def part(self, name: str) -> Part:
+        return self._scaled(*self._raw(SIZES[name], name, 0))
+
+    def batch(self, step: int, size: int, stream: str) -> Part:
+        return self._scaled(*self._raw(size, stream, step))
+
+    def folds(self, size: int) -> Iterator[Part]:
+        return (self._scaled(*self._raw(size, "fold", k)) for k in count())
+
+    def _raw(self, size: int, stream: str, index: int) -> Iterator[Tensor]:
+        for draw, side in zip(self._samplers, "ab", strict=True):
+            yield torch.as_tensor(draw(size, rng(self.seed, f"{stream} {side}", index)))
+
+
+def open_sides(a: Any, b: Any, seed: int) -> Sides:
+    """Two arrays or two samplers.
+
+    Raises:
+        UsageError: They are not of one kind, or do not suit each other.
+    """
+    if callable(a) != callable(b):
+        raise UsageError("one side is a sampler and the other is not; give two arrays, or two samplers.")
+    return Endless(a, b, seed) if callable(a) else Finite(a, b, seed)
+
+
+def _cut(side: Tensor) -> dict[str, Tensor]:
+    """Disjoint parts of shuffled samples."""
+    ends = [0, *np.rint(np.array(list(accumulate(SHARES.values()))) * len(side)).astype(int), len(side)]
+    return {name: side[i:j] for name, (i, j) in zip((*SHARES, "train"), pairwise(ends), strict=True)}

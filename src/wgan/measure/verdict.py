@@ -13,7 +13,7 @@ from dataclasses import dataclass
 MARGIN = 0.1
 """How far from the truth an estimate is taken to be beyond its standard error, as a share of it."""
 
-WIDEST = 0.3
+WIDEST = 0.22
 """Half the interval's width, as a share of the estimate, up to which samples are said to tell."""
 
 NINETY = 1.645

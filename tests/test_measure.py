@@ -1,0 +1,198 @@
+"""W1 by critics: closed forms, bounds that hold, parts that do not leak, words for bad input."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wgan.certificate import certify, observed
+from wgan.errors import UsageError
+from wgan.measure import W1, measure
+from wgan.measure.sides import Endless, Finite, open_sides
+from wgan.measure.verdict import Guess, combine
+from wgan.networks.lipschitz import Lattice
+
+Array = NDArray[np.float64]
+STEPS = 50
+
+
+def normal(n: int, d: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=(n, d))
+
+
+def sphere(n: int, d: int) -> Array:
+    x = normal(n, d, 3)
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def turned(x: Array, noise: int, seed: int) -> Array:
+    """Samples with dimensions of noise beside them, rotated."""
+    d = x.shape[1] + noise
+    rotation = np.linalg.qr(normal(d, d, 9))[0]
+    return np.hstack([x, 3 * normal(len(x), noise, seed)]) @ rotation
+
+
+PAIRS: dict[str, tuple[Array, Array, float]] = {
+    "translation": (normal(2000, 8), normal(2000, 8, 1) + 3 / math.sqrt(8), 3.0),
+    "scaling": (normal(2000, 8), 2 * normal(2000, 8, 1), float(np.linalg.norm(normal(10_000, 8, 2), axis=1).mean())),
+    "delta and sphere": (np.zeros((1200, 128)), sphere(1200, 128), 1.0),
+    "noise beside": (turned(normal(2000, 4), 8, 5), turned(normal(2000, 4, 1) + 1.5, 8, 6), 3.0),
+}
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, W1]:
+    return {name: measure(a, b, steps=STEPS) for name, (a, b, _) in PAIRS.items()}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_known_distances(found: dict[str, W1], name: str) -> None:
+    truth, answer = PAIRS[name][2], found[name]
+    assert answer.wasserstein == pytest.approx(truth, rel=0.05)
+    assert answer.lower_bound <= truth
+    assert answer.interval[0] <= truth <= answer.interval[1]
+    assert answer.lower_bound <= answer.wasserstein and answer.lower_bound <= answer.interval[0]
+    assert 1 <= answer.lipschitz_certified < 1.001 and 0 < answer.lipschitz_observed <= answer.lipschitz_certified
+    assert answer.dim == PAIRS[name][0].shape[1] and answer.n == len(PAIRS[name][0])
+
+
+@pytest.mark.parametrize("name", ["translation", "scaling"])
+def test_the_bound_is_worth_something(found: dict[str, W1], name: str) -> None:
+    assert found[name].lower_bound > 0.6 * PAIRS[name][2] and found[name].conclusive
+
+
+def test_one_distribution_is_at_no_distance_beyond_its_null() -> None:
+    answer = measure(normal(2000, 8), normal(2000, 8, 1), steps=STEPS, null=True)
+    assert answer.null is not None
+    assert answer.wasserstein < 0.25 and answer.null < 0.25
+    assert answer.lower_bound < 0.05 and answer.interval[0] < 0.05
+
+
+def test_moves_scales_and_roles() -> None:
+    a, b = normal(1000, 4), normal(1000, 4, 1) + 1
+    plain = measure(a, b, steps=STEPS)
+    shifted = measure(a * 100 + 1e4, b * 100 + 1e4, steps=STEPS)
+    swapped = measure(b, a, steps=STEPS)
+    assert shifted.wasserstein / 100 == pytest.approx(plain.wasserstein, rel=0.05)
+    assert shifted.lower_bound / 100 == pytest.approx(plain.lower_bound, rel=0.2)
+    assert swapped.wasserstein == pytest.approx(plain.wasserstein, rel=0.05)
+    assert swapped.lower_bound == pytest.approx(plain.lower_bound, rel=0.2)
+
+
+def test_the_same_steps_and_seed_give_the_same_answer() -> None:
+    a, b = normal(400, 3), normal(400, 3, 1) + 1
+    first, again = (measure(a, b, steps=5, seed=7).to_json() for _ in range(2))
+    for answer in (first, again):
+        assert answer.pop("seconds") > 0
+    assert first == again
+
+
+def test_samplers_draw_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wgan.measure.FOLDS", (400,))
+
+    def at(place: float) -> Any:
+        return lambda n, draw: torch.randn(n, 3, generator=draw) + place
+
+    answer = measure(at(0), at(2), steps=20)
+    assert answer.wasserstein == pytest.approx(2 * math.sqrt(3), rel=0.05)
+    assert answer.n is None and answer.lower_bound < 2 * math.sqrt(3)
+    assert measure(at(0), at(0), steps=3, null=True).null is not None
+
+
+def test_a_budget_of_time_ends_in_time() -> None:
+    shares: list[float] = []
+    answer = measure(normal(400, 3), normal(400, 3, 1) + 1, seconds=2.0, progress=shares.append)
+    assert answer.seconds < 20 and answer.steps > 4
+    assert shares == sorted(shares) and shares[-1] <= 1
+
+
+def test_parts_are_disjoint_and_hang_on_the_content() -> None:
+    x = normal(1200, 2)
+    sides = Finite(x, x[::-1].copy(), 0)
+    parts = {name: sides.part(name) for name in ("train", "choose", "judge", "certify")}
+    assert sum(len(part.x) for part in parts.values()) == len(x)
+    rows = {tuple(row) for part in parts.values() for row in part.x.tolist()}
+    assert len(rows) == len(x)
+    for part in parts.values():
+        assert {tuple(row) for row in part.x.tolist()} == {tuple(row) for row in part.y.tolist()}
+    train = {tuple(row) for row in parts["train"].x.tolist()}
+    assert {tuple(row) for row in sides.batch(3, 64, "any").x.tolist()} <= train
+    certify_rows = {tuple(row) for row in parts["certify"].x.tolist()}
+    folded = [tuple(row) for fold in sides.folds(100) for row in fold.x.tolist()]
+    assert len(folded) == len(set(folded)) == 1000 and not certify_rows & set(folded)
+
+
+def test_endless_parts_are_different_draws() -> None:
+    def draw(n: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(n, 2, generator=generator)
+
+    sides = Endless(draw, draw, 0)
+    firsts = [sides.part(name).x[0].tolist() for name in ("train", "choose", "judge", "certify")]
+    firsts += [
+        sides.part("judge").y[0].tolist(),
+        sides.batch(0, 4, "s").x[0].tolist(),
+        sides.batch(1, 4, "s").x[0].tolist(),
+    ]
+    assert len({tuple(first) for first in firsts}) == len(firsts)
+    assert torch.equal(sides.batch(1, 4, "s").y, sides.batch(1, 4, "s").y)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "budget", "words"),
+    [
+        (normal(300, 2), normal(300, 3), {}, "2 and 3 numbers"),
+        (normal(30, 2), normal(300, 2), {}, "at least 200"),
+        (normal(300, 2), normal(300, 2) * np.nan, {}, "NaN"),
+        (normal(300, 2), lambda n, draw: torch.zeros(n, 2), {}, "two arrays, or two samplers"),
+        (lambda n, draw: torch.zeros(n), lambda n, draw: torch.zeros(n), {}, r"\(n, D\)"),
+        (normal(300, 2), normal(300, 2), {"seconds": 0}, "positive"),
+        (normal(300, 2), normal(300, 2), {"steps": 0}, "positive"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(a: Any, b: Any, budget: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        measure(a, b, **budget)
+    assert "\n" not in str(caught.value)
+
+
+def test_estimates_that_agree_are_believed() -> None:
+    verdict = combine(Guess(1.0, 0.01, 0.1), Guess(1.1, 0.01, 0.1), 0.8, 5.0)
+    assert verdict.conclusive and verdict.wasserstein == pytest.approx(1.05)
+    assert 0.8 <= verdict.interval[0] < 1.0 and 1.1 < verdict.interval[1] < 1.5
+
+
+def test_estimates_that_disagree_leave_the_bounds() -> None:
+    verdict = combine(Guess(0.3, 0.01, 0.03), Guess(1.2, 0.05, 0.12), 0.1, 5.0)
+    assert not verdict.conclusive and verdict.interval == (0.1, 5.0)
+
+
+def test_the_surer_estimate_weighs_more() -> None:
+    assert combine(Guess(0.01, 0.005, 0.001), Guess(0.5, 0.5, 0.05), 0.0, 9.0).wasserstein < 0.02
+    assert combine(Guess(0.6, 0.01, 0.2), Guess(1.0, 0.01, 0.01), 0.0, 9.0).wasserstein > 0.97
+
+
+def test_a_lattice_is_as_steep_as_certified() -> None:
+    torch.manual_seed(0)
+    lattice = Lattice(3, minima=6, maxima=4)
+    x, y = torch.randn(500, 3) * 3, torch.randn(500, 3) * 3
+    constant = certify(lattice, (3,)).constant
+    slopes = ((lattice(x) - lattice(y)).abs() / (x - y).norm(dim=1)).detach()
+    assert 0.5 < observed(lattice, x) <= constant and float(slopes.max()) <= constant
+    assert constant == pytest.approx(1, abs=1e-5)
+    planes = (x @ torch.nn.functional.normalize(lattice.weight, dim=1).T + lattice.bias).view(500, 6, 4)
+    sharp = planes.max(2).values.min(1).values
+    assert float((lattice(x) - sharp).abs().max().detach()) < 0.5
+    with torch.no_grad():
+        lattice.log_temperatures.fill_(-9)
+    assert torch.allclose(lattice(x), sharp, atol=1e-3)
+
+
+def test_open_sides_takes_either_kind() -> None:
+    assert isinstance(open_sides(normal(300, 2), normal(300, 2, 1), 0), Finite)
+    assert isinstance(
+        open_sides(lambda n, g: torch.rand(n, 2, generator=g), lambda n, g: torch.rand(n, 2, generator=g), 0), Endless
+    )
