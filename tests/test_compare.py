@@ -186,3 +186,28 @@ def test_a_wrong_split_or_too_little_memory_is_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(memory, "free_memory", lambda: 1000)
     with pytest.raises(WganError, match="--samples"):
         wgan.distance(blobs(), blobs(), method="sliced")
+
+
+def test_critics_are_trained_where_they_are_asked_for(told: Told) -> None:
+    rng = np.random.default_rng(0)
+    np.save("x.npy", rng.normal(size=(400, 3)).astype(np.float32))
+    np.save("y.npy", (rng.normal(size=(400, 3)) + 2).astype(np.float32))
+    code, out, _ = told("x.npy", "y.npy", "--method", "critic", "--steps", 3, "--null", "--json")
+    answer = json.loads(out)
+    assert code == 0 and answer["method"] == "critic" and (answer["n"], answer["m"], answer["dim"]) == (400, 400, 3)
+    assert answer["wasserstein"] == pytest.approx(math.sqrt(12), rel=0.3) and answer["null"] < 1
+    assert answer["lower_bound"] <= answer["interval"][0] <= answer["wasserstein"] <= answer["interval"][1]
+    code, out, _ = told("x.npy", "y.npy", "--method", "critic", "--time", "1s")
+    assert code == 0
+    for word in ("distance", "interval", "at least", "certified", "evidence", "overfit", "own units"):
+        assert word in out
+
+
+def test_samplers_and_pictures_can_be_measured_by_critics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wgan.measure.FOLDS", (400,))
+    drawn = wgan.distance(
+        lambda n, draw: torch.rand(n, 2, generator=draw), lambda n, draw: torch.rand(n, 2, generator=draw) + 1, steps=3
+    )
+    assert drawn.value == pytest.approx(math.sqrt(2), rel=0.3)
+    pictures = wgan.distance(blobs(400) // 2, blobs(400) // 2 + 51, method="critic", steps=3)
+    assert pictures.value == pytest.approx(51 / 255 * 8, rel=0.3) and "pixels from 0 to 1" in pictures.units

@@ -94,6 +94,11 @@ class W1:
     m: int | None
     units: str
 
+    @property
+    def value(self) -> float:
+        """``wasserstein``, under the name that all distances share."""
+        return self.wasserstein
+
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return asdict(self)
