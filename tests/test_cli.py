@@ -19,7 +19,7 @@ from wgan.cli import app, main
 from wgan.registry import FIGURES
 from wgan.run import Run
 
-COMMANDS = ["train", "resume", "sample", "data", "distance", "figure", "runs", "presets", "doctor"]
+COMMANDS = ["train", "resume", "sample", "data", "distance", "figure", "runs", "diagnose", "presets", "doctor"]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 Wgan = Callable[..., tuple[int, str, str]]

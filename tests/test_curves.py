@@ -63,7 +63,7 @@ def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
     wasserstein, losses, penalty, norms = drawn[0].axes
     assert titles(drawn[0]) == ["Wasserstein estimate", "Losses", "Penalty", "Critic's gradient norm"]
     assert wasserstein.get_ylabel() == "mean score of real\n\N{MINUS SIGN} mean score of generated"
-    assert wasserstein.get_legend_handles_labels()[1] == ["training", "held out ± 1 standard error"]
+    assert wasserstein.get_legend_handles_labels()[1] == ["training", "held out ± standard error"]
     assert losses.get_legend_handles_labels()[1] == ["critic", "generator"]
     assert any(line.get_linestyle() == ":" and set(line.get_ydata()) == {1.0} for line in norms.lines)
     assert penalty.get_xlabel() == "generator steps"

@@ -221,7 +221,7 @@ def test_real_and_fake_share_a_pass_unless_batch_norm_forbids_it() -> None:
         trainer.attach(blobs(size=16))
         sizes: list[int] = []
         critic.register_forward_hook(lambda m, args, out, sizes=sizes: sizes.append(len(args[0])))
-        trainer._critic_step()
+        trainer.critic_step()
         assert sizes == ([16] if passes == 1 else [8, 8])
 
 
@@ -229,7 +229,7 @@ def test_the_generator_keeps_no_graph_in_critic_steps() -> None:
     trainer = tiny_trainer()
     outputs: list[Tensor] = []
     trainer.generator.register_forward_hook(lambda m, args, out: outputs.append(out))
-    trainer._critic_step()
+    trainer.critic_step()
     assert [o.requires_grad for o in outputs] == [False]
     assert all(p.grad is None for p in trainer.generator.parameters())
 
