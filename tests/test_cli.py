@@ -102,6 +102,7 @@ def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
         ["resume", "r", "--steps", 13, "--json"],
         ["sample", "r", "-n", 2, "-o", "s.npy", "--json"],
         ["runs", ".", "--json"],
+        ["diagnose", "r", "--json"],
         ["data", source, "--json"],
         ["data", "--list", "--json"],
         ["distance", source, source, "--json"],

@@ -116,15 +116,13 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
         The findings lag and bound.
     """
     meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
-    scores = {}
+    scores = []
     for further in (0, trainer.catch_up, steps):
         with trainer.caught_up(further):
-            _, *scores[further] = meter.scores(trainer.generator, trainer.critic, trainer.step)
-            if further == steps:
-                bound = _bound(*scores[steps], trainer.critic, data.shape)
-    before, recorded, after = (float((real.mean() - fake.mean())) for real, fake in scores.values())
-    real, fake = (new - old for old, new in zip(scores[0], scores[steps], strict=True))
-    error = stderr(real, fake) or 0.0
+            scores.append(meter.scores(trainer.generator, trainer.critic, trainer.step)[1:])
+            bound = _bound(*scores[-1], trainer.critic, data.shape)
+    before, recorded, after = (float(real.mean() - fake.mean()) for real, fake in scores)
+    error = stderr(*(new - old for old, new in zip(scores[0], scores[2], strict=True))) or 0.0
     return _lag(before, recorded, after, error, steps), bound
 
 
@@ -141,8 +139,8 @@ def _lag(before: float, recorded: float, after: float, error: float, steps: int)
         "lag",
         f"the critic is behind the generator: {said}; records, where it catches up a little, show {recorded:.3g}.",
         evidence,
-        "If the pictures are poor, take more --critic-steps, or a higher --critic-lr beside a lower --generator-lr; for "
-        "larger and truer numbers alone, raise --catch-up.",
+        "Take more --critic-steps, or a higher --critic-lr and a lower --generator-lr; for truer records alone, raise "
+        "--catch-up.",
     )
 
 
@@ -156,8 +154,8 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
         return Finding("bound", "the distance has no certain bound from a single sample.", {}, fault=False)
     return Finding(
         "bound",
-        f"the Wasserstein distance is at least {max(0.0, bound):.3g}, with 99.9 % confidence: the critic, gone on alone, "
-        f"says {with_error(held_out, error)}, and no slope of it is above {constant:.4g}.",
+        f"the Wasserstein distance is at least {max(0.0, bound):.3g}, with 99.9 % confidence: the critic, gone on "
+        f"alone, says {with_error(held_out, error)}, and no slope of it is above {constant:.4g}.",
         {"bound": bound, "held_out": held_out, "held_out_stderr": error or 0.0, "constant": constant},
         fault=False,
     )
