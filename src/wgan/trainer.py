@@ -55,8 +55,8 @@ class Trainer:
         batch: Samples in a batch.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
-        catch_up: Steps that the critic takes alone before a record measures it, and that are then undone: a critic that
-            is behind the generator finds far less than there is.
+        catch_up: Steps, no more than it has taken before, that the critic takes alone before a record measures it, and
+            that are then undone: a critic that is behind the generator finds far less than there is.
         device: Where to train.
         precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
             the last layer of the critics in :mod:`wgan.networks`.
@@ -281,7 +281,7 @@ class Trainer:
         return record
 
     def _measured(self) -> dict[str, float | None]:
-        with self.caught_up(self.catch_up):
+        with self.caught_up(min(self.catch_up, self.critic_updates)):
             values: dict[str, float | None] = self._meter(self.generator, self.critic, self.step)._asdict()
         check_values(values, self.step)
         if not self.objective.measures_distance:  # a discriminator's logits are no distance

@@ -68,10 +68,11 @@ def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
 
 
 def diagnose(run: Path, /, *, as_json: Json = False) -> None:
-    """Say what is wrong with a run, if anything is: each finding with its numbers and with what to do.
+    """Say what is wrong with a run, with the numbers that show it and what to do.
 
-    Looks for a critic that overfits, lags behind the generator, breaks its constraint, starves the generator or says
-    less than nothing, and bounds the distance. The run may still be training; nothing in it is changed.
+    Does the critic overfit, is it behind the generator, steeper than allowed, or flat where the
+    generator is? How large is the distance at least? The run may still be training; nothing in it
+    is changed.
 
     Parameters
     ----------
