@@ -21,7 +21,7 @@ Means = Mapping[str, float]
 
 POOLED = 10
 """So many of the last records, all from the second half of training, are looked at together."""
-FEWEST = 5
+FEWEST = 3
 """With fewer there is no diagnosis: one noisy record must not make one."""
 SURE = 3.0
 """Standard errors beyond which a difference is no chance."""

@@ -99,12 +99,12 @@ class Trainer:
         self.generator_optimizer = optimizer(self._generator_weights, generator_lr)
         self.critic_optimizer = optimizer(self._critic_weights, critic_lr)
         self.learning_rates, self.decay = (generator_lr, critic_lr), decay
-        self.critic_steps, self.catch_up = CriticSteps(critic_steps, *warmup), catch_up
+        self.critic_steps = CriticSteps(critic_steps, *warmup)
+        self.catch_up = catch_up * self.objective.measures_distance
         self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"), self.device)
-        self.dtype = next(self.critic.parameters()).dtype
-        self.one_pass = not has_batch_norm(self.critic)
+        self.dtype, self.one_pass = next(self.critic.parameters()).dtype, not has_batch_norm(self.critic)
         if batch < 2 and (has_batch_norm(self.generator) or has_batch_norm(self.critic)):
             raise UsageError("batch norm needs at least 2 samples in a batch; use a larger --batch, or norm layer.")
         if critic_steps < 1:
