@@ -25,8 +25,8 @@ FEWEST = 3
 """With fewer there is no diagnosis: one noisy record must not make one."""
 SURE = 3.0
 """Standard errors beyond which a difference is no chance."""
-MATERIAL = 0.25
-"""Share of the estimate from which a difference matters."""
+LEARNT, BEHIND = 0.1, 0.25
+"""Shares of the estimate from which it matters that the critic knows samples by heart, or lags."""
 STEEP, FLAT, STARVED = 1.2, 0.5, 0.05
 """Mean gradient norms that break a constraint, leave it slack, or starve the generator, as shares of what is usual."""
 LAG_STEPS, LAG_SAMPLES = 200, 2048
@@ -133,7 +133,7 @@ def _lag(before: float, recorded: float, after: float, error: float, steps: int)
         f"{steps} critic steps with the generator frozen bring the held-out estimate from {before:.3g} to {after:.3g} "
         f"(a rise of {with_error(rise, error)})"
     )
-    if rise <= SURE * error or rise <= MATERIAL * abs(after):
+    if rise <= SURE * error or rise <= BEHIND * abs(after):
         return Finding("lag", f"the critic keeps up: {said}.", evidence, fault=False)
     return Finding(
         "lag",
@@ -166,7 +166,7 @@ def _overfit(means: Means, constraint: Constraint) -> Finding | None:
     if len(evidence) < 4:
         return None
     train, held_out, gap, error = evidence.values()
-    if gap <= SURE * error or gap <= MATERIAL * train:
+    if gap <= SURE * error or gap <= LEARNT * train:
         return None
     return Finding(
         "overfit",
