@@ -25,7 +25,7 @@ class Diagnosis:
     Attributes:
         run: Its folder.
         step: The generator step of the last record.
-        numbers: Means of the last records.
+        numbers: Medians of the last records.
         findings: What follows from them, faults first.
         not_looked_at: What could not be measured, and why.
     """
@@ -100,14 +100,14 @@ def _restored(run: Run, source: Any, view: View) -> tuple[Trainer, Data]:
     return trainer, data
 
 
-def _numbers(means: Mapping[str, float]) -> list[str]:
-    """The means of the last records in words."""
+def _numbers(medians: Mapping[str, float]) -> list[str]:
+    """The medians of the last records in words."""
     lines = []
-    if "wasserstein_heldout" in means:
-        held_out = with_error(means["wasserstein_heldout"], means.get("wasserstein_stderr"))
-        noise = f", of which noise may be {means['noise_floor']:.2g}" if "noise_floor" in means else ""
-        lines.append(f"  Wasserstein estimate: training {means['wasserstein']:.3g}, held out {held_out}{noise}")
-    if "gradient_norm" in means:
-        between, at_fake = means["gradient_norm"], means["gradient_norm_fake"]
+    if "wasserstein_heldout" in medians:
+        held_out = with_error(medians["wasserstein_heldout"], medians.get("wasserstein_stderr"))
+        noise = f", of which noise may be {medians['noise_floor']:.2g}" if "noise_floor" in medians else ""
+        lines.append(f"  Wasserstein estimate: training {medians['wasserstein']:.3g}, held out {held_out}{noise}")
+    if "gradient_norm" in medians:
+        between, at_fake = medians["gradient_norm"], medians["gradient_norm_fake"]
         lines.append(f"  critic's slope: {between:.2g} between real and generated samples, {at_fake:.2g} at generated")
     return lines

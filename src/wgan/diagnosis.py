@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,15 +15,15 @@ from wgan.console import with_error
 from wgan.constraints import Constraint
 from wgan.data.samples import Data
 from wgan.errors import UsageError
-from wgan.measurement import Meter, lower_bound, stderr
+from wgan.measurement import Meter, lower_bound, probe, stderr
 from wgan.trainer import Trainer
 
-Means = Mapping[str, float]
+Medians = Mapping[str, float]
 
 POOLED = 10
 """So many of the last records, all from the second half of training, are looked at together."""
 FEWEST = 3
-"""With fewer there is no diagnosis: one noisy record must not make one."""
+"""With fewer there is no diagnosis: that would be too early."""
 SURE = 3.0
 """Standard errors beyond which a difference is no chance."""
 LEARNT, BEHIND = 0.1, 0.25
@@ -46,7 +47,7 @@ class Finding:
 
     name: str
     text: str
-    evidence: Means
+    evidence: Mapping[str, float]
     advice: str = ""
     fault: bool = True
 
@@ -58,7 +59,8 @@ class Finding:
 def diagnose(records: Sequence[Mapping[str, Any]], constraint: Constraint) -> list[Finding]:
     """What the last records of a training say of it.
 
-    All records measure the same real samples, so the errors of their means are no smaller than those of one record.
+    It looks at medians, so that one noisy record says nothing. All records measure the same real samples, so the errors
+    of their medians are taken to be no smaller than those of one record.
 
     Args:
         records: In order, with the fields of metrics.jsonl.
@@ -67,18 +69,18 @@ def diagnose(records: Sequence[Mapping[str, Any]], constraint: Constraint) -> li
     Returns:
         The findings, faults first; none if there are too few records.
     """
-    means = pooled(records)
-    found = [finding for look in (_overfit, _negative, _starved, _lipschitz) if (finding := look(means, constraint))]
+    medians = pooled(records)
+    found = [finding for look in (_overfit, _negative, _starved, _lipschitz) if (finding := look(medians, constraint))]
     return sorted(found, key=lambda finding: not finding.fault)
 
 
-def pooled(records: Sequence[Mapping[str, Any]]) -> Means:
-    """The means of the last ten records' numbers, those of the first half of training left out; empty if too few."""
+def pooled(records: Sequence[Mapping[str, Any]]) -> Medians:
+    """Medians of the numbers of the last ten records, the first half of training left out; empty if too few."""
     if not records:
         return {}
     late = [record for record in records[-POOLED:] if record["step"] > records[-1]["step"] / 2]
     known = {key for key in late[0] if all(isinstance(record.get(key), int | float) for record in late)}
-    return {k: sum(r[k] for r in late) / len(late) for k in sorted(known)} if len(late) >= FEWEST else {}
+    return {k: float(median(r[k] for r in late)) for k in sorted(known)} if len(late) >= FEWEST else {}
 
 
 class Watch:
@@ -117,13 +119,13 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
     """
     meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
     scores = []
-    for further in (0, trainer.catch_up, steps):
+    for further in (trainer.catch_up, 0, steps):
         with trainer.caught_up(further):
             scores.append(meter.scores(trainer.generator, trainer.critic, trainer.step)[1:])
-            bound = _bound(*scores[-1], trainer.critic, data.shape)
-    before, recorded, after = (float(real.mean() - fake.mean()) for real, fake in scores)
-    error = stderr(*(new - old for old, new in zip(scores[0], scores[2], strict=True))) or 0.0
-    return _lag(before, recorded, after, error, steps), bound
+            critic = probe(trainer.critic)
+    recorded, before, after = (float(real.mean() - fake.mean()) for real, fake in scores)
+    error = stderr(*(new - old for old, new in zip(scores[1], scores[2], strict=True))) or 0.0
+    return _lag(before, recorded, after, error, steps), _bound(*scores[2], critic, data.shape)
 
 
 def _lag(before: float, recorded: float, after: float, error: float, steps: int) -> Finding:
@@ -161,8 +163,8 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
     )
 
 
-def _overfit(means: Means, constraint: Constraint) -> Finding | None:
-    evidence = _pick(means, "wasserstein", "wasserstein_heldout", "gap", "gap_stderr")
+def _overfit(medians: Medians, constraint: Constraint) -> Finding | None:
+    evidence = _pick(medians, "wasserstein", "wasserstein_heldout", "gap", "gap_stderr")
     if len(evidence) < 4:
         return None
     train, held_out, gap, error = evidence.values()
@@ -177,21 +179,21 @@ def _overfit(means: Means, constraint: Constraint) -> Finding | None:
     )
 
 
-def _negative(means: Means, constraint: Constraint) -> Finding | None:
-    evidence = _pick(means, "wasserstein_heldout", "wasserstein_stderr")
-    if len(evidence) < 2 or (estimate := means["wasserstein_heldout"]) >= -2 * means["wasserstein_stderr"]:
+def _negative(medians: Medians, constraint: Constraint) -> Finding | None:
+    evidence = _pick(medians, "wasserstein_heldout", "wasserstein_stderr")
+    if len(evidence) < 2 or (estimate := medians["wasserstein_heldout"]) >= -2 * medians["wasserstein_stderr"]:
         return None
     return Finding(
         "negative",
-        f"the held-out estimate is negative beyond its error, {with_error(estimate, means['wasserstein_stderr'])}: "
+        f"the held-out estimate is negative beyond its error, {with_error(estimate, medians['wasserstein_stderr'])}: "
         "the critic is worse than none.",
         evidence,
         "Give it more --critic-steps, or more data if it overfits.",
     )
 
 
-def _starved(means: Means, constraint: Constraint) -> Finding | None:
-    evidence = _pick(means, "gradient_norm", "gradient_norm_fake")
+def _starved(medians: Medians, constraint: Constraint) -> Finding | None:
+    evidence = _pick(medians, "gradient_norm", "gradient_norm_fake")
     if len(evidence) < 2:
         return None
     usual, at_fake = evidence.values()
@@ -206,11 +208,11 @@ def _starved(means: Means, constraint: Constraint) -> Finding | None:
     )
 
 
-def _lipschitz(means: Means, constraint: Constraint) -> Finding | None:
-    evidence = _pick(means, "gradient_norm", "wasserstein_heldout")
+def _lipschitz(medians: Medians, constraint: Constraint) -> Finding | None:
+    evidence = _pick(medians, "gradient_norm", "wasserstein_heldout")
     if len(evidence) < 2:
         return None
-    norm = means["gradient_norm"]
+    norm = medians["gradient_norm"]
     if constraint.slope is None:
         return Finding(
             "lipschitz",
@@ -235,5 +237,5 @@ def _allowed(constraint: Constraint) -> float:
     return constraint.slope[1] if constraint.slope else 0.0
 
 
-def _pick(means: Means, *names: str) -> dict[str, float]:
-    return {name: means[name] for name in names if name in means}
+def _pick(medians: Medians, *names: str) -> dict[str, float]:
+    return {name: medians[name] for name in names if name in medians}
