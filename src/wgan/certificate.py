@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 from wgan.errors import UsageError
 from wgan.networks.base import Critic
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import GlobalPool, GroupSort, MaxMin, OrthogonalConv2d
+from wgan.networks.lipschitz import GlobalPool, GroupSort, Lattice, MaxMin, OrthogonalConv2d
 from wgan.networks.resnet import Residual
 from wgan.penalties import gradient_norms
 
@@ -200,6 +200,7 @@ def _pool(module: nn.Module, x: Tensor) -> float:
 STEEPEST: Mapping[type, float] = {
     **dict.fromkeys((nn.Identity, nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.Dropout, nn.ReLU, nn.Tanh), 1.0),
     **dict.fromkeys((MaxMin, GroupSort, GlobalPool), 1.0),
+    Lattice: ROUNDING,
     nn.Sigmoid: 0.25,
     nn.SiLU: 1.0998393194,
 }

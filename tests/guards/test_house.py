@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales"},
     {"networks", "data", "distances", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
     {"constraints", "certificate", "catchup", "curves", "environment"},
-    {"measurement", "model"},
+    {"measurement", "measure", "model"},
     {"trainer", "run"},
     {"state", "build", "diagnosis"},
     {"facts", "gallery", "doctor", "restart", "overview", "compare", "figures"},

@@ -76,7 +76,7 @@ def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
 
 def quadrature_square(x: Any, y: Any, *, seed: int = 0) -> float:
     r"""The :math:`\widehat W^2` of :func:`quadrature`; noise makes it negative as often as positive."""
-    across, within_x, within_y = _of_halves(x, y, seed)
+    across, within_x, within_y = across_and_within(x, y, seed)
     return across**2 - within_x * within_y
 
 
@@ -91,7 +91,7 @@ def debiased(x: Any, y: Any, *, seed: int = 0) -> float:
 
     Args and errors are those of :func:`exact`; the halves are those of :func:`quadrature`.
     """
-    across, within_x, within_y = _of_halves(x, y, seed)
+    across, within_x, within_y = across_and_within(x, y, seed)
     return across - (within_x + within_y) / 2
 
 
@@ -100,8 +100,8 @@ def signed_root(square: float) -> float:
     return math.copysign(math.sqrt(abs(square)), square)
 
 
-def _of_halves(x: Any, y: Any, seed: int) -> tuple[float, float, float]:
-    """W1 across two sets and within each, all between halves of one size."""
+def across_and_within(x: Any, y: Any, seed: int) -> tuple[float, float, float]:
+    """W1 across two sets of samples and within each, all between halves of one size."""
     x, y = checked(x, y, least=2)
     half = min(len(x), len(y)) // 2
     x1, x2 = (part[:half] for part in halves(x, seed))

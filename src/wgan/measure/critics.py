@@ -1,0 +1,211 @@
+"""The two critics of a measurement, and how they are trained.
+
+The *free* critic is held by a penalty and finds more, at a slope that has to be looked at. The *certified* critic has
+orthogonal weights, or is a lattice of planes: it finds less, but its slope is known.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstrained
+from wgan.measure.sides import Part, Sides
+from wgan.networks import Critic, make_critic
+from wgan.networks.lipschitz import Lattice
+from wgan.penalties import gradient_norms
+from wgan.seeds import rng
+
+BATCH = 512
+LOOKS = 20
+"""How often a critic is looked at while it trains, and kept if it is the best so far."""
+
+TRIAL = 0.1
+"""Share of the budget after which the better of two critics goes on alone."""
+
+SLOPES = 2048
+"""Samples a side at which slopes are looked at."""
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: seconds or steps, whichever ends first."""
+
+    seconds: float | None
+    steps: int | None
+
+    def share(self, seconds: float, steps: int) -> float:
+        """How much of it is used up; 1 ends it."""
+        used = [seconds / self.seconds] if self.seconds is not None else []
+        return max([*used, steps / self.steps] if self.steps is not None else used)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained critic.
+
+    Attributes:
+        critic: As it was when it did best on samples that it was not trained on.
+        slope: The mean of its gradient norms at such samples, but at least 1; 1 if it is certified.
+        steps: Steps taken.
+        rise: By how much the estimate still rose in the last quarter of the budget.
+    """
+
+    critic: nn.Module
+    slope: float
+    steps: int
+    rise: float
+
+
+def fit_free(sides: Sides, budget: Budget, progress: Progress) -> Fitted:
+    """Train a perceptron under a one-sided penalty, with the activation that does better at first.
+
+    Its matrices are moved by Muon, which turns along all directions alike and learns the many small features of a
+    potential in high dimension in a fraction of Adam's steps. Smooth activations are better in high dimension, and
+    kinks in low.
+
+    References:
+        On the regularization of Wasserstein GANs (Petzka, Fischer, Lukovnikov, 2018), https://arxiv.org/abs/1709.08894
+        Muon: An optimizer for hidden layers in neural networks (Jordan et al., 2024),
+        https://kellerjordan.github.io/posts/muon/
+    """
+    return _better([_free(sides, budget, activation) for activation in ("silu", "leaky_relu")], progress)
+
+
+def fit_certified(sides: Sides, budget: Budget, progress: Progress) -> Fitted:
+    """Train a perceptron with orthogonal weights and sorting activations, or a lattice, whichever does better at first.
+
+    References:
+        Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
+    """
+    return _better([_orthogonal(sides, budget), _lattice(sides, budget)], progress)
+
+
+def scores(critic: nn.Module, x: Tensor) -> Tensor:
+    """The critic's scores (n,) in float64, batch by batch."""
+    with torch.no_grad():
+        return torch.cat([critic(part).double() for part in x.split(8192)])
+
+
+class Training:
+    """A critic on its way.
+
+    Args:
+        critic: To train.
+        constraint: What keeps its slope.
+        optimizers: Of all its weights.
+        sides: What to tell apart.
+        budget: How long.
+        name: What its random streams are called.
+    """
+
+    def __init__(
+        self,
+        critic: nn.Module,
+        constraint: Constraint,
+        optimizers: tuple[Optimizer, ...],
+        sides: Sides,
+        budget: Budget,
+        name: str,
+    ) -> None:
+        self.critic, self.constraint, self.optimizers = critic, constraint, optimizers
+        self.sides, self.budget, self.name = sides, budget, name
+        self.rates = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
+        self.choose = sides.part("choose")
+        self.best, self.slope, self.trace = critic, 1.0, [(0.0, -math.inf)]
+        self.steps, self.spent = 0, 0.0
+
+    def run(self, until: float, progress: Progress) -> Fitted:
+        """Train until this share of the budget is used up, and keep the best critic seen."""
+        while (share := self.budget.share(self.spent, self.steps)) < until:
+            began = time.perf_counter()
+            self._step(share)
+            self.steps += 1
+            if share >= self.trace[-1][0] + 1 / LOOKS:
+                self._look(share)
+                progress(share)
+            self.spent += time.perf_counter() - began
+        self._look(share)
+        early = max(estimate for share, estimate in self.trace if share <= 0.75 * until)
+        return Fitted(self.best, self.slope, self.steps, self.trace[-1][1] - early)
+
+    def _step(self, share: float) -> None:
+        for group, lr in self.rates:
+            group["lr"] = lr * min(1.0, 1.3 * (1 - share))
+        x, y = self.sides.batch(self.steps, BATCH, f"{self.name} batch")
+        on_x, on_y = self.critic(torch.cat([x, y])).chunk(2)
+        loss = on_y.mean() - on_x.mean()
+        if self.constraint.has_penalty:
+            draw = rng(self.sides.seed, f"{self.name} points", self.steps)
+            loss = loss + self.constraint.weight * self.constraint.penalty(self.critic, x, y, draw)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.constraint.project(self.critic)
+
+    def _look(self, share: float) -> None:
+        """Keep the critic if it does better than ever on samples that choose."""
+        slope = max(1.0, _slope(self.critic, self.choose)) if self.constraint.has_penalty else 1.0
+        estimate = float(scores(self.critic, self.choose.x).mean() - scores(self.critic, self.choose.y).mean()) / slope
+        if estimate > max(value for _, value in self.trace):
+            self.best, self.slope = copy.deepcopy(self.critic), slope
+        self.trace.append((share, estimate))
+
+
+def _slope(critic: nn.Module, part: Part) -> float:
+    """The mean norm of the critic's gradient at samples of both sides."""
+    return float(torch.cat([gradient_norms(critic, side[:SLOPES]).detach() for side in part]).mean())
+
+
+def _better(trials: list[Training], progress: Progress) -> Fitted:
+    """Train all for a tenth of the budget each, and the best for what is left."""
+    for trial in trials:
+        trial.run(TRIAL, progress)
+    best = max(trials, key=lambda trial: trial.trace[-1][1])
+    best.spent += sum(trial.spent for trial in trials if trial is not best)
+    return best.run(1.0, progress)
+
+
+def _orthogonal(sides: Sides, budget: Budget) -> Training:
+    constraint = Orthogonal()
+    critic = constraint.prepare(_seeded(sides, "relu"))
+    adam = torch.optim.Adam(critic.parameters(), lr=3e-3, betas=(0.0, 0.9), fused=True)
+    return Training(critic, constraint, (adam,), sides, budget, "orthogonal")
+
+
+def _lattice(sides: Sides, budget: Budget) -> Training:
+    with _seed(sides, "lattice"):
+        critic = Lattice(sides.dim)
+    adam = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.9, 0.99), fused=True)
+    return Training(critic, Unconstrained(), (adam,), sides, budget, "lattice")
+
+
+def _free(sides: Sides, budget: Budget, activation: str) -> Training:
+    critic = _seeded(sides, activation)
+    matrices = [weight for weight in critic.features.parameters() if weight.dim() == 2]
+    others = [weight for weight in critic.parameters() if all(weight is not matrix for matrix in matrices)]
+    muon = torch.optim.Muon(matrices, lr=0.03, weight_decay=0.0, momentum=0.9)
+    adam = torch.optim.Adam(others, lr=2e-3, betas=(0.9, 0.99), fused=True)
+    return Training(critic, LipschitzPenalty(10.0), (muon, adam), sides, budget, activation)
+
+
+def _seeded(sides: Sides, activation: str) -> Critic:
+    with _seed(sides, activation):
+        return make_critic("mlp", (sides.dim,), width=256, depth=3, activation=activation)
+
+
+@contextmanager
+def _seed(sides: Sides, name: str) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng(sides.seed, f"weights of the {name} critic").initial_seed())
+        yield

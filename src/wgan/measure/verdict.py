@@ -1,0 +1,65 @@
+r"""From what critics and transport say to one number, an interval, and whether the samples can tell.
+
+Both estimates have known faults, and opposite ones. A critic's held-out difference over its slope errs downwards: an
+imperfect critic, or one that has learnt its samples by heart, sees a part of the distance. Transport less the samples'
+noise errs towards :math:`W_2 \ge W_1`, and is drowned by noise in high dimension. Where they agree, both are believed;
+where they do not, the samples cannot tell, and the interval says what is left: from the certified bound to the
+transport of the samples as they are.
+"""
+
+import math
+from dataclasses import dataclass
+
+MARGIN = 0.1
+"""How far from the truth an estimate is taken to be beyond its standard error, as a share of it."""
+
+WIDEST = 0.3
+"""Half the interval's width, as a share of the estimate, up to which samples are said to tell."""
+
+NINETY = 1.645
+"""Standard errors on each side of an interval of 90 %."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """An estimate of W1, its standard error, and what it may be off by beyond that."""
+
+    value: float
+    error: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is believed in the end; see :class:`wgan.measure.W1`."""
+
+    wasserstein: float
+    error: float
+    interval: tuple[float, float]
+    conclusive: bool
+
+
+def combine(critic: Guess, transport: Guess, bound: float, ceiling: float) -> Verdict:
+    """Weigh the two estimates against each other.
+
+    Args:
+        critic: The critic's held-out difference over its slope.
+        transport: Transport of the samples less their noise.
+        bound: The certified lower bound.
+        ceiling: An upper bound: what transport of the samples costs, noise included.
+    """
+    guesses = critic, transport
+    weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
+    shares = [weight / sum(weights) for weight in weights]
+    mean, margin = (sum(s * v for s, v in zip(shares, values, strict=True)) for values in _columns(guesses))
+    value = max(0.0, bound, mean)
+    error = math.hypot(*(share * guess.error for share, guess in zip(shares, guesses, strict=True)))
+    apart = math.sqrt(sum(s * (g.value - value) ** 2 for s, g in zip(shares, guesses, strict=True)))
+    half = NINETY * error + apart + margin
+    conclusive = half <= max(WIDEST * value, NINETY * critic.error)
+    low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
+    return Verdict(value, error, (max(0.0, bound, low), high), conclusive)
+
+
+def _columns(guesses: tuple[Guess, ...]) -> tuple[list[float], list[float]]:
+    return [guess.value for guess in guesses], [guess.margin for guess in guesses]
