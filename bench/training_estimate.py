@@ -75,7 +75,9 @@ def follow(preset: str, data: Data, flags: argparse.Namespace, seed: int) -> dic
     """Train a preset, and correlate what its records say with the distance."""
     trainer, records, kept = train(preset, data, flags.time, seed, flags.threads)
     findings = [f.name for f in diagnose(records, trainer.constraint) if f.fault]
-    steps = np.array(list(kept))[np.linspace(0, len(kept) - 1, CHECKPOINTS).round().astype(int)].tolist()
+    steps = np.array(list(kept))[
+        np.linspace(0, len(kept) - 1, min(CHECKPOINTS, len(kept))).round().astype(int)
+    ].tolist()
     by_step = {record["step"]: record for record in records}
     held_out = [by_step[step]["wasserstein_heldout"] for step in steps]
     loss = [-by_step[step]["critic_loss"] for step in steps]
