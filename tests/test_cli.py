@@ -19,7 +19,7 @@ from wgan.cli import app, main
 from wgan.registry import FIGURES
 from wgan.run import Run
 
-COMMANDS = ["train", "resume", "sample", "data", "distance", "figure", "runs", "presets", "doctor"]
+COMMANDS = ["train", "resume", "sample", "data", "distance", "figure", "runs", "diagnose", "presets", "doctor"]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 Wgan = Callable[..., tuple[int, str, str]]
@@ -102,6 +102,7 @@ def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
         ["resume", "r", "--steps", 13, "--json"],
         ["sample", "r", "-n", 2, "-o", "s.npy", "--json"],
         ["runs", ".", "--json"],
+        ["diagnose", "r", "--json"],
         ["data", source, "--json"],
         ["data", "--list", "--json"],
         ["distance", source, source, "--json"],

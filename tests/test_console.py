@@ -25,6 +25,10 @@ def text(screen: Console) -> str:
 
 def test_numbers_of_a_record() -> None:
     assert numbers(RECORD) == "W train 1.5, held out 1.25 ± 0.05  |grad| 0.98  1,234 images/s"
+    assert numbers({**RECORD, "wasserstein_bound": 0.75}).startswith(
+        "W train 1.5, held out 1.25 ± 0.05, at least 0.75  "
+    )
+    assert "least" not in numbers({**RECORD, "wasserstein_bound": 0.75}, short=True)
     classic = {**RECORD, "wasserstein": None, "images_per_second": None}
     assert numbers(classic) == "loss critic -1.5, generator 0.5  |grad| 0.98"
     assert with_error(1.5, None) == "1.5"

@@ -63,7 +63,7 @@ def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
     wasserstein, losses, penalty, norms = drawn[0].axes
     assert titles(drawn[0]) == ["Wasserstein estimate", "Losses", "Penalty", "Critic's gradient norm"]
     assert wasserstein.get_ylabel() == "mean score of real\n\N{MINUS SIGN} mean score of generated"
-    assert wasserstein.get_legend_handles_labels()[1] == ["training", "held out ± 1 standard error"]
+    assert wasserstein.get_legend_handles_labels()[1] == ["training", "held out ± standard error"]
     assert losses.get_legend_handles_labels()[1] == ["critic", "generator"]
     assert any(line.get_linestyle() == ":" and set(line.get_ydata()) == {1.0} for line in norms.lines)
     assert penalty.get_xlabel() == "generator steps"
@@ -262,3 +262,13 @@ def test_a_side_without_points_is_left_out(tmp_path: Path, drawn: list[Figure], 
     scatter(tmp_path / "fake.png", none, points)
     legends = [[text.get_text() for text in figure.axes[0].get_legend().get_texts()] for figure in drawn]
     assert legends == [["real"], ["generated"]]
+
+
+def test_the_bound_is_dashed_and_noise_is_a_band_around_zero(tmp_path: Path, drawn: list[Figure]) -> None:
+    curves([{**r, "wasserstein_bound": 0.5, "noise_floor": 0.2} for r in training(30)], tmp_path / "c.png")
+    axes = drawn[0].axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == ["training", "held out ± standard error", "at least (certain)", "noise"]
+    assert [set(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "--"] == [{0.5}]
+    heights = axes.collections[-1].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (-0.2, 0.2)

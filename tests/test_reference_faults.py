@@ -37,7 +37,7 @@ def critic_batches(name: str) -> list[Tensor]:
 def test_dcgan_clip_the_clipped_value_is_not_thrown_away() -> None:
     trainer, _, _ = built("dcgan-clip")
     assert max(w.abs().max().item() for w in trainer.critic.parameters()) > 0.01
-    trainer._critic_step()
+    trainer.critic_step()
     assert max(w.abs().max().item() for w in trainer.critic.parameters()) <= np.float32(0.01)
 
 
@@ -102,7 +102,7 @@ def test_dcgan64_batch_norm_gains_start_near_1() -> None:
 def test_dcgan64_clipping_leaves_the_gains_of_norm_layers_alone() -> None:
     trainer, _, _ = built("dcgan64-clip")
     trainer.batch = trainer.batches.batch = 4
-    trainer._critic_step()
+    trainer.critic_step()
     norms = [module for module in trainer.critic.modules() if isinstance(module, NORM_LAYERS)]
     assert len(norms) == 3 and all((norm.weight > 0.9).all() for norm in norms)
     assert max(m.weight.abs().max().item() for m in trainer.critic.modules() if isinstance(m, nn.Conv2d)) <= 0.0100001
@@ -118,15 +118,15 @@ def test_mlp_clip_the_critic_s_gradients_start_from_zero_at_each_step() -> None:
         step()
 
     trainer.critic_optimizer.step = spy  # type: ignore[method-assign]
-    trainer._critic_step()
+    trainer.critic_step()
     assert trainer.critic[0].weight.grad is None
     other = tiny_trainer(critic_steps=1)
     other.critic.load_state_dict(trainer.critic.state_dict())
     other.critic_updates = trainer.critic_updates
-    trainer._critic_step()
+    trainer.critic_step()
     fresh: list[Tensor] = []
     other.critic_optimizer.step = lambda: fresh.append(other.critic[0].weight.grad.clone())  # type: ignore[method-assign]
-    other._critic_step()
+    other.critic_step()
     assert torch.equal(gradients[1], fresh[0])
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from toolbox import blobs, tiny_trainer, vectors
-from wgan.constraints import R1, R2, GradientPenalty, LipschitzPenalty, Sum, WeightClipping
+from wgan.constraints import R1, R2, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
 from wgan.ema import Average
 from wgan.errors import UsageError
 from wgan.ledger import DivergedError
@@ -221,7 +221,7 @@ def test_real_and_fake_share_a_pass_unless_batch_norm_forbids_it() -> None:
         trainer.attach(blobs(size=16))
         sizes: list[int] = []
         critic.register_forward_hook(lambda m, args, out, sizes=sizes: sizes.append(len(args[0])))
-        trainer._critic_step()
+        trainer.critic_step()
         assert sizes == ([16] if passes == 1 else [8, 8])
 
 
@@ -229,7 +229,7 @@ def test_the_generator_keeps_no_graph_in_critic_steps() -> None:
     trainer = tiny_trainer()
     outputs: list[Tensor] = []
     trainer.generator.register_forward_hook(lambda m, args, out: outputs.append(out))
-    trainer._critic_step()
+    trainer.critic_step()
     assert [o.requires_grad for o in outputs] == [False]
     assert all(p.grad is None for p in trainer.generator.parameters())
 
@@ -371,3 +371,72 @@ def test_every_device_gives_what_the_processor_gives(device: str, constraint: st
         assert all(p.device.type == where for p in trainer.critic.parameters())
         means.append([value for value in trainer.ledger.means().values() if value is not None])
     assert means[1] == pytest.approx(means[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_a_critic_that_caught_up_goes_back_exactly_to_where_it_was(name: str) -> None:
+    quiet, watched = (picture_trainer(name, dropout=0.0 if name == "orthogonal" else 0.1) for _ in range(2))
+    for trainer in (quiet, watched):
+        trainer.advance()
+    before = copy.deepcopy(watched.critic.state_dict())
+    with watched.caught_up(5):
+        assert any(
+            not torch.equal(old, new)
+            for old, new in zip(before.values(), watched.critic.state_dict().values(), strict=True)
+        )
+    for trainer in (quiet, watched):
+        trainer.advance()
+        trainer.advance()
+    for part in ("generator", "critic", "critic_optimizer"):
+        one, other = (_tensors(getattr(trainer, part).state_dict()) for trainer in (quiet, watched))
+        assert len(one) == len(other) and all(map(torch.equal, one, other))
+    assert quiet.ledger.means() == watched.ledger.means() and quiet.images == watched.images
+
+
+def _tensors(tree: object) -> list[Tensor]:
+    if isinstance(tree, dict):
+        return [tensor for value in tree.values() for tensor in _tensors(value)]
+    return [tree] if isinstance(tree, Tensor) else []
+
+
+def test_a_record_is_of_the_critic_that_caught_up() -> None:
+    ready, slow = (tiny_trainer(constraint=GradientPenalty(), critic_lr=0.01, catch_up=n) for n in (200, 0))
+    for trainer in (ready, slow):
+        for _ in range(20):
+            trainer.advance()  # 60 critic steps
+    ready_record, slow_record = ready.record(), slow.record()
+    assert (
+        ready_record["wasserstein_heldout"] > slow_record["wasserstein_heldout"] + 3 * slow_record["wasserstein_stderr"]
+    )
+    with slow.caught_up(60):  # no more than it has taken
+        again = slow._meter(slow.generator, slow.critic, slow.step)
+    assert again.wasserstein_heldout == ready_record["wasserstein_heldout"]
+
+
+def test_a_fault_inside_leaves_the_critic_where_it_was() -> None:
+    trainer = tiny_trainer()
+    before = copy.deepcopy(trainer.critic.state_dict())
+    with pytest.raises(KeyError), trainer.caught_up(3):
+        raise KeyError
+    assert all(torch.equal(before[key], value) for key, value in trainer.critic.state_dict().items())
+    assert trainer.critic_updates == 0
+
+
+def test_the_noise_floor_is_what_halves_of_real_samples_differ_by() -> None:
+    trainer = tiny_trainer(catch_up=0)
+    trainer.attach(vectors(20_000))
+    floor = trainer.record()["noise_floor"]
+    with torch.no_grad():
+        rows = trainer._meter.held_out.batch(torch.arange(trainer._meter.held_out.size)).double()
+        scores = trainer.critic(rows).flatten().numpy()
+    draw = np.random.default_rng(0)
+    pairs = [draw.choice(scores, (2, 1024)).mean(axis=1) for _ in range(2000)]
+    assert floor == pytest.approx(np.quantile(np.abs(np.diff(pairs, axis=1)), 0.95), rel=0.15)
+
+
+def test_the_bound_is_that_of_a_critic_of_known_slope() -> None:
+    trainer = tiny_trainer(constraint=Orthogonal(4.0), catch_up=0)
+    record = trainer.record()
+    expected = (record["wasserstein_heldout"] - 3.09 * record["wasserstein_stderr"]) / 4.0
+    assert record["wasserstein_bound"] == pytest.approx(expected, rel=1e-4)
+    assert tiny_trainer(constraint=GradientPenalty()).record()["wasserstein_bound"] is None

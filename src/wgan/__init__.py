@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wgan.api import distance, load, resume, train
+    from wgan.api import diagnose, distance, load, resume, train
     from wgan.data import open_data
     from wgan.run import Run
     from wgan.trainer import Trainer
@@ -25,13 +25,14 @@ _LAZY = {
     "train": "wgan.api",
     "resume": "wgan.api",
     "load": "wgan.api",
+    "diagnose": "wgan.api",
     "distance": "wgan.api",
     "open_data": "wgan.data",
     "Run": "wgan.run",
     "Trainer": "wgan.trainer",
 }
 
-__all__ = ["Run", "Trainer", "__version__", "distance", "load", "open_data", "resume", "train"]
+__all__ = ["Run", "Trainer", "__version__", "diagnose", "distance", "load", "open_data", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

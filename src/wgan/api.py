@@ -8,6 +8,7 @@ from wgan.config import Config
 from wgan.view import View
 
 if TYPE_CHECKING:
+    from wgan.checkup import Diagnosis
     from wgan.compare import Split
     from wgan.distances.estimate import Estimate
     from wgan.measure import W1
@@ -98,6 +99,25 @@ def load(path: str | Path) -> "Model":
     from wgan.run import Run
 
     return Model.load(Path(path)) if Path(path).is_file() else Run.open(path).generator
+
+
+def diagnose(run: "str | Path | Run", data: Any = None) -> "Diagnosis":
+    """Say what is wrong with a run, if anything is; nothing in it is changed.
+
+    Args:
+        run: The run or its folder.
+        data: The data again, if it was an object.
+
+    Returns:
+        Findings with their evidence and what to do.
+
+    Raises:
+        WganError: It is not a run, or has no records yet.
+    """
+    from wgan.checkup import check_up
+    from wgan.run import Run
+
+    return check_up(run if isinstance(run, Run) else Run.open(run), data)
 
 
 def distance(

@@ -131,6 +131,7 @@ def make_trainer(config: Config, data: Data) -> tuple[Trainer, Plan]:
             batch=run.batch,
             flip=config.data.flip,
             seed=run.seed,
+            catch_up=run.catch_up,
             device=run.device,
             precision=torch.bfloat16 if run.precision == "bf16" else torch.float32,
         )

@@ -20,7 +20,7 @@ app = App(
 for command in (
     *(train.train, train.resume, train.sample),
     *(measure.distance, measure.figure),
-    *(show.data, show.runs, show.presets, show.doctor),
+    *(show.data, show.runs, show.diagnose, show.presets, show.doctor),
 ):
     app.command(command)
 

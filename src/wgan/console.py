@@ -141,7 +141,11 @@ def numbers(record: Mapping[str, Any], short: bool = False) -> str:
     parts = []
     if record.get("wasserstein") is not None:
         held_out = with_error(record["wasserstein_heldout"], record["wasserstein_stderr"])
-        parts.append(f"W {'' if short else 'train '}{with_error(record['wasserstein'], None)}, held out {held_out}")
+        bound = record.get("wasserstein_bound")
+        least = f", at least {with_error(bound, None)}" if bound is not None and not short else ""
+        parts.append(
+            f"W {'' if short else 'train '}{with_error(record['wasserstein'], None)}, held out {held_out}{least}"
+        )
     else:
         parts.append(f"loss critic {record['critic_loss']:.3g}, generator {record['generator_loss']:.3g}")
     parts.append(f"|grad| {record['gradient_norm']:.2g}")

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from wgan.errors import UsageError
 from wgan.files import write_atomically
-
-Floats = NDArray[np.float64]
+from wgan.scales import Floats, choose_scale
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 MANY = 100  # with more records than this, a smooth line is drawn over the raw one
@@ -36,24 +35,17 @@ class Line(NamedTuple):
     label: str
     colour: str
     error: str = ""
+    style: str = "-"
 
 
 class Panel(NamedTuple):
-    """One diagram: its words, its curves, and where a dotted line shows the value hoped for."""
+    """One diagram: its words, its curves, a dotted line at the value hoped for, and a grey band of noise around 0."""
 
     title: str
     ylabel: str
     lines: tuple[Line, ...]
     level: float | None = None
-
-
-class Scale(NamedTuple):
-    """A vertical axis: linear, log or symlog (linear below the threshold); limits only if values are cut."""
-
-    name: str
-    threshold: float = 1.0
-    low: float | None = None
-    high: float | None = None
+    noise: str = ""
 
 
 def curves(
@@ -81,7 +73,8 @@ def curves(
     if title:
         short = textwrap.shorten(title, 110, placeholder=" …")
         figure.suptitle(short, x=0.012, ha="left", fontsize=14, weight="bold", parse_math=False)
-    tables = {key: table(records, key, error) for p in _panels() for key, _, _, error in p.lines}
+    tables = {line.key: table(records, line.key, line.error) for p in _panels() for line in p.lines}
+    tables |= {p.noise: table(records, p.noise) for p in _panels()}
     drawn = [p for p in _panels(arbitrary_under, classic) if any(len(tables[line.key]) for line in p.lines)]
     if not drawn:
         figure.text(0.5, 0.5, "no records yet", ha="center", fontsize=16, color=GREY)
@@ -97,31 +90,6 @@ def table(records: Sequence[Mapping[str, Any]], key: str, error: str = "") -> Fl
     known = [[v if isinstance(v, Real) and math.isfinite(v) else None for v in row] for row in rows]
     kept = [(step, value, e or 0.0) for step, value, e in known if step is not None and value is not None]
     return np.array(kept, dtype=np.float64).reshape(-1, 3)
-
-
-def choose_scale(series: Sequence[Floats]) -> Scale:
-    """Chooses the vertical axis on which all of some curves, each (n,) in the order of time, can be read.
-
-    Values over more than two orders of magnitude get a logarithmic axis, symlog if some are not positive. On
-    a linear axis, a few outliers in the first tenth of a curve are cut; later ones never are: they are news.
-    """
-    values, late = np.concatenate(series), np.concatenate([v[len(v) // 10 :] for v in series])
-    sizes = np.abs(values[values != 0])
-    if not len(sizes):
-        return Scale("linear")
-    small, usual = np.quantile(sizes, (0.05, 0.98))
-    large = max(usual, np.abs(late).max())
-    if large > 100 * small and values.min() > 0:
-        return Scale("log", low=small / 10 if values.min() < small / 10 else None)
-    if large > 100 * small:
-        return Scale("symlog", threshold=10.0 ** math.floor(math.log10(max(small, large / 1e4))))
-    low, high = np.quantile(values, (0.02, 0.98))
-    low, high = min(low, late.min()), max(high, late.max())
-    span = high - low
-    shown = values[(values >= low - span) & (values <= high + span)]
-    if len(shown) == len(values) or span == 0:
-        return Scale("linear")
-    return Scale("linear", low=shown.min() - 0.08 * span, high=shown.max() + 0.08 * span)
 
 
 def scatter(
@@ -182,7 +150,8 @@ def principal_axes(real: Floats) -> tuple[Floats, Floats]:
 
 def _panels(arbitrary_under: str = "", classic: bool = False) -> list[Panel]:
     training = Line("wasserstein", "training", BLUE)
-    held_out = Line("wasserstein_heldout", "held out ± 1 standard error", ORANGE, "wasserstein_stderr")
+    held_out = Line("wasserstein_heldout", "held out ± standard error", ORANGE, "wasserstein_stderr")
+    bound = Line("wasserstein_bound", "at least (certain)", GREEN, style="--")
     critic, generator = Line("critic_loss", "critic", BLUE), Line("generator_loss", "generator", ORANGE)
     between = Line("gradient_norm", "between real and generated", BLUE)
     generated = Line("gradient_norm_fake", "at generated", ORANGE)
@@ -190,7 +159,7 @@ def _panels(arbitrary_under: str = "", classic: bool = False) -> list[Panel]:
     estimate += f"\n(arbitrary scale under {arbitrary_under})" if arbitrary_under else ""
     losses = "Losses" + " (classic GAN: no Wasserstein estimate)" * classic
     panels = [
-        Panel("Wasserstein estimate", estimate, (training, held_out)),
+        Panel("Wasserstein estimate", estimate, (training, held_out, bound), noise="noise_floor"),
         Panel(losses, "loss", (critic, generator)),
         Panel("Penalty", "penalty", (Line("penalty", "in the critic's loss", GREEN),)),
         Panel("Critic's gradient norm", "gradient norm", (between, generated), level=1.0),
@@ -207,6 +176,9 @@ def _draw(axes: Axes, panel: Panel, tables: Mapping[str, Floats]) -> None:
     if panel.level is not None:
         axes.axhline(panel.level, color=GREY, linestyle=":", linewidth=1.4)
         series.append(np.full_like(series[0], panel.level))
+    if len(noise := tables[panel.noise]):
+        steps, floor, _ = _thin(noise).T
+        axes.fill_between(steps, -floor, floor, color=GREY, alpha=0.18, linewidth=0, label="noise")
     scale = choose_scale(series)
     axes.set_yscale(scale.name, **({"linthresh": scale.threshold} if scale.name == "symlog" else {}))
     axes.set(xlabel="generator steps", ylabel=panel.ylabel, xlim=(0, None), ylim=(scale.low, scale.high))
@@ -223,7 +195,8 @@ def _plot(axes: Axes, line: Line, rows: Floats) -> None:
         axes.plot(*rows.T[:2], color=line.colour, linewidth=0.6, alpha=0.35)
         rows = np.column_stack([rows[:, 0], _smooth(rows[:, 1]), _smooth(rows[:, 2])])
     steps, middle, error = rows.T
-    axes.plot(steps, middle, "o-" if len(rows) <= 20 else "-", color=line.colour, ms=4, label=line.label)
+    marker = "o" if len(rows) <= 20 else ""
+    axes.plot(steps, middle, marker + line.style, color=line.colour, ms=4, label=line.label)
     if error.any():
         axes.errorbar(steps[:1], middle[:1], error[:1], color=line.colour, linewidth=1.2)
         axes.fill_between(steps, middle - error, middle + error, color=line.colour, alpha=0.22, linewidth=0)
@@ -291,7 +264,7 @@ def _legend(axes: Axes, title: str, note: str) -> None:
     """A title and a note at its right; under them, still above the data, a row of labels."""
     axes.set_title(title, loc="left", fontsize=12, weight="bold", pad=28, parse_math=False)
     axes.set_title(note, loc="right", fontsize=10, color=GREY, pad=28)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0.1)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, columnspacing=1.2, frameon=False, borderaxespad=0.1)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -19,6 +19,10 @@ def facts_of(
     decay = "" if moves.decay == "none" else ", linear decay"
     average = (f"EMA over {moves.ema_half_life:,.0f} samples" if moves.ema_half_life else "no EMA") + decay
     warm = f" ({moves.warmup_critic_steps} in the first {moves.warmup_steps})" if moves.warmup_steps else ""
+    bound = (
+        "with a certified bound" if trainer.constraint.certified else "without a certified bound (see `wgan diagnose`)"
+    )
+    estimate = f"after {count(run.catch_up, 'critic step')} alone, {bound}"
     steps = f"{count(moves.critic_steps, 'critic step')} each{warm}, batch {run.batch}"
     return {
         "data": {
@@ -35,6 +39,7 @@ def facts_of(
         },
         "training": {
             "objective": f"{loss.objective}, {trainer.constraint}",
+            **({"estimate": estimate} if trainer.objective.measures_distance else {}),
             "optimizer": f"{moves.optimizer}, critic {moves.critic_lr:g}, generator {moves.generator_lr:g}, {average}",
             "budget": f"{describe_budget(plan)}; {steps}",
             "device": f"{run.device}, {count(threads, 'thread')}, {run.precision}, seed {run.seed}",

@@ -1,5 +1,8 @@
 """Running means of what a training loop computes, kept on the device, and a watch for values that are not finite."""
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -75,6 +78,17 @@ class Ledger:
         """Take over a state."""
         self.sums.copy_(state["sums"])
         self.counts.copy_(state["counts"])
+
+
+def check_values(values: Mapping[str, float | None], step: int) -> None:
+    """Raise for the first value that is NaN or infinite.
+
+    Raises:
+        DivergedError: One is.
+    """
+    for name, value in values.items():
+        if value is not None and not math.isfinite(value):
+            raise DivergedError(name, step)
 
 
 def check_weights(network: nn.Module, name: str, step: int) -> None:

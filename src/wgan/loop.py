@@ -15,6 +15,7 @@ from wgan.build import Plan, make_trainer, network_options, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
+from wgan.diagnosis import Watch, diagnose
 from wgan.environment import describe_environment, peak_memory
 from wgan.errors import UsageError, WganError
 from wgan.facts import facts_of
@@ -108,7 +109,7 @@ def train(
     """
     view = view or View()
     threads = set_threads(config.run.threads)
-    data, config = _open(config, source, view)
+    data, config = open_source(config, source, view)
     trainer, plan = make_trainer(config, data)
     if init_from is not None:
         take_weights(trainer, Path(init_from))
@@ -145,7 +146,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
             raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
     config = options.make_config(options.flatten(run.config), changes)
     threads = set_threads(config.run.threads)
-    data, config = _open(config, source, view)
+    data, config = open_source(config, source, view)
     trainer, plan = make_trainer(config, data)
     with run.lock():
         if run.has_save:  # else it was killed in its first moment, and begins again
@@ -169,7 +170,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         return _go(run, trainer, plan, data, config, view)
 
 
-def _open(config: Config, source: Any, view: View) -> tuple[Data, Config]:
+def open_source(config: Config, source: Any, view: View) -> tuple[Data, Config]:
     """The data, and the configuration with every ``auto`` resolved.
 
     Raises:
@@ -226,6 +227,7 @@ def _loop(
         gallery.reals()
         gallery.samples()
         save()
+    watch = Watch(run.records(), trainer.constraint)
     patience = plan.save.seconds or float("inf")
     saved = time.monotonic() - max(0.0, patience - 10)  # the first save comes early: most is lost at the beginning
     while not stop.signal and not plan.budget.reached(trainer.step, trainer.seconds):
@@ -237,6 +239,8 @@ def _loop(
             run.log(record)
             gallery.scalars(record)
             view.tick(record)
+            for finding in watch(record):
+                view.note(f"{finding.text} {finding.advice}")
             gallery.curves()
         if plan.sample.due(trainer.step) or over:
             trainer.check()
@@ -256,7 +260,7 @@ def _loop(
 
 
 def _write_summary(run: Run, trainer: Trainer, plan: Plan, status: str) -> None:
-    last = (run.records() or [{}])[-1]
+    records = run.records()
     on_grid = {"record": plan.log.due(trainer.step), "picture": plan.sample.due(trainer.step)}
     extra = [name for name, due in on_grid.items() if not due] if status == "finished" else []
     run.write_summary(
@@ -269,7 +273,8 @@ def _write_summary(run: Run, trainer: Trainer, plan: Plan, status: str) -> None:
             "images_per_second": trainer.images / trainer.seconds if trainer.seconds else None,
             "arbitrary_scale": trainer.constraint.arbitrary_under,
             "peak_memory": peak_memory(),
-            "final": last,
+            "findings": [finding.to_json() for finding in diagnose(records, trainer.constraint)],
+            "final": records[-1] if records else {},
         }
     )
 

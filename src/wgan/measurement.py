@@ -1,4 +1,5 @@
-"""What a tick measures: the Wasserstein estimate on trained-on and on held-out samples, and the critic's gradients.
+"""What a tick measures: the Wasserstein estimate on trained-on and on held-out samples, what of it is noise and what is
+certain, and the critic's gradients.
 
 Everything is in float32 or wider, on copies of the networks, with a fixed set of real samples and fresh noise, so that
 measuring changes nothing about training.
@@ -12,22 +13,36 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from wgan.certificate import certify
 from wgan.data.samples import Data, Samples
 from wgan.networks import Latent
 from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
 
-MEASURED = 512  # samples a side for the estimate
+MEASURED, MEASURED_LARGE = 1024, 512  # samples a side for the estimate, and if they are pictures above 32x32
 GRADIENTS = 256  # samples for the gradient norms
+USUAL = 1.96  # standard errors, on both sides, that 95 % of normal errors stay within
+CERTAIN = 3.09  # standard errors that 99.9 % of normal errors stay below
+ESTIMATES = (
+    *("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "wasserstein_bound"),
+    *("noise_floor", "gap", "gap_stderr"),
+)
+"""The fields that are about a distance, and so null for a discriminator."""
 
 
 class Measurement(NamedTuple):
-    """The critic's view of real and generated samples at one moment, in the critic's units.
+    r"""The critic's view of real and generated samples at one moment, in the critic's units.
 
     Attributes:
         wasserstein: Mean score of trained-on real samples - mean score of generated ones.
         wasserstein_heldout: The same for held-out real samples, which the critic has never seen.
         wasserstein_stderr: Standard error of ``wasserstein_heldout``; None if a side is a single sample.
+        wasserstein_bound: What the Wasserstein distance of data and generator is at least, at 99.9 % confidence:
+            (wasserstein_heldout - 3.09 wasserstein_stderr) / K, K being the critic's certified Lipschitz constant.
+            A critic that learnt nothing makes it weak, even negative, but never wrong. None where K is not computed.
+        noise_floor: What the critic says of nothing: 95 % of pairs of disjoint sets of held-out real samples, as large
+            as those measured, differ in mean score by less, :math:`1.96 \sigma \sqrt{1/n + 1/m}`, where
+            :math:`\sigma` is the standard deviation of held-out scores. An estimate within +-noise_floor means nothing.
         gap: ``wasserstein - wasserstein_heldout``: what the critic has learnt by heart.
         gap_stderr: Standard error of ``gap``.
         gradient_norm: Mean norm of the critic's input gradient between held-out real and generated samples.
@@ -37,6 +52,8 @@ class Measurement(NamedTuple):
     wasserstein: float
     wasserstein_heldout: float
     wasserstein_stderr: float | None
+    wasserstein_bound: float | None
+    noise_floor: float | None
     gap: float
     gap_stderr: float | None
     gradient_norm: float
@@ -58,7 +75,7 @@ def probe(module: nn.Module) -> nn.Module:
 
 
 class Meter:
-    """Measures networks against a fixed set of at most 512 samples a side.
+    """Measures networks against a fixed set of samples.
 
     Args:
         data: Where the real samples come from.
@@ -66,9 +83,23 @@ class Meter:
         batch: Samples in a batch, as in training.
         seed: What the choice of samples and noise hangs on.
         move: Brings a batch to the networks' device and type.
+        certified: Whether to compute the critic's Lipschitz constant each time, for the bound.
+        samples: At most so many a side; by default 1,024, or 512 of pictures that are larger than 32 x 32.
     """
 
-    def __init__(self, data: Data, latent: Latent, batch: int, seed: int, move: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        data: Data,
+        latent: Latent,
+        batch: int,
+        seed: int,
+        move: Callable[[Tensor], Tensor],
+        certified: bool = False,
+        samples: int | None = None,
+    ) -> None:
+        large = math.prod(data.shape[-2:]) > 32**2 and len(data.shape) > 1
+        self.samples = samples or (MEASURED_LARGE if large else MEASURED)
+        self.shape, self.certified = data.shape, certified
         self.latent, self.batch, self.seed, self.move = latent, batch, seed, move
         self.train, self.held_out = data.train, data.held_out
         self.train_index = self._fixed(data.train, "train")
@@ -77,21 +108,32 @@ class Meter:
     def __call__(self, generator: nn.Module, critic: nn.Module, step: int) -> Measurement:
         """Measure the networks as they are after ``step`` generator steps."""
         generator, critic = probe(generator), probe(critic)
-        fakes = range(max(len(self.train_index), len(self.held_out_index)))
-        with torch.no_grad():
-            on_train = _scores(critic, (self.real(self.train, i) for i in self.train_index))
-            on_held_out = _scores(critic, (self.real(self.held_out, i) for i in self.held_out_index))
-            on_fake = _scores(critic, (self.fake(generator, step, k) for k in fakes))
+        on_train, on_held_out, on_fake = self.scores(generator, critic, step)
         between, at_fake = self._gradient_norms(generator, critic, step)
+        held_out, error = float(on_held_out.mean() - on_fake.mean()), stderr(on_held_out, on_fake)
+        constant = certify(critic, self.shape).constant if self.certified else None
         return Measurement(
             wasserstein=float(on_train.mean() - on_fake.mean()),
-            wasserstein_heldout=float(on_held_out.mean() - on_fake.mean()),
-            wasserstein_stderr=_stderr(on_held_out, on_fake),
+            wasserstein_heldout=held_out,
+            wasserstein_stderr=error,
+            wasserstein_bound=lower_bound(held_out, error, constant),
+            noise_floor=_noise_floor(on_held_out, len(on_fake)),
             gap=float(on_train.mean() - on_held_out.mean()),
-            gap_stderr=_stderr(on_train, on_held_out),
+            gap_stderr=stderr(on_train, on_held_out),
             gradient_norm=float(between.mean()),
             gradient_norm_fake=float(at_fake.mean()),
         )
+
+    def scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (N,), float64, of trained-on, held-out and generated samples, the same ones for the same step."""
+        generator, critic = probe(generator), probe(critic)
+        fakes = range(max(len(self.train_index), len(self.held_out_index)))
+        with torch.no_grad():
+            return (
+                _scores(critic, (self.real(self.train, i) for i in self.train_index)),
+                _scores(critic, (self.real(self.held_out, i) for i in self.held_out_index)),
+                _scores(critic, (self.fake(generator, step, k) for k in fakes)),
+            )
 
     def real(self, samples: Samples, index: Tensor) -> Tensor:
         """A batch of real samples."""
@@ -115,7 +157,7 @@ class Meter:
         return torch.cat(between), torch.cat(at_fake)
 
     def _fixed(self, samples: Samples, part: str) -> tuple[Tensor, ...]:
-        n = min(MEASURED, samples.size or MEASURED)
+        n = min(self.samples, samples.size or self.samples)
         draw = rng(self.seed, f"measured {part}")
         index = torch.randperm(samples.size, generator=draw)[:n] if samples.size else torch.arange(n)
         whole = len(index) // self.batch * self.batch  # a short last batch would have another batch norm
@@ -123,11 +165,21 @@ class Meter:
         return parts
 
 
+def lower_bound(held_out: float, error: float | None, constant: float | None) -> float | None:
+    """What the distance is at least, at 99.9 % confidence; None where the error or the constant is not known."""
+    return None if error is None or constant is None else (held_out - CERTAIN * error) / constant
+
+
+def _noise_floor(real: Tensor, fakes: int) -> float | None:
+    """95 % of the differences of mean scores between so many real samples and as many other real ones as fakes."""
+    return USUAL * float(real.std()) * math.sqrt(1 / len(real) + 1 / fakes) if len(real) > 1 else None
+
+
 def _scores(critic: nn.Module, batches: Iterable[Tensor]) -> Tensor:
     return torch.cat([critic(batch).flatten() for batch in batches]).cpu().double()
 
 
-def _stderr(a: Tensor, b: Tensor) -> float | None:
+def stderr(a: Tensor, b: Tensor) -> float | None:
     """Standard error of the difference of two independent means; a single sample does not tell."""
     if min(len(a), len(b)) < 2:
         return None

@@ -20,13 +20,15 @@ from wgan.errors import UsageError, WganError
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
-RESUMABLE = (*BUDGETS, "log_every", "sample_every", "save_every", "threads", "device")
+RESUMABLE = (*BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "device")
 """What may change when a run goes on."""
 
 _AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("size", "batch", "critic_steps", "every", "threads", "latent", "steps", "warmup_critic_steps"), 1),
     **dict.fromkeys(("kimg", "epochs"), 1e-3),
-    **dict.fromkeys(("weight", "warmup_steps", "ema_half_life", "instance_noise", "seed", "betas", "held_out"), 0),
+    **dict.fromkeys(
+        ("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas", "held_out"), 0
+    ),
     **dict.fromkeys(("critic_lr", "generator_lr"), 0),
 }
 

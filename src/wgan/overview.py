@@ -72,15 +72,15 @@ def closing(run: Run) -> str:
             f"Wasserstein estimate, held out: {with_error(final['wasserstein_heldout'], final['wasserstein_stderr'])}"
             f" (gap to training: {with_error(final['gap'], final['gap_stderr'])})"
         )
-        if final["wasserstein_heldout"] < -3 * (final["wasserstein_stderr"] or 0):
-            lines.append("negative beyond its error: the critic is behind the generator; give it more --critic-steps")
         if summary["arbitrary_scale"]:
             lines.append(f"its scale is arbitrary under {summary['arbitrary_scale']}: compare it within this run only")
+    lines += [f"{f['text']} {f['advice']}" for f in summary.get("findings", []) if f["fault"]]
     lines += [
         f"samples  {run.sample_paths()[-1]}",
         f"curves   {run.curves}",
         f"film     {run.animation}",
         f"more     wgan sample {run.folder} -n 64 -o grid.png",
+        f"check    wgan diagnose {run.folder}",
         f"go on    {more(run)}",
     ]
     return "\n".join(lines)

@@ -5,6 +5,8 @@ another.
 """
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -14,3 +16,11 @@ def rng(seed: int, stream: str, index: int = 0) -> torch.Generator:
     """The generator of the ``index``-th draw of a stream (a CPU generator, so that devices agree)."""
     words = np.random.SeedSequence((seed, zlib.crc32(stream.encode()), index)).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int, stream: str, index: int = 0) -> Iterator[None]:
+    """Let all that draws from torch's own stream inside, such as dropout, be a function of these too."""
+    with torch.random.fork_rng([device.index or 0] if device.type == "cuda" else []):
+        torch.manual_seed(rng(seed, stream, index).initial_seed())
+        yield

@@ -4,10 +4,9 @@ A trainer gets objects, never names; it reads no files and prints nothing. Rando
 what a step draws depends on the seed and the step alone, and measuring never disturbs training.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
+from wgan.catchup import ahead
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty
 from wgan.data import open_data
@@ -22,14 +22,14 @@ from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.ema import Average
 from wgan.errors import UsageError
-from wgan.ledger import DivergedError, Ledger, check_weights
-from wgan.measurement import Meter, has_batch_norm
+from wgan.ledger import Ledger, check_values, check_weights
+from wgan.measurement import ESTIMATES, Meter, has_batch_norm
 from wgan.networks import Latent
-from wgan.networks.base import latent_of
+from wgan.networks.base import check_same_shape, flat_scores, latent_of
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam
 from wgan.schedule import CriticSteps, Decay
-from wgan.seeds import rng
+from wgan.seeds import rng, seeded
 
 WGAN_ADAM = Adam((0.0, 0.9))
 MakeOptimizer = Callable[[Iterable[nn.Parameter], float], Optimizer]
@@ -55,6 +55,8 @@ class Trainer:
         batch: Samples in a batch.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
+        catch_up: Steps, no more than it has taken before, that the critic takes alone before a record measures it, and
+            that are then undone: a critic that is behind the generator finds far less than there is.
         device: Where to train.
         precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
             the last layer of the critics in :mod:`wgan.networks`.
@@ -82,6 +84,7 @@ class Trainer:
         batch: int = 64,
         flip: bool = False,
         seed: int = 0,
+        catch_up: int = 20,
         device: torch.device | str = "cpu",
         precision: torch.dtype = torch.float32,
     ) -> None:
@@ -95,21 +98,20 @@ class Trainer:
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
         self.generator_optimizer = optimizer(self._generator_weights, generator_lr)
         self.critic_optimizer = optimizer(self._critic_weights, critic_lr)
-        self.learning_rates = (generator_lr, critic_lr)
-        self.decay, self.critic_steps = decay, CriticSteps(critic_steps, *warmup)
+        self.learning_rates, self.decay = (generator_lr, critic_lr), decay
+        self.critic_steps = CriticSteps(critic_steps, *warmup)
+        self.catch_up = catch_up * self.objective.measures_distance
         self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"), self.device)
-        self.dtype = next(self.critic.parameters()).dtype
-        self.one_pass = not has_batch_norm(self.critic)
+        self.dtype, self.one_pass = next(self.critic.parameters()).dtype, not has_batch_norm(self.critic)
         if batch < 2 and (has_batch_norm(self.generator) or has_batch_norm(self.critic)):
             raise UsageError("batch norm needs at least 2 samples in a batch; use a larger --batch, or norm layer.")
         if critic_steps < 1:
             raise UsageError(f"critic_steps is {critic_steps}; at least 1 is needed before each generator step.")
         self.step = self.critic_updates = 0
-        self.earlier = 0.0
+        self.earlier, self.mark = 0.0, (0.0, 0)
         self._since: float | None = None
-        self.mark = (0.0, 0)
 
     @property
     def seconds(self) -> float:
@@ -125,7 +127,7 @@ class Trainer:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
         opened = open_data(data, DataConfig())
         self.batches = Batches(opened.train, self.batch, self.seed, self.flip)
-        self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device)
+        self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device, self.constraint.certified)
         return opened
 
     def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:
@@ -146,10 +148,9 @@ class Trainer:
             self._since = time.perf_counter()
         images = self.images
         self._set_learning_rates()
-        with torch.random.fork_rng(self._gpus()):  # dropout draws from torch's own stream
-            torch.manual_seed(rng(self.seed, "dropout", self.step).initial_seed())
+        with seeded(self.device, self.seed, "dropout", self.step):
             for _ in range(self.critic_steps.before(self.step)):
-                self._critic_step()
+                self.critic_step()
             self._generator_step()
         self.step += 1
         self.average.update(self.generator, self.images, self.images - images)
@@ -159,7 +160,20 @@ class Trainer:
         for optimizer, lr in zip((self.generator_optimizer, self.critic_optimizer), self.learning_rates, strict=True):
             optimizer.param_groups[0]["lr"] = lr * factor
 
-    def _critic_step(self) -> None:
+    @contextmanager
+    def caught_up(self, steps: int) -> Iterator[None]:
+        """Inside, the critic has taken some steps alone, of falling size; afterwards all is as it was."""
+        updates, ledger = self.critic_updates, self.ledger
+        self.ledger = Ledger(ledger.names, self.device)
+        changed = self.critic_optimizer, self.critic, self.generator
+        try:
+            with seeded(self.device, self.seed, "catch up", self.step), ahead(self.critic_step, steps, *changed):
+                yield
+        finally:
+            self.critic_updates, self.ledger = updates, ledger
+
+    def critic_step(self) -> None:
+        """Take one step of the critic alone."""
         real = self.to_device(self.batches[self.critic_updates])
         with torch.no_grad():
             fake = self._generate("critic latent", self.critic_updates)
@@ -199,11 +213,7 @@ class Trainer:
 
     def _score(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of both sides: in one pass, unless batch norm would mix them."""
-        if real.shape != fake.shape:
-            made, wanted = tuple(fake.shape[1:]), tuple(real.shape[1:])
-            raise UsageError(
-                f"the generator makes samples of shape {made}, but the data have {wanted}; they must agree."
-            )
+        check_same_shape(fake, real)
         if not self.one_pass:
             return self._scores(real), self._scores(fake)
         scores = self._scores(torch.cat([real, fake]))
@@ -212,13 +222,7 @@ class Trainer:
     def _scores(self, samples: Tensor) -> Tensor:
         with self._autocast():
             scores = self.critic(samples)
-        if scores.numel() != len(samples):
-            raise UsageError(
-                f"the critic gave scores of shape {tuple(scores.shape)} for {len(samples)} samples; "
-                "it must give one number a sample, (N,) or (N, 1)."
-            )
-        flat: Tensor = scores.flatten().to(self.dtype)
-        return flat
+        return flat_scores(scores, len(samples)).to(self.dtype)
 
     def _generate(self, stream: str, index: int) -> Tensor:
         z = self.to_device(self.latent.draw(self.batch, rng(self.seed, stream, index)))
@@ -240,9 +244,6 @@ class Trainer:
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, self.dtype, non_blocking=True)
-
-    def _gpus(self) -> list[int]:
-        return [self.device.index or 0] if self.device.type == "cuda" else []
 
     def check(self) -> None:
         """Raise if anything is no longer finite.
@@ -280,12 +281,11 @@ class Trainer:
         return record
 
     def _measured(self) -> dict[str, float | None]:
-        values: dict[str, float | None] = dict(self._meter(self.generator, self.critic, self.step)._asdict())
-        for name, value in values.items():
-            if value is not None and not math.isfinite(value):
-                raise DivergedError(name, self.step)
+        with self.caught_up(min(self.catch_up, self.critic_updates)):
+            values: dict[str, float | None] = self._meter(self.generator, self.critic, self.step)._asdict()
+        check_values(values, self.step)
         if not self.objective.measures_distance:  # a discriminator's logits are no distance
-            values |= dict.fromkeys(("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "gap", "gap_stderr"))
+            values |= dict.fromkeys(ESTIMATES)
         return values
 
     def sample(self, n: int, seed: int = 0) -> Tensor:

@@ -11,14 +11,14 @@ SRC = Path(__file__).parents[2] / "src" / "wgan"
 MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console"},
+    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales"},
     {"networks", "data", "distances", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
-    {"constraints", "certificate", "curves", "environment"},
+    {"constraints", "certificate", "catchup", "curves", "environment"},
     {"measurement", "measure", "model"},
     {"trainer", "run"},
-    {"state", "build"},
+    {"state", "build", "diagnosis"},
     {"facts", "gallery", "doctor", "restart", "overview", "compare", "figures"},
-    {"answers", "loop", "output", "flags"},
+    {"answers", "loop", "output", "flags", "checkup"},
     {"api"},
     {"commands"},
     {"cli"},

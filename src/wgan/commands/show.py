@@ -1,4 +1,4 @@
-"""`wgan data`, `runs`, `presets` and `doctor`."""
+"""`wgan data`, `runs`, `diagnose`, `presets` and `doctor`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +65,27 @@ def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
         raise WganError(f"there are no runs in {folder}; `wgan train` makes the first one under runs/.")
     rows = [overview(run) for run in found]
     answer({"runs": rows}, as_json, overview_table(rows))
+
+
+def diagnose(run: Path, /, *, as_json: Json = False) -> None:
+    """Say what is wrong with a run, with the numbers that show it and what to do.
+
+    Does the critic overfit, is it behind the generator, steeper than allowed, or flat where the
+    generator is? How large is the distance at least? The run may still be training; nothing in it
+    is changed.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    """
+    from wgan.run import Run
+
+    opened = Run.open(run)
+    from wgan.checkup import check_up
+
+    found = check_up(opened, view=make_view(as_json))
+    answer(found.to_json(), as_json, found.lines())
 
 
 def presets(*, as_json: Json = False) -> None:

@@ -40,8 +40,6 @@ LINEAR_LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 class Unconstrained(Constraint):
     """Lets the critic be anything: for the classic GAN losses."""
 
-    arbitrary_scale = True
-
     def __str__(self) -> str:
         return self.label
 
@@ -60,7 +58,6 @@ class WeightClipping(Constraint):
     """
 
     label = "weight clipping"
-    arbitrary_scale = True
 
     def __init__(self, weight: float = 0.01, every: int = 1) -> None:
         super().__init__(weight, every)
@@ -118,6 +115,7 @@ class GradientPenalty(GradientNormPenalty):
     """
 
     label = "gradient penalty"
+    slope = (1.0, 1.0)
     points = staticmethod(segments)
     punish = staticmethod(two_sided)
 
@@ -136,6 +134,7 @@ class LipschitzPenalty(GradientNormPenalty):
     """
 
     label = "one-sided gradient penalty"
+    slope = (0.0, 1.0)
     points = staticmethod(segments)
     punish = staticmethod(one_sided)
 
@@ -155,7 +154,6 @@ class R1(GradientNormPenalty):
     """
 
     label = "R1 penalty"
-    arbitrary_scale = True
     points = staticmethod(at_real)
     punish = staticmethod(half_square)
 
@@ -175,7 +173,6 @@ class R2(GradientNormPenalty):
     """
 
     label = "R2 penalty"
-    arbitrary_scale = True
     points = staticmethod(at_fake)
     punish = staticmethod(half_square)
 
@@ -206,7 +203,6 @@ class SpectralNorm(Constraint):
     """
 
     label = "spectral norm"
-    arbitrary_scale = True
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         if any(isinstance(module, NORM_LAYERS) for module in critic.modules()):
@@ -229,6 +225,7 @@ class Sum(Constraint):
     def __init__(self, *parts: Constraint) -> None:
         super().__init__()
         self._parts = parts
+        self.certified = any(part.certified for part in parts)
 
     def __repr__(self) -> str:
         return " + ".join(map(repr, self._parts))
@@ -239,6 +236,11 @@ class Sum(Constraint):
     @property
     def parts(self) -> tuple[Constraint, ...]:
         return self._parts
+
+    @property
+    def slope(self) -> tuple[float, float] | None:
+        known = [part.slope for part in self.parts if part.slope is not None]
+        return (max(low for low, _ in known), min(high for _, high in known)) if known else None
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         kinds = [type(part) for part in self.parts]

@@ -16,7 +16,8 @@ class Constraint:
 
     label: ClassVar[str] = "no constraint"
     has_penalty: ClassVar[bool] = False
-    arbitrary_scale: ClassVar[bool] = False
+    certified: bool = False
+    """Whether the critic's Lipschitz constant is known, tight and quick to compute."""
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
         self.weight, self.every = float(weight), int(every)
@@ -35,9 +36,19 @@ class Constraint:
         return (self,)
 
     @property
+    def slope(self) -> tuple[float, float] | None:
+        """Least and largest mean gradient norm between real and generated that it allows; None if it promises none."""
+        return None
+
+    @property
+    def arbitrary_scale(self) -> bool:
+        """Whether the scale of the estimate means nothing."""
+        return self.slope is None
+
+    @property
     def arbitrary_under(self) -> str | None:
-        """What leaves the scale of the estimate arbitrary, in words; None if a part holds the gradient norm at 1."""
-        if not all(part.arbitrary_scale for part in self.parts):
+        """What leaves the scale of the estimate arbitrary, in words; None if a part bounds the gradient norm."""
+        if not self.arbitrary_scale:
             return None
         return " and ".join(part.label for part in self.parts)
 

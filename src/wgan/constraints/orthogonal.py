@@ -44,6 +44,11 @@ class Orthogonal(Constraint):
     """
 
     label = "orthogonal weights"
+    certified = True
+
+    @property
+    def slope(self) -> tuple[float, float]:
+        return 0.0, self.weight
 
     @torch.no_grad()
     def prepare(self, critic: nn.Module) -> nn.Module:

@@ -133,3 +133,30 @@ def describe(shape: tuple[int, ...]) -> str:
 def parameters(module: nn.Module) -> int:
     """How many numbers a network has learnt when it is trained."""
     return sum(weight.numel() for weight in module.parameters())
+
+
+def check_same_shape(made: Tensor, wanted: Tensor) -> None:
+    """Refuse generated samples that are not shaped like the data.
+
+    Raises:
+        UsageError: They are not.
+    """
+    shapes = tuple(made.shape[1:]), tuple(wanted.shape[1:])
+    if shapes[0] != shapes[1]:
+        raise UsageError(
+            f"the generator makes samples of shape {shapes[0]}, but the data have {shapes[1]}; they must agree."
+        )
+
+
+def flat_scores(scores: Tensor, n: int) -> Tensor:
+    """A critic's scores of n samples as (N,).
+
+    Raises:
+        UsageError: They are not one number a sample.
+    """
+    if scores.numel() != n:
+        raise UsageError(
+            f"the critic gave scores of shape {tuple(scores.shape)} for {n} samples; "
+            "it must give one number a sample, (N,) or (N, 1)."
+        )
+    return scores.flatten()

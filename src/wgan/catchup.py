@@ -1,0 +1,38 @@
+"""A critic that goes on alone for some steps, and then goes back to where it was."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+
+@contextmanager
+def ahead(step: Callable[[], None], steps: int, optimizer: Optimizer, *networks: nn.Module) -> Iterator[None]:
+    """Take steps of falling size, and undo them exactly afterwards.
+
+    The learning rate falls linearly to 0, so that what is measured inside is where the steps lead to and not the place
+    that the last of them happened to reach.
+
+    Args:
+        step: Takes one step.
+        steps: How many to take.
+        optimizer: That of the step.
+        *networks: All that a step changes, if only in its buffers.
+    """
+    tensors = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
+    saved, state = [tensor.detach().clone() for tensor in tensors], copy.deepcopy(optimizer.state_dict())
+    (group,) = optimizer.param_groups
+    rate = group["lr"]
+    try:
+        for done in range(steps):
+            group["lr"] = rate * (1 - done / steps)
+            step()
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, old in zip(tensors, saved, strict=True):
+                tensor.copy_(old)
+        optimizer.load_state_dict(state)

@@ -1,0 +1,113 @@
+"""A run as a whole: what its records say, and what a look at its networks adds. Nothing in it is changed."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from wgan import options
+from wgan.build import make_constraint, make_trainer, set_threads
+from wgan.console import count, with_error
+from wgan.data.samples import Data
+from wgan.diagnosis import FEWEST, Finding, diagnose, look_ahead, pooled
+from wgan.errors import WganError
+from wgan.loop import open_source
+from wgan.restart import check_same_config, check_same_data
+from wgan.run import Run
+from wgan.state import restore
+from wgan.trainer import Trainer
+from wgan.view import View
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What measurements say of a run.
+
+    Attributes:
+        run: Its folder.
+        step: The generator step of the last record.
+        numbers: Medians of the last records.
+        findings: What follows from them, faults first.
+        not_looked_at: What could not be measured, and why.
+    """
+
+    run: str
+    step: int
+    numbers: Mapping[str, float]
+    findings: tuple[Finding, ...]
+    not_looked_at: tuple[str, ...]
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that are faults."""
+        return tuple(finding for finding in self.findings if finding.fault)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    def lines(self) -> str:
+        """All of it as text."""
+        said = [f"{self.run} after {count(self.step, 'generator step')}", *_numbers(self.numbers)]
+        for finding in self.findings:
+            said += ["", f"{finding.name}: {finding.text}"]
+            said += [f"  evidence: {', '.join(f'{name} {value:.4g}' for name, value in finding.evidence.items())}"]
+            said += [f"  what to do: {finding.advice}"] if finding.advice else []
+        if not self.faults:
+            said += ["", "Nothing is wrong that these measurements can show."]
+        return "\n".join([*said, *(f"not looked at: {reason}" for reason in self.not_looked_at)])
+
+
+def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosis:
+    """Diagnose a run that has ended, or one that trains at this moment, from its records and its last save.
+
+    Args:
+        run: The run.
+        source: The data, when it was given as an object.
+        view: Who hears of the data being read.
+
+    Raises:
+        WganError: It has no records yet.
+    """
+    records, config = run.records(), run.config
+    if not records:
+        raise WganError(f"{run.folder} has no records yet; train it first: wgan resume {run.folder}")
+    findings, reasons = diagnose(records, make_constraint(config.loss)), []
+    numbers = pooled(records)
+    if not numbers:
+        reasons.append(
+            f"overfit, negative, starved, lipschitz: they need {FEWEST} records of the second half of training."
+        )
+    try:
+        trainer, data = _restored(run, source, view or View())
+        if trainer.objective.measures_distance:
+            findings += look_ahead(trainer, data)
+    except WganError as error:
+        reasons.append(str(error))
+    ordered = sorted(findings, key=lambda finding: not finding.fault)
+    return Diagnosis(str(run.folder), records[-1]["step"], numbers, tuple(ordered), tuple(reasons))
+
+
+def _restored(run: Run, source: Any, view: View) -> tuple[Trainer, Data]:
+    """A trainer as the last save has it, on this machine, and its data."""
+    tensors, counters = run.restore()
+    config = options.make_config(options.flatten(run.config), {"device": "auto"})
+    set_threads(config.run.threads)
+    data, config = open_source(config, source, view)
+    check_same_data(counters["data"], data, run)
+    check_same_config(counters["config"], config, run)
+    trainer, _ = make_trainer(config, data)
+    restore(trainer, tensors, counters)
+    return trainer, data
+
+
+def _numbers(medians: Mapping[str, float]) -> list[str]:
+    """The medians of the last records in words."""
+    lines = []
+    if "wasserstein_heldout" in medians:
+        held_out = with_error(medians["wasserstein_heldout"], medians.get("wasserstein_stderr"))
+        noise = f", of which noise may be {medians['noise_floor']:.2g}" if "noise_floor" in medians else ""
+        lines.append(f"  Wasserstein estimate: training {medians['wasserstein']:.3g}, held out {held_out}{noise}")
+    if "gradient_norm" in medians:
+        between, at_fake = medians["gradient_norm"], medians["gradient_norm_fake"]
+        lines.append(f"  critic's slope: {between:.2g} between real and generated samples, {at_fake:.2g} at generated")
+    return lines

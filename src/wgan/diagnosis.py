@@ -1,0 +1,241 @@
+"""What is wrong with a training, in words that are computed from its measurements, each with its evidence.
+
+:func:`diagnose` needs only records; :func:`look_ahead` needs a trainer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from torch import Tensor, nn
+
+from wgan.certificate import certify
+from wgan.console import with_error
+from wgan.constraints import Constraint
+from wgan.data.samples import Data
+from wgan.errors import UsageError
+from wgan.measurement import Meter, lower_bound, probe, stderr
+from wgan.trainer import Trainer
+
+Medians = Mapping[str, float]
+
+POOLED = 10
+"""So many of the last records, all from the second half of training, are looked at together."""
+FEWEST = 3
+"""With fewer there is no diagnosis: that would be too early."""
+SURE = 3.0
+"""Standard errors beyond which a difference is no chance."""
+LEARNT, BEHIND = 0.1, 0.25
+"""Shares of the estimate from which it matters that the critic knows samples by heart, or lags."""
+STEEP, FLAT, STARVED = 1.2, 0.5, 0.05
+"""Mean gradient norms that break a constraint, leave it slack, or starve the generator, as shares of what is usual."""
+LAG_STEPS, LAG_SAMPLES = 200, 2048
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that measurements say about a training.
+
+    Attributes:
+        name: In a word: overfit, lag, lipschitz, negative, starved or bound.
+        text: A sentence.
+        evidence: The numbers that it follows from.
+        advice: What to do.
+        fault: Whether something is wrong; else it is good to know.
+    """
+
+    name: str
+    text: str
+    evidence: Mapping[str, float]
+    advice: str = ""
+    fault: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def diagnose(records: Sequence[Mapping[str, Any]], constraint: Constraint) -> list[Finding]:
+    """What the last records of a training say of it.
+
+    It looks at medians, so that one noisy record says nothing. All records measure the same real samples, so the errors
+    of their medians are taken to be no smaller than those of one record.
+
+    Args:
+        records: In order, with the fields of metrics.jsonl.
+        constraint: What keeps the critic Lipschitz.
+
+    Returns:
+        The findings, faults first; none if there are too few records.
+    """
+    medians = pooled(records)
+    found = [finding for look in (_overfit, _negative, _starved, _lipschitz) if (finding := look(medians, constraint))]
+    return sorted(found, key=lambda finding: not finding.fault)
+
+
+def pooled(records: Sequence[Mapping[str, Any]]) -> Medians:
+    """Medians of the numbers of the last ten records, the first half of training left out; empty if too few."""
+    if not records:
+        return {}
+    late = [record for record in records[-POOLED:] if record["step"] > records[-1]["step"] / 2]
+    known = {key for key in late[0] if all(isinstance(record.get(key), int | float) for record in late)}
+    return {k: float(median(r[k] for r in late)) for k in sorted(known)} if len(late) >= FEWEST else {}
+
+
+class Watch:
+    """Tells of each fault once, when it first appears.
+
+    Args:
+        records: Those that are there already, whose faults are known.
+        constraint: What keeps the critic Lipschitz.
+    """
+
+    def __init__(self, records: Iterable[Mapping[str, Any]], constraint: Constraint) -> None:
+        self.records, self.constraint = list(records), constraint
+        self._told = {finding.name for finding in diagnose(self.records, constraint)}
+
+    def __call__(self, record: Mapping[str, Any]) -> list[Finding]:
+        """The faults that a new record is the first to show."""
+        self.records.append(record)
+        found = diagnose(self.records, self.constraint)
+        new = [finding for finding in found if finding.fault and finding.name not in self._told]
+        self._told |= {finding.name for finding in new}
+        return new
+
+
+def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Finding, Finding]:
+    """Whether the critic is behind the generator, and how large the distance is at least, if the critic goes on alone.
+
+    All estimates are of the same held-out and generated samples, so the error of their differences is small.
+
+    Args:
+        trainer: It is left as it is.
+        data: Its data.
+        steps: Further critic steps.
+
+    Returns:
+        The findings lag and bound.
+    """
+    meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
+    scores = []
+    for further in (trainer.catch_up, 0, steps):
+        with trainer.caught_up(further):
+            scores.append(meter.scores(trainer.generator, trainer.critic, trainer.step)[1:])
+            critic = probe(trainer.critic)
+    recorded, before, after = (float(real.mean() - fake.mean()) for real, fake in scores)
+    error = stderr(*(new - old for old, new in zip(scores[1], scores[2], strict=True))) or 0.0
+    return _lag(before, recorded, after, error, steps), _bound(*scores[2], critic, data.shape)
+
+
+def _lag(before: float, recorded: float, after: float, error: float, steps: int) -> Finding:
+    rise = after - before
+    evidence = {"held_out": before, "held_out_recorded": recorded, "held_out_later": after, "rise_stderr": error}
+    said = (
+        f"{steps} critic steps with the generator frozen bring the held-out estimate from {before:.3g} to {after:.3g} "
+        f"(a rise of {with_error(rise, error)})"
+    )
+    if rise <= SURE * error or rise <= BEHIND * abs(after):
+        return Finding("lag", f"the critic keeps up: {said}.", evidence, fault=False)
+    return Finding(
+        "lag",
+        f"the critic is behind the generator: {said}; records, where it catches up a little, show {recorded:.3g}.",
+        evidence,
+        "Take more --critic-steps, or a higher --critic-lr and a lower --generator-lr; for truer records alone, raise "
+        "--catch-up.",
+    )
+
+
+def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]) -> Finding:
+    held_out, error = float(real.mean() - fake.mean()), stderr(real, fake)
+    try:
+        constant = certify(critic, shape).constant
+    except UsageError as reason:
+        return Finding("bound", f"the distance has no certain bound: {reason}", {}, fault=False)
+    if (bound := lower_bound(held_out, error, constant)) is None:
+        return Finding("bound", "the distance has no certain bound from a single sample.", {}, fault=False)
+    return Finding(
+        "bound",
+        f"the Wasserstein distance is at least {max(0.0, bound):.3g}, with 99.9 % confidence: the critic, gone on "
+        f"alone, says {with_error(held_out, error)}, and no slope of it is above {constant:.4g}.",
+        {"bound": bound, "held_out": held_out, "held_out_stderr": error or 0.0, "constant": constant},
+        fault=False,
+    )
+
+
+def _overfit(medians: Medians, constraint: Constraint) -> Finding | None:
+    evidence = _pick(medians, "wasserstein", "wasserstein_heldout", "gap", "gap_stderr")
+    if len(evidence) < 4:
+        return None
+    train, held_out, gap, error = evidence.values()
+    if gap <= SURE * error or gap <= LEARNT * train:
+        return None
+    return Finding(
+        "overfit",
+        f"the critic overfits: it says {train:.3g} of the samples it trains on and {held_out:.3g} of held-out ones, "
+        f"a gap of {with_error(gap, error)}.",
+        evidence,
+        "Train on more data, mirror pictures with --flip, take a smaller critic (--critic-width), or stop earlier.",
+    )
+
+
+def _negative(medians: Medians, constraint: Constraint) -> Finding | None:
+    evidence = _pick(medians, "wasserstein_heldout", "wasserstein_stderr")
+    if len(evidence) < 2 or (estimate := medians["wasserstein_heldout"]) >= -2 * medians["wasserstein_stderr"]:
+        return None
+    return Finding(
+        "negative",
+        f"the held-out estimate is negative beyond its error, {with_error(estimate, medians['wasserstein_stderr'])}: "
+        "the critic is worse than none.",
+        evidence,
+        "Give it more --critic-steps, or more data if it overfits.",
+    )
+
+
+def _starved(medians: Medians, constraint: Constraint) -> Finding | None:
+    evidence = _pick(medians, "gradient_norm", "gradient_norm_fake")
+    if len(evidence) < 2:
+        return None
+    usual, at_fake = evidence.values()
+    if at_fake > STARVED * usual and at_fake > STARVED * _allowed(constraint):
+        return None
+    return Finding(
+        "starved",
+        f"the generator is starved: at its samples the critic's slope is {at_fake:.2g}, and {usual:.2g} on the way to "
+        "real ones.",
+        evidence,
+        "Use the constraint gp or lp, a lower --critic-lr, or fewer --critic-steps.",
+    )
+
+
+def _lipschitz(medians: Medians, constraint: Constraint) -> Finding | None:
+    evidence = _pick(medians, "gradient_norm", "wasserstein_heldout")
+    if len(evidence) < 2:
+        return None
+    norm = medians["gradient_norm"]
+    if constraint.slope is None:
+        return Finding(
+            "lipschitz",
+            f"the estimate's scale is arbitrary under {constraint.arbitrary_under}: the critic's slope is {norm:.2g}.",
+            evidence,
+            "Compare it within this run only, or use --constraint lp.",
+            fault=False,
+        )
+    least, most = constraint.slope
+    said = f"the critic's slope is {norm:.2g} on average where {constraint} allows {most:g}"
+    if norm > STEEP * most:
+        advice = "Raise --weight, penalise at every step (--every 1), or lower --critic-lr."
+        return Finding("lipschitz", f"the estimate is too large by about that factor: {said}.", evidence, advice)
+    if norm < FLAT * most:
+        advice = "Lower --weight." if least else "Take more --critic-steps or a wider critic if the scale matters."
+        text = f"the estimate is too small by a factor of about {most / max(norm, 1e-12):.2g}: {said}."
+        return Finding("lipschitz", text, evidence, advice, fault=least > 0)
+    return None
+
+
+def _allowed(constraint: Constraint) -> float:
+    return constraint.slope[1] if constraint.slope else 0.0
+
+
+def _pick(medians: Medians, *names: str) -> dict[str, float]:
+    return {name: medians[name] for name in names if name in medians}

@@ -1,0 +1,185 @@
+"""Diagnoses: from records made by hand, from critics whose faults are known, and of whole runs."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import wgan
+from toolbox import blobs, small_run, tiny_trainer, vectors
+from wgan.config import DataConfig
+from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
+from wgan.data import open_data
+from wgan.diagnosis import FEWEST, POOLED, Watch, diagnose, look_ahead, pooled
+from wgan.errors import WganError
+from wgan.overview import closing
+from wgan.registry import CONSTRAINTS
+from wgan.run import Run
+
+HEALTHY = {
+    "wasserstein": 2.1, "wasserstein_heldout": 2.0, "wasserstein_stderr": 0.1, "gap": 0.1, "gap_stderr": 0.1,
+    "gradient_norm": 1.0, "gradient_norm_fake": 0.9,
+}  # fmt: skip
+
+
+def records(count: int = 20, **changes: float | None) -> list[dict[str, Any]]:
+    return [{"step": 100 * (i + 1), **HEALTHY, **changes} for i in range(count)]
+
+
+def names(found: list[Any], fault: bool = True) -> list[str]:
+    return [finding.name for finding in found if finding.fault == fault]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "changes", "faults", "notes"),
+    [
+        (GradientPenalty(), {}, [], []),
+        (LipschitzPenalty(), {"gradient_norm": 0.7}, [], []),
+        (LipschitzPenalty(), {"gap": 0.9, "gap_stderr": 0.2, "wasserstein_heldout": 1.2}, ["overfit"], []),
+        (LipschitzPenalty(), {"gap": 0.9, "gap_stderr": 0.4}, [], []),  # within three errors
+        (
+            LipschitzPenalty(),
+            {"gap": 0.2, "gap_stderr": 0.05},
+            [],
+            [],
+        ),  # certain, but less than a tenth of the estimate
+        (LipschitzPenalty(), {"wasserstein_heldout": -0.3}, ["negative"], []),
+        (LipschitzPenalty(), {"wasserstein_heldout": -0.1}, [], []),
+        (LipschitzPenalty(), {"gradient_norm_fake": 0.01}, ["starved"], []),
+        (WeightClipping(), {"gradient_norm": 1e-3, "gradient_norm_fake": 9e-4}, [], ["lipschitz"]),
+        (WeightClipping(), {"gradient_norm": 1e-3, "gradient_norm_fake": 1e-5}, ["starved"], ["lipschitz"]),
+        (GradientPenalty(), {"gradient_norm": 1.3}, ["lipschitz"], []),
+        (GradientPenalty(), {"gradient_norm": 0.4}, ["lipschitz"], []),
+        (LipschitzPenalty(), {"gradient_norm": 0.4}, [], ["lipschitz"]),
+        (Orthogonal(3.0), {"gradient_norm": 1.3}, [], ["lipschitz"]),
+        (Orthogonal(3.0), {"gradient_norm": 2.0}, [], []),
+        (Sum(GradientPenalty(), WeightClipping()), {"gradient_norm": 1.3}, ["lipschitz"], []),
+    ],
+)
+def test_each_fault_is_found_and_nothing_else(
+    constraint: Constraint, changes: dict[str, float], faults: list[str], notes: list[str]
+) -> None:
+    found = diagnose(records(**changes), constraint)
+    assert (names(found), names(found, fault=False)) == (faults, notes)
+    for finding in found:
+        assert finding.advice and finding.text.endswith(".")
+        for name, value in finding.evidence.items():
+            assert value == pytest.approx({**HEALTHY, **changes}[name])
+
+
+def test_slack_says_by_what_factor_the_estimate_is_too_small() -> None:
+    (finding,) = diagnose(records(gradient_norm=0.25), LipschitzPenalty())
+    assert "too small by a factor of about 4:" in finding.text
+
+
+def test_one_noisy_record_makes_no_diagnosis() -> None:
+    noisy = records(gap=0.0)
+    noisy[-1] |= {"gap": 5.0, "wasserstein_heldout": -2.0}
+    assert diagnose(noisy, LipschitzPenalty()) == []
+
+
+def test_a_classic_gan_has_no_estimate_to_diagnose() -> None:
+    none = dict.fromkeys(("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "gap", "gap_stderr"))
+    assert diagnose(records(**none), CONSTRAINTS["none"].load()()) == []
+
+
+def test_medians_are_of_the_last_records_of_the_second_half() -> None:
+    made = [{"step": i, "a": float(i), "b": None, "c": "text"} for i in range(1, 31)]
+    assert pooled(made) == {"a": np.median(range(31 - POOLED, 31)), "step": np.median(range(31 - POOLED, 31))}
+    assert pooled(made[:12])["a"] == np.median([7, 8, 9, 10, 11, 12])
+    assert pooled(made[: 2 * FEWEST])["a"] == np.median([4, 5, 6])
+    assert pooled(made[: 2 * FEWEST - 2]) == pooled([]) == {}
+
+
+def test_a_fault_is_told_once() -> None:
+    watch = Watch([], LipschitzPenalty())
+    told = [watch(record) for record in records(30, gap=1.5)]
+    assert [f.name for found in told for f in found] == ["overfit"]
+    assert [len(found) for found in told].index(1) == 2 * FEWEST - 2
+    resumed = Watch(records(30, gap=1.5), LipschitzPenalty())
+    assert [resumed(record) for record in records(5, gap=1.5)] == [[]] * 5
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_the_scale_is_arbitrary_where_no_slope_is_promised(name: str) -> None:
+    constraint: Constraint = CONSTRAINTS[name].load()()
+    assert (constraint.slope is None) == (name not in ("gp", "lp", "orthogonal")) == constraint.arbitrary_scale
+    assert constraint.certified == (name == "orthogonal")
+
+
+def far_away(**changes: Any) -> wgan.Trainer:
+    """A trainer whose critic knows nothing yet of a generator that makes points at distance 5 from the data."""
+    trainer = tiny_trainer(constraint=Orthogonal(), critic_lr=0.02, **changes)
+    with torch.no_grad():
+        for weight in trainer.generator.parameters():
+            weight.zero_()
+        trainer.generator[2].bias[0] = 5.0
+    return trainer
+
+
+def test_a_critic_lags_until_it_is_trained_and_the_bound_is_below_the_distance() -> None:
+    trainer = far_away()
+    data = open_data(vectors(), DataConfig())
+    points = data.held_out.batch(torch.arange(data.held_out.size)).double()
+    point = trainer.generator(torch.zeros(1, 3).double()).detach()
+    distance = float((points - point).norm(dim=1).mean())  # all mass goes to one point
+    lag, bound = look_ahead(trainer, data)
+    assert lag.fault and "behind" in lag.text and lag.evidence["held_out_later"] > 2 * lag.evidence["held_out"]
+    assert 0.5 * distance < bound.evidence["bound"] < bound.evidence["held_out"] <= distance
+    for _ in range(300):
+        trainer.critic_step()
+    assert not look_ahead(trainer, data)[0].fault
+
+
+def test_a_critic_without_a_certificate_says_why() -> None:
+    trainer = tiny_trainer(constraint=LipschitzPenalty())
+    trainer.critic[1] = nn.ELU()
+    _, bound = look_ahead(trainer, open_data(vectors(), DataConfig()), steps=1)
+    assert "no certain bound" in bound.text and "ELU" in bound.text and not bound.evidence
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() + str(path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_run_is_diagnosed_and_nothing_in_it_changes(tmp_path: Path) -> None:
+    np.save(tmp_path / "blobs.npy", blobs())
+    run = small_run(tmp_path / "r", str(tmp_path / "blobs.npy"), steps=20, log_every="2")
+    before = contents(run.folder)
+    found = wgan.diagnose(run.folder)
+    assert contents(run.folder) == before
+    assert found.not_looked_at == () and found.step == 20
+    assert {"lag", "bound"} <= {finding.name for finding in found.findings}
+    assert json.loads(json.dumps(found.to_json()))["numbers"]["gap"] == pytest.approx(
+        np.median([record["gap"] for record in run.records()[-5:]])
+    )
+    text = found.lines()
+    assert all(finding.text in text and finding.advice in text for finding in found.findings)
+    assert ("Nothing is wrong" in text) == (not found.faults)
+
+
+def test_an_object_has_to_be_given_again(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r")
+    found = wgan.diagnose(run)
+    assert "records" in found.not_looked_at[0] and "give it again" in found.not_looked_at[1]
+    assert len(wgan.diagnose(run, blobs()).not_looked_at) == 1
+    (run.metrics).unlink()
+    with pytest.raises(WganError, match="no records yet"):
+        wgan.diagnose(run)
+
+
+def test_faults_are_told_while_training_and_at_its_end(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", blobs(20), steps=60, log_every="2", held_out=0.5, constraint="clip", weight="0.5")
+    faults = [finding for finding in run.summary["findings"] if finding["fault"]]
+    assert [f["name"] for f in faults] == names(diagnose(run.records(), WeightClipping()))
+    assert all(finding["text"] in closing(Run.open(run.folder)) for finding in faults)
+    assert f"wgan diagnose {run.folder}" in closing(run)
