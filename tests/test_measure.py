@@ -160,19 +160,25 @@ def test_bad_input_is_refused_in_a_sentence(a: Any, b: Any, budget: dict[str, An
 
 
 def test_estimates_that_agree_are_believed() -> None:
-    verdict = combine(Guess(1.0, 0.01, 0.1), Guess(1.1, 0.01, 0.1), 0.8, 5.0)
+    verdict = combine(Guess(1.0, 0.01, 0.1), Guess(1.1, 0.01, 0.1), 1.0, 0.8, 5.0)
     assert verdict.conclusive and verdict.wasserstein == pytest.approx(1.05)
     assert 0.8 <= verdict.interval[0] < 1.0 and 1.1 < verdict.interval[1] < 1.5
 
 
 def test_estimates_that_disagree_leave_the_bounds() -> None:
-    verdict = combine(Guess(0.3, 0.01, 0.03), Guess(1.2, 0.05, 0.12), 0.1, 5.0)
+    verdict = combine(Guess(0.3, 0.01, 0.03), Guess(1.2, 0.05, 0.12), 1.0, 0.1, 5.0)
     assert not verdict.conclusive and verdict.interval == (0.1, 5.0)
 
 
 def test_the_surer_estimate_weighs_more() -> None:
-    assert combine(Guess(0.01, 0.005, 0.001), Guess(0.5, 0.5, 0.05), 0.0, 9.0).wasserstein < 0.02
-    assert combine(Guess(0.6, 0.01, 0.2), Guess(1.0, 0.01, 0.01), 0.0, 9.0).wasserstein > 0.97
+    assert combine(Guess(0.01, 0.005, 0.001), Guess(0.5, 0.5, 0.05), 1.0, 0.0, 9.0).wasserstein < 0.02
+    assert combine(Guess(0.6, 0.01, 0.2), Guess(1.0, 0.01, 0.1), 0.1, 0.0, 9.0).wasserstein > 0.97
+
+
+def test_noisy_transport_below_the_critic_is_not_believed() -> None:
+    critic, transport = Guess(2.0, 0.01, 0.2), Guess(0.1, 0.01, 0.01)
+    assert combine(critic, transport, 0.9, 1.5, 9.0).wasserstein > 1.9
+    assert combine(critic, transport, 0.01, 0.05, 9.0).wasserstein < 0.2
 
 
 def test_a_lattice_is_as_steep_as_certified() -> None:

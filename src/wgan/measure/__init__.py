@@ -146,13 +146,13 @@ def measure(
 def _measure(sides: Sides, seconds: float | None, steps: int | None, units: str, progress: Progress) -> W1:
     began = time.perf_counter()
     budgets = {name: Budget(None if seconds is None else share * seconds, steps) for name, share in SHARES.items()}
-    transport, ceiling = _transport(sides, budgets["transport"], lambda share: progress(share / 4))
+    transport, noise, ceiling = _transport(sides, budgets["transport"], lambda share: progress(share / 4))
     free = fit_free(sides, budgets["free"], lambda share: progress(0.25 + share / 2))
     certified = fit_certified(sides, budgets["certified"], lambda share: progress(0.75 + share / 4))
     rise = max(0.0, free.rise) * sides.scale
     critic, train, gap = _held_out(sides, free, rise)
     bound, constant, seen = _bound(sides, certified)
-    verdict = combine(critic, transport, bound, ceiling)
+    verdict = combine(critic, transport, noise, bound, ceiling)
     n, m = sides.sizes or (None, None)
     return W1(
         wasserstein=verdict.wasserstein,
@@ -185,8 +185,8 @@ def _two_of(a: Any, seed: int) -> tuple[Any, Any]:
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
 
-def _transport(sides: Sides, budget: Budget, progress: Progress) -> tuple[Guess, float]:
-    """Transport less noise, averaged over disjoint sets of samples, and the mean of transport with its noise."""
+def _transport(sides: Sides, budget: Budget, progress: Progress) -> tuple[Guess, float, float]:
+    """Transport less noise, averaged over disjoint sets of samples; the share of noise; and transport with noise."""
     began, most = time.perf_counter(), 8 if budget.seconds is None else 16
     costs: list[tuple[float, float, float]] = []
     for fold in sides.folds(_fold(sides, budget)):
@@ -202,7 +202,7 @@ def _transport(sides: Sides, budget: Budget, progress: Progress) -> tuple[Guess,
     value, cost = signed_root(square), float(across.mean())
     half_width = (signed_root(square + error) - signed_root(square - error)) / 2
     noise = min(1.0, float(within_x.mean() + within_y.mean()) / 2 / cost) if cost else 0.0
-    return Guess(value, half_width, MARGIN * noise * abs(value)), cost
+    return Guess(value, half_width, MARGIN * abs(value)), noise, cost
 
 
 def _fold(sides: Sides, budget: Budget) -> int:

@@ -39,16 +39,19 @@ class Verdict:
     conclusive: bool
 
 
-def combine(critic: Guess, transport: Guess, bound: float, ceiling: float) -> Verdict:
+def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling: float) -> Verdict:
     """Weigh the two estimates against each other.
 
     Args:
         critic: The critic's held-out difference over its slope.
         transport: Transport of the samples less their noise.
+        noise: The share of the transport of samples that is noise. The more, the less is transport believed, above all
+            if it is below the critic's estimate: what a critic sees of unseen samples is there.
         bound: The certified lower bound.
         ceiling: An upper bound: what transport of the samples costs, noise included.
     """
-    guesses = critic, transport
+    doubt = noise * max(transport.margin, critic.value - transport.value)
+    guesses = critic, Guess(transport.value, transport.error, doubt)
     weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
     shares = [weight / sum(weights) for weight in weights]
     mean, margin = (sum(s * v for s, v in zip(shares, values, strict=True)) for values in _columns(guesses))
