@@ -2,6 +2,8 @@
 
 import copy
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from toolbox import blobs, tiny_trainer, vectors
+from wgan.config import DataConfig
 from wgan.constraints import R1, R2, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
+from wgan.data import open_data
+from wgan.data.samples import Vectors
 from wgan.ema import Average
 from wgan.errors import UsageError
 from wgan.ledger import DivergedError
+from wgan.measurement import Meter
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.optimizers import Adam, RMSprop
 from wgan.penalties import segments
@@ -104,7 +110,7 @@ def test_a_sum_adds_each_part_with_its_own_weight_and_interval() -> None:
     assert logged is not None and logged.item() == pytest.approx(2 * r1 + 5 * r2)
 
 
-def test_swapping_real_and_fake_flips_the_sign_of_the_estimate() -> None:
+def test_the_estimate_is_the_mean_of_held_out_scores_less_that_of_generated_ones() -> None:
     trainer = tiny_trainer()
     meter = trainer._meter
     record = meter(trainer.generator, trainer.critic, 0)
@@ -113,11 +119,31 @@ def test_swapping_real_and_fake_flips_the_sign_of_the_estimate() -> None:
         real_mean = torch.cat([trainer.critic(meter.real(meter.held_out, i)) for i in meter.held_out_index]).mean()
         fake_mean = torch.cat([trainer.critic(b) for b in fakes]).mean()
     assert record.wasserstein_heldout == pytest.approx((real_mean - fake_mean).item())
-    negative = copy.deepcopy(trainer.critic)
-    with torch.no_grad():
-        negative[-1].weight.neg_()
-        negative[-1].bias.neg_()
-    assert meter(trainer.generator, negative, 0).wasserstein_heldout == pytest.approx(-record.wasserstein_heldout)
+
+
+class Rows(nn.Module):
+    """A generator that gives these samples, one batch after the other."""
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.rows, self.given = rows, 0
+
+    def forward(self, z: Tensor) -> Tensor:
+        self.given += len(z)
+        return self.rows[self.given - len(z) : self.given]
+
+
+def test_swapping_real_and_generated_samples_flips_the_sign_of_the_estimate() -> None:
+    critic, x, y = tiny_trainer().critic, vectors(96), vectors(192)[96:] + 5
+    opened = open_data(x, DataConfig())
+
+    def estimate(real: Any, fake: Any) -> float:
+        data = replace(opened, train=Vectors(real), held_out=Vectors(real))
+        meter = Meter(data, Latent(3), 16, 0, lambda batch: batch.double())
+        return meter(Rows(torch.from_numpy(fake)), critic, 0).wasserstein_heldout
+
+    forward, backward = estimate(x, y), estimate(y, x)
+    assert abs(forward) > 0.01 and backward == pytest.approx(-forward, rel=1e-6)
 
 
 def test_standard_error_and_gap_agree_with_numpy() -> None:
@@ -246,7 +272,7 @@ def test_bf16_agrees_with_fp32_and_keeps_scores_and_penalties_wide(name: str) ->
     wide, narrow = losses(torch.float32), losses(torch.bfloat16)
     for key, value in wide.items():
         if value is not None:
-            assert narrow[key] == pytest.approx(value, rel=0.05, abs=0.02)
+            assert narrow[key] == pytest.approx(value, rel=0.02, abs=0.01)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
@@ -357,14 +383,11 @@ def test_adam_s_momentum_is_off_by_default() -> None:
     assert Adam((0.5, 0.999))([nn.Parameter(torch.zeros(1))], 1e-3).param_groups[0]["betas"] == (0.5, 0.999)
 
 
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.mps.is_available() else [])]
-
-
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("constraint", ["clip", "gp"])
-def test_every_device_gives_what_the_processor_gives(device: str, constraint: str) -> None:
+def test_a_gpu_gives_what_the_processor_gives(constraint: str) -> None:
     means = []
-    for where in ("cpu", device):
+    for where in ("cpu", "cuda"):
         trainer = picture_trainer(constraint, device=where)
         for _ in range(3):
             trainer.advance()
