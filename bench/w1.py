@@ -55,7 +55,7 @@ def main() -> None:
     tasks = [(method, dim, centres) for method in given.methods for dim in given.dims for centres in CENTRES]
     running: list[subprocess.Popen[str]] = []
     flags = ["--seconds", str(given.seconds), "--threads", str(given.threads), "--seed", str(given.seed)]
-    with given.out.open("a") as out:
+    with given.out.open("w") as out:
         for task in tasks:
             while len(running) >= given.jobs:
                 time.sleep(0.2)

@@ -16,6 +16,7 @@ from scipy.stats import wasserstein_distance
 import wgan
 from toolbox import SMALL, blobs
 from wgan.cli import main
+from wgan.compare import lines
 from wgan.distances import memory
 from wgan.distances.estimate import Estimate
 from wgan.errors import UsageError, WganError
@@ -170,6 +171,9 @@ def test_the_command_answers_in_text_and_json(told: Told, run: Run) -> None:
         (["blobs.npy", "blobs.npy", "--seed", "-1"], 2, ["--seed", "0"]),
         (["blobs.npy", "blobs.npy", "--split", "test"], 2, ["--split", "held-out"]),
         (["points.npy", "points.npy", "--size", "8"], 2, ["size", "pictures"]),
+        (["points.npy", "points.npy", "--method", "critic"], 2, ["60", "200"]),
+        (["points.npy", "points.npy", "--time", "5s"], 2, ["--time", "--method critic", "quadrature"]),
+        (["points.npy", "points.npy", "--method", "critic", "--time", "soon"], 2, ["--time", "90s"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -209,5 +213,8 @@ def test_samplers_and_pictures_can_be_measured_by_critics(monkeypatch: pytest.Mo
         lambda n, draw: torch.rand(n, 2, generator=draw), lambda n, draw: torch.rand(n, 2, generator=draw) + 1, steps=3
     )
     assert drawn.value == pytest.approx(math.sqrt(2), rel=0.3)
+    assert "drawn without end" in lines(drawn)
+    with pytest.raises(UsageError, match="method critic"):
+        wgan.distance(torch.rand, torch.rand, method="exact")
     pictures = wgan.distance(blobs(400) // 2, blobs(400) // 2 + 51, method="critic", steps=3)
     assert pictures.value == pytest.approx(51 / 255 * 8, rel=0.3) and "pixels from 0 to 1" in pictures.units

@@ -165,6 +165,13 @@ def test_debiased_does_not_mind_shared_samples() -> None:
     assert abs(value) < 0.1 < exact(x[:200], fresh)
 
 
+def test_copies_are_spread_over_halves() -> None:
+    x = (np.random.default_rng(0).random((1000, 1)) < 0.7).astype(float)
+    first, second = halves(x, 0)
+    assert first.mean() == pytest.approx(second.mean(), abs=0.07)
+    assert line(first, second) < 0.07
+
+
 def test_halves_are_disjoint_and_hang_on_the_content_only() -> None:
     x = normal(41, 2)
     one, other = halves(x, 0)

@@ -72,6 +72,20 @@ def test_one_distribution_is_at_no_distance_beyond_its_null() -> None:
     assert answer.lower_bound < 0.05 and answer.interval[0] < 0.05
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_few_samples_of_one_distribution_cannot_tell(seed: int) -> None:
+    answer = measure(normal(400, 20, 2 * seed), normal(400, 20, 2 * seed + 1), steps=30, seed=seed)
+    assert not answer.conclusive and answer.interval[0] < 0.05 and answer.lower_bound < 0.05
+    assert answer.wasserstein <= 5 * answer.standard_error
+
+
+def test_the_bound_holds_where_samples_repeat() -> None:
+    draws = (np.random.default_rng(seed).random((1000, 2)) for seed in range(4))
+    answers = [measure(*((draw < [0.7, 0.5]).astype(float).T[..., None]), steps=30) for draw in draws]
+    assert max(answer.lower_bound for answer in answers) <= 0.2
+    assert np.mean([answer.wasserstein for answer in answers]) == pytest.approx(0.2, abs=0.05)
+
+
 def test_moves_scales_and_roles() -> None:
     a, b = normal(1000, 4), normal(1000, 4, 1) + 1
     plain = measure(a, b, steps=STEPS)
@@ -101,6 +115,12 @@ def test_samplers_draw_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.wasserstein == pytest.approx(2 * math.sqrt(3), rel=0.05)
     assert answer.n is None and answer.lower_bound < 2 * math.sqrt(3)
     assert measure(at(0), at(0), steps=3, null=True).null is not None
+
+
+def test_one_step_and_one_point_are_enough() -> None:
+    answer = measure(np.zeros((200, 1)), np.zeros((200, 1)), steps=1)
+    assert answer.wasserstein == 0 and answer.lower_bound <= 0
+    assert all(math.isfinite(value) for value in answer.to_json().values() if isinstance(value, float))
 
 
 def test_a_budget_of_time_ends_in_time() -> None:
@@ -149,6 +169,9 @@ def test_endless_parts_are_different_draws() -> None:
         (normal(300, 2), normal(300, 2) * np.nan, {}, "NaN"),
         (normal(300, 2), lambda n, draw: torch.zeros(n, 2), {}, "two arrays, or two samplers"),
         (lambda n, draw: torch.zeros(n), lambda n, draw: torch.zeros(n), {}, r"\(n, D\)"),
+        (lambda n, draw: torch.zeros(7, 2), lambda n, draw: torch.zeros(7, 2), {}, "7 samples where"),
+        (normal(300, 2), normal(300, 2), {"null": True}, "at least 400"),
+        (normal(300, 2) * 1e200, normal(300, 2), {}, "spread"),
         (normal(300, 2), normal(300, 2), {"seconds": 0}, "positive"),
         (normal(300, 2), normal(300, 2), {"steps": 0}, "positive"),
     ],

@@ -202,7 +202,7 @@ STEEPEST: Mapping[type, float] = {
     **dict.fromkeys((MaxMin, GroupSort, GlobalPool), 1.0),
     Lattice: ROUNDING,
     nn.Sigmoid: 0.25,
-    nn.SiLU: 1.0998393194,
+    nn.SiLU: 1.0998393202,
 }
 """The largest slopes of layers without weights."""
 

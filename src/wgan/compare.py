@@ -96,19 +96,24 @@ def compare(
     _check(method, samples, seed, split)
     budget: dict[str, Any] = {"seconds": seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
-    if _is_sampler(a) and _is_sampler(b):
+    if _is_sampler(a) or _is_sampler(b):
+        if method not in ("auto", CRITIC) or samples is not None:
+            raise UsageError("functions that draw samples go with the method critic, and without a number of samples.")
         return measure(a, b, **budget)
     side_a, side_b = _open_both(a, b, options, seed, split, progress)
     n, m = _numbers(side_a.size, side_b.size, samples, DRAWN_FOR_CRITICS if method == CRITIC else DRAWN)
     dim = math.prod(side_a.shape)
-    why = DISTANCES[method].help if method in DISTANCES else ""
+    why = DISTANCES[method].help if method in DISTANCES else "asked for."
     if method == "auto":
         method, why = choose(n, m, dim)
         if method == "quadrature":
             n = m = min(n, m, affordable(dim))
-    demand_samples((n + m) * dim)
+    demand_samples((n + m) * dim * (2 if method == CRITIC else 1))
     if method == CRITIC:
-        return measure(side_a.take(n), side_b.take(m), units=_units(side_a.shape), **budget)
+        found = measure(side_a.take(n), side_b.take(m), units=_units(side_a.shape), **budget)
+        return replace(found, seconds=monotonic() - started, why=why)
+    if time is not None or steps is not None:
+        raise UsageError(f"--time and --steps are for --method critic, and this is {method}; leave them out.")
     value, error, of_halves = with_error_and_null(
         lookup(DISTANCES, method, "method"), side_a.take(n), side_b.take(m), seed=seed
     )
@@ -162,8 +167,10 @@ def _critic_lines(found: W1) -> dict[str, str]:
         **({"null": f"{found.null:.3g} (two halves of A differ by this)"} if found.null is not None else {}),
         "evidence": f"critic {found.critic:.3g}, transport less noise {found.transport:.3g}{more}",
         "overfit": f"{found.gap:.3g} of {found.train:.3g} that the critic sees in the samples it was trained on",
-        "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each; "
-        f"{found.steps:,} critic steps",
+        "method": f"{found.method}: {found.why}",
+        "samples": "drawn without end"
+        if found.n is None
+        else f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each; {found.steps:,} critic steps",
     }
 
 

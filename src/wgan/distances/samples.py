@@ -1,6 +1,7 @@
 """Samples as rows of float64, split by their content, and how far apart they are pairwise."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,10 +43,14 @@ def by_content(x: Array, seed: int) -> NDArray[np.int64]:
     """A random order of samples (N, D) that hangs on their content and the seed only, not on how they are sorted.
 
     What is in two sets has about the same place in both orders. So halves and folds of two sets that overlap, or
-    are the same, correspond to each other, and no sample is ever compared with its own copy by accident.
+    are the same, correspond to each other, and no sample is ever compared with its own copy by accident. The copies of
+    a sample within a set are spread, else the parts of discrete data would not be random samples.
     """
-    key = str(seed).encode()
-    digests = [hashlib.blake2b(row, digest_size=8, key=key).digest() for row in x + 0.0]  # + 0.0: no -0.0
+    key, seen, digests = str(seed).encode(), Counter[bytes](), []
+    for row in x + 0.0:  # no -0.0
+        content = hashlib.blake2b(row, digest_size=8, key=key).digest()
+        seen[content] += 1
+        digests.append(hashlib.blake2b(content + seen[content].to_bytes(8), digest_size=8, key=key).digest())
     return np.argsort(np.frombuffer(b"".join(digests), ">u8"), kind="stable")
 
 

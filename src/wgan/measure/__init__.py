@@ -1,7 +1,8 @@
 """W1 between two sets of samples, by critics trained for nothing else, with a bound that may be believed.
 
 :func:`measure` cuts each set into parts. Exact transport of samples, less their noise, gives one estimate. A *free*
-critic, held by a penalty, gives another on samples that it has not seen, divided by its slope. A *certified* critic
+critic, held by a penalty, gives another, divided by its slope and freed of what it learnt by heart with the help of
+samples that it has not seen. A *certified* critic
 gives a lower bound, on samples used for nothing else: its difference of means less 3.09 standard errors, over an upper
 bound of its Lipschitz constant. :mod:`wgan.measure.verdict` weighs the two estimates.
 
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 from wgan.certificate import certify, observed
@@ -26,13 +28,13 @@ from wgan.distances.samples import halves, rows
 from wgan.distances.transport import across_and_within, signed_root
 from wgan.errors import UsageError
 from wgan.measure.critics import SLOPES, Budget, Fitted, fit_certified, fit_free, scores
+from wgan.measure.sides import FEWEST, Sides, open_sides
 from wgan.measure.sides import SHARES as SHARES_OF_SAMPLES
-from wgan.measure.sides import Sides, open_sides
 from wgan.measure.verdict import MARGIN, Guess, combine
 from wgan.seeds import rng
 
-ONE_SIDED = 3.09
-"""Standard errors that a normal variable exceeds once in a thousand times."""
+SURE = 0.999
+"""Confidence of the lower bound: 3.09 standard errors, and a little more where samples are few."""
 
 FOLDS = (4000, 2000, 1000, 400)
 """Samples a side that are cut into halves and transported at once: the most of which time allows eight."""
@@ -52,13 +54,14 @@ class W1:
 
     Attributes:
         wasserstein: The best estimate.
-        interval: Where the truth is in 90 % of cases.
+        interval: Where the truth is meant to be in 90 % of cases; docs/research/w1.md has where it was.
         conclusive: Whether these samples, in this time, can tell; if not, the interval is wide.
-        lower_bound: W1 is at least this, but for one case in a thousand.
+        lower_bound: W1 is at least this, but for one case in a thousand, if the mean of as many scores as there are
+            samples is normal; extremes rarer than one in so many samples break this.
         standard_error: Of ``wasserstein``, from the choice of samples alone.
         train: The free critic's difference of means on samples that it was trained on, over its slope.
         gap: ``train`` less the same on samples that it has not seen.
-        critic: The free critic's estimate, held out.
+        critic: The free critic's estimate: the geometric mean of ``train`` and what it says of unseen samples.
         transport: The estimate of exact transport less noise.
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
@@ -71,6 +74,7 @@ class W1:
         n: Samples of A, None if they were drawn without end.
         m: Samples of B.
         units: What distances are measured in.
+        why: Why this method, in a sentence.
     """
 
     wasserstein: float
@@ -93,6 +97,7 @@ class W1:
     n: int | None
     m: int | None
     units: str
+    why: str = "asked for."
 
     @property
     def value(self) -> float:
@@ -135,16 +140,19 @@ def measure(
     if (seconds is not None and seconds <= 0) or (steps is not None and steps < 1):
         raise UsageError("the budget must be positive: give some seconds (--time 60s) or steps.")
     part = 0.5 if null else 1.0
-    found = _measure(open_sides(a, b, seed), seconds, steps, units, lambda share: progress(part * share))
-    if not null:
+    halves_of_a = _two_of(a, seed) if null else None
+    found = _measure(a, b, seed, seconds, steps, units, lambda share: progress(part * share))
+    if halves_of_a is None:
         return found
-    halves_of_a = open_sides(*_two_of(a, seed), seed)
-    nothing = _measure(halves_of_a, seconds, steps, units, lambda share: progress(part + part * share))
+    nothing = _measure(*halves_of_a, seed, seconds, steps, units, lambda share: progress(part + part * share))
     return replace(found, null=nothing.wasserstein, seconds=found.seconds + nothing.seconds)
 
 
-def _measure(sides: Sides, seconds: float | None, steps: int | None, units: str, progress: Progress) -> W1:
+def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None, units: str, progress: Progress) -> W1:
     began = time.perf_counter()
+    sides = open_sides(a, b, seed)
+    if seconds is not None:
+        seconds = max(seconds / 2, seconds - (time.perf_counter() - began))
     budgets = {name: Budget(None if seconds is None else share * seconds, steps) for name, share in SHARES.items()}
     transport, noise, ceiling = _transport(sides, budgets["transport"], lambda share: progress(share / 4))
     free = fit_free(sides, budgets["free"], lambda share: progress(0.25 + share / 2))
@@ -179,8 +187,14 @@ def _measure(sides: Sides, seconds: float | None, steps: int | None, units: str,
 
 
 def _two_of(a: Any, seed: int) -> tuple[Any, Any]:
-    """Two disjoint sets of samples of A."""
+    """Two disjoint sets of samples of A.
+
+    Raises:
+        UsageError: There are too few.
+    """
     if not callable(a):
+        if len(a) < 2 * FEWEST:
+            raise UsageError(f"there are {len(a):,} samples of A; a null of its halves needs at least {2 * FEWEST}.")
         return halves(rows(a), seed)
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
@@ -199,10 +213,14 @@ def _transport(sides: Sides, budget: Budget, progress: Progress) -> tuple[Guess,
     across, within_x, within_y = np.array(costs).T * sides.scale
     squares = across**2 - within_x * within_y
     square, error = float(squares.mean()), float(squares.std(ddof=1)) / math.sqrt(len(squares))
-    value, cost = signed_root(square), float(across.mean())
-    half_width = (signed_root(square + error) - signed_root(square - error)) / 2
+    (value, half_width), cost = _root(square, error), float(across.mean())
     noise = min(1.0, float(within_x.mean() + within_y.mean()) / 2 / cost) if cost else 0.0
     return Guess(value, half_width, MARGIN * abs(value)), noise, cost
+
+
+def _root(square: float, error: float) -> tuple[float, float]:
+    """The root of a square, with its sign, and the error of the square carried through it."""
+    return signed_root(square), (signed_root(square + error) - signed_root(square - error)) / 2
 
 
 def _fold(sides: Sides, budget: Budget) -> int:
@@ -220,12 +238,13 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float) -> tuple[Guess, float, 
     A critic that has learnt its samples by heart adds noise to the direction that it should have. On its own samples
     that noise adds to the difference of means, on others it only takes from the slope, so that the geometric mean of
     the two is what the critic would find without it: with the true direction m and the noise e,
-    :math:`|m + e| \cdot \langle m, m + e \rangle / |m + e| \approx |m|^2`.
+    :math:`|m + e| \cdot \langle m, m + e \rangle / |m + e| \approx |m|^2`. Its error is that of the product, carried
+    through the root: where there is no difference, it may be as large as the root of the product.
     """
     unit = sides.scale / fitted.slope
     (train, _), (held, error) = (_difference(fitted, *sides.part(part)) for part in ("train", "judge"))
-    value = math.sqrt(train * held) if min(train, held) > 0 else held
-    guess = Guess(value * unit, error * unit, MARGIN * abs(value) * unit + rise)
+    value, spread = _root(train * held, train * error) if train > 0 else (held, error)
+    guess = Guess(value * unit, spread * unit, MARGIN * abs(value) * unit + rise)
     return guess, train * unit, (train - held) * unit
 
 
@@ -240,4 +259,5 @@ def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:
     difference, error = _difference(fitted, x, y)
     constant = certify(fitted.critic, (sides.dim,)).constant
     seen = observed(fitted.critic, torch.cat([x[:SLOPES], y[:SLOPES]]))
-    return (difference - ONE_SIDED * error) / constant * sides.scale, constant, seen
+    errors = float(stats.t.ppf(SURE, min(len(x), len(y)) - 1))
+    return (difference - errors * error) / constant * sides.scale, constant, seen

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstrained
+from wgan.errors import WganError
 from wgan.measure.sides import Part, Sides
 from wgan.networks import Critic, make_critic
 from wgan.networks.lipschitz import Lattice
@@ -29,7 +30,7 @@ LOOKS = 20
 TRIAL = 0.1
 """Share of the budget after which the better of two critics goes on alone."""
 
-SLOPES = 2048
+SLOPES = 1024
 """Samples a side at which slopes are looked at."""
 
 Progress = Callable[[float], None]
@@ -134,8 +135,9 @@ class Training:
                 progress(share)
             self.spent += time.perf_counter() - began
         self._look(share)
-        early = max(estimate for share, estimate in self.trace if share <= 0.75 * until)
-        return Fitted(self.best, self.slope, self.steps, self.trace[-1][1] - early)
+        early = [estimate for share, estimate in self.trace[1:] if share <= 0.75 * until]
+        rise = self.trace[-1][1] - max(early) if early else abs(self.trace[-1][1])
+        return Fitted(self.best, self.slope, self.steps, rise)
 
     def _step(self, share: float) -> None:
         for group, lr in self.rates:
@@ -157,6 +159,8 @@ class Training:
         """Keep the critic if it does better than ever on samples that choose."""
         slope = max(1.0, _slope(self.critic, self.choose)) if self.constraint.has_penalty else 1.0
         estimate = float(scores(self.critic, self.choose.x).mean() - scores(self.critic, self.choose.y).mean()) / slope
+        if not math.isfinite(estimate):
+            raise WganError("a critic diverged; remove extreme values from the samples, or use --method quadrature.")
         if estimate > max(value for _, value in self.trace):
             self.best, self.slope = copy.deepcopy(self.critic), slope
         self.trace.append((share, estimate))

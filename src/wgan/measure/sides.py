@@ -26,6 +26,13 @@ SIZES = {"train": 16_384, "choose": 8_192, "judge": 65_536, "certify": 65_536}
 """Samples a side in each part, where there are as many."""
 
 
+FIRST = 2048
+"""Samples a side from which samplers are shifted and scaled."""
+
+NUMBERS = 2**27
+"""In a part of an endless side, at most, beyond 2,048 samples: so that it fits into memory."""
+
+
 class Part(NamedTuple):
     """Samples of both sides, float32 (n, D) and (m, D)."""
 
@@ -49,7 +56,11 @@ class Sides(ABC):
         self.seed, self.sizes, self.dim = seed, sizes, x.shape[1]
         self.centre = (x.double().mean(0) + y.double().mean(0)) / 2
         spreads = [float((side.double() - self.centre).square().mean()) for side in (x, y)]
-        self.scale = max(spreads) ** 0.5 or 1.0
+        self.scale = max(spreads) ** 0.5
+        if not np.finfo(np.float32).tiny < self.scale < np.finfo(np.float32).max:
+            if float((x - x[0]).abs().max()) or float((y - x[0]).abs().max()):
+                raise UsageError("the samples' spread cannot be told from 0 or infinity; multiply both by one number.")
+            self.scale = 1.0
 
     @abstractmethod
     def part(self, name: str) -> Part:
@@ -83,7 +94,10 @@ class Finite(Sides):
     def __init__(self, a: Any, b: Any, seed: int) -> None:
         x, y = checked(a, b)
         if min(len(x), len(y)) < FEWEST:
-            raise UsageError(f"there are {len(x):,} and {len(y):,} samples; a critic needs at least {FEWEST} a side.")
+            raise UsageError(
+                f"there are {len(x):,} and {len(y):,} samples; a critic needs at least {FEWEST} a side: give more, or "
+                "use --method exact."
+            )
         super().__init__(torch.from_numpy(x), torch.from_numpy(y), seed, (len(x), len(y)))
         # By content, so that equal samples of two sets fall into the same part.
         shuffled = (torch.from_numpy(side[by_content(side, seed)]) for side in (x, y))
@@ -114,19 +128,19 @@ class Endless(Sides):
         seed: What they draw hangs on.
 
     Raises:
-        UsageError: They do not give samples of one dimension.
+        UsageError: They do not give samples of one dimension, or not as many as they should.
     """
 
     def __init__(self, a: Sampler, b: Sampler, seed: int) -> None:
         self._samplers = a, b
         self.seed = seed
-        x, y = self._raw(SIZES["train"], "train", 0)
+        x, y = self._raw(FIRST, "first", 0)
         if x.dim() != 2 or x.shape[1:] != y.shape[1:]:
             raise UsageError(f"the samplers gave {tuple(x.shape)} and {tuple(y.shape)}; both must give (n, D).")
         super().__init__(x, y, seed, None)
 
     def part(self, name: str) -> Part:
-        return self._scaled(*self._raw(SIZES[name], name, 0))
+        return self._scaled(*self._raw(min(SIZES[name], max(2048, NUMBERS // self.dim)), name, 0))
 
     def batch(self, step: int, size: int, stream: str) -> Part:
         return self._scaled(*self._raw(size, stream, step))
@@ -136,7 +150,10 @@ class Endless(Sides):
 
     def _raw(self, size: int, stream: str, index: int) -> Iterator[Tensor]:
         for draw, side in zip(self._samplers, "ab", strict=True):
-            yield torch.as_tensor(draw(size, rng(self.seed, f"{stream} {side}", index)))
+            samples = torch.as_tensor(draw(size, rng(self.seed, f"{stream} {side}", index)))
+            if len(samples) != size:
+                raise UsageError(f"a sampler gave {len(samples):,} samples where {size:,} were asked for.")
+            yield samples
 
 
 def open_sides(a: Any, b: Any, seed: int) -> Sides:

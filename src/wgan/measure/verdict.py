@@ -1,7 +1,7 @@
 r"""From what critics and transport say to one number, an interval, and whether the samples can tell.
 
-Both estimates have known faults, and opposite ones. A critic's held-out difference over its slope errs downwards: an
-imperfect critic, or one that has learnt its samples by heart, sees a part of the distance. Transport less the samples'
+Both estimates have known faults, and mostly opposite ones. A critic's difference over its slope errs downwards: an
+imperfect critic sees a part of the distance. Transport less the samples'
 noise errs towards :math:`W_2 \ge W_1`, and is drowned by noise in high dimension. Where they agree, both are believed;
 where they do not, the samples cannot tell, and the interval says what is left: from the certified bound to the
 transport of the samples as they are.
@@ -43,12 +43,12 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     """Weigh the two estimates against each other.
 
     Args:
-        critic: The critic's held-out difference over its slope.
+        critic: The free critic's estimate.
         transport: Transport of the samples less their noise.
         noise: The share of the transport of samples that is noise. The more, the less is transport believed, above all
             if it is below the critic's estimate: what a critic sees of unseen samples is there.
         bound: The certified lower bound.
-        ceiling: An upper bound: what transport of the samples costs, noise included.
+        ceiling: What transport of the samples costs, noise included: on average no less than the truth.
     """
     doubt = noise * max(transport.margin, critic.value - transport.value)
     guesses = critic, Guess(transport.value, transport.error, doubt)
@@ -59,7 +59,7 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     error = math.hypot(*(share * guess.error for share, guess in zip(shares, guesses, strict=True)))
     apart = math.sqrt(sum(s * (g.value - value) ** 2 for s, g in zip(shares, guesses, strict=True)))
     half = NINETY * error + apart + margin
-    conclusive = half <= max(WIDEST * value, NINETY * critic.error)
+    conclusive = half <= WIDEST * value
     low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
     return Verdict(value, error, (max(0.0, bound, low), high), conclusive)
 
