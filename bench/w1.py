@@ -65,6 +65,8 @@ def main() -> None:
             running.append(subprocess.Popen(command, stdout=out, text=True, env=environment))
         for process in running:
             process.wait()
+    if len(given.out.read_text().splitlines()) != len(tasks):
+        raise SystemExit(f"some pairs failed, see above; what there is is in {given.out}")
     show(given.out)
 
 
