@@ -161,8 +161,21 @@ def test_standard_error_and_gap_agree_with_numpy() -> None:
         )
     error = math.sqrt(held.var(ddof=1) / len(held) + fake.var(ddof=1) / len(fake))
     assert record.wasserstein_stderr == pytest.approx(error)
-    assert record.gap == pytest.approx(train.mean() - held.mean())
-    assert record.gap == pytest.approx(record.wasserstein - record.wasserstein_heldout)
+    gap = meter.gap(trainer.critic)
+    assert gap["gap"] == pytest.approx(train.mean() - held.mean())
+    assert gap["gap"] == pytest.approx(record.wasserstein - record.wasserstein_heldout)
+    variances = train.var(ddof=1) / len(train) + held.var(ddof=1) / len(held)
+    assert gap["gap_stderr"] == pytest.approx(math.sqrt(variances))
+
+
+def test_the_gap_is_that_of_the_critic_before_it_catches_up() -> None:
+    trainer = tiny_trainer(catch_up=5)
+    for _ in range(3):
+        trainer.advance()
+    expected = trainer._meter.gap(trainer.critic)
+    record = trainer.record()
+    assert {name: record[name] for name in expected} == expected
+    assert record["gap"] != pytest.approx(record["wasserstein"] - record["wasserstein_heldout"], rel=1e-3)
 
 
 def test_measuring_changes_nothing_about_training() -> None:

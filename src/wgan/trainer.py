@@ -281,12 +281,12 @@ class Trainer:
         return record
 
     def _measured(self) -> dict[str, float | None]:
+        values = self._meter.gap(self.critic)  # at once: catching up spreads the scores, and a gap is lost among them
         with self.caught_up(min(self.catch_up, self.critic_updates)):
-            values: dict[str, float | None] = self._meter(self.generator, self.critic, self.step)._asdict()
+            values |= self._meter(self.generator, self.critic, self.step)._asdict()
         check_values(values, self.step)
-        if not self.objective.measures_distance:  # a discriminator's logits are no distance
-            values |= dict.fromkeys(ESTIMATES)
-        return values
+        # A discriminator's logits are no distance.
+        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` generated samples (n, ...) of the averaged generator, on the processor."""
