@@ -200,7 +200,8 @@ def test_the_surer_estimate_weighs_more() -> None:
 
 def test_noisy_transport_below_the_critic_is_not_believed() -> None:
     critic, transport = Guess(2.0, 0.01, 0.2), Guess(0.1, 0.01, 0.01)
-    assert combine(critic, transport, 0.9, 1.5, 9.0).wasserstein > 1.9
+    answer = combine(critic, transport, 0.9, 1.5, 9.0)
+    assert answer.wasserstein > 1.9 and not answer.conclusive and answer.interval == (1.5, 9.0)
     assert combine(critic, transport, 0.01, 0.05, 9.0).wasserstein < 0.2
 
 

@@ -50,15 +50,15 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
         bound: The certified lower bound.
         ceiling: What transport of the samples costs, noise included: on average no less than the truth.
     """
-    doubt = noise * max(transport.margin, critic.value - transport.value)
-    guesses = critic, Guess(transport.value, transport.error, doubt)
+    missed = noise * max(0.0, critic.value - transport.value)
+    guesses = critic, Guess(transport.value, transport.error, max(noise * transport.margin, missed))
     weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
     shares = [weight / sum(weights) for weight in weights]
     mean, margin = (sum(s * v for s, v in zip(shares, values, strict=True)) for values in _columns(guesses))
     value = max(0.0, bound, mean)
     error = math.hypot(*(share * guess.error for share, guess in zip(shares, guesses, strict=True)))
     apart = math.sqrt(sum(s * (g.value - value) ** 2 for s, g in zip(shares, guesses, strict=True)))
-    half = NINETY * error + apart + margin
+    half = NINETY * error + apart + margin + missed  # what transport misses may be more than what the critic has found
     conclusive = half <= WIDEST * value
     low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
     return Verdict(value, error, (max(0.0, bound, low), high), conclusive)
