@@ -55,7 +55,6 @@ def test_known_distances(found: dict[str, W1], name: str) -> None:
     assert answer.wasserstein == pytest.approx(truth, rel=0.05)
     assert answer.lower_bound <= truth
     assert answer.interval[0] <= truth <= answer.interval[1]
-    assert answer.lower_bound <= answer.wasserstein and answer.lower_bound <= answer.interval[0]
     assert 1 <= answer.lipschitz_certified < 1.001 and 0 < answer.lipschitz_observed <= answer.lipschitz_certified
     assert answer.dim == PAIRS[name][0].shape[1] and answer.n == len(PAIRS[name][0])
 
@@ -126,7 +125,7 @@ def test_one_step_and_one_point_are_enough() -> None:
 def test_a_budget_of_time_ends_in_time() -> None:
     shares: list[float] = []
     answer = measure(normal(400, 3), normal(400, 3, 1) + 1, seconds=2.0, progress=shares.append)
-    assert answer.seconds < 20 and answer.steps > 4
+    assert answer.seconds < 10 and answer.steps > 4
     assert shares == sorted(shares) and shares[-1] <= 1
 
 

@@ -122,15 +122,16 @@ def test_the_estimate_is_the_mean_of_held_out_scores_less_that_of_generated_ones
 
 
 class Rows(nn.Module):
-    """A generator that gives these samples, one batch after the other."""
+    """A generator that gives these samples, one batch after the other, over and over."""
 
     def __init__(self, rows: Tensor) -> None:
         super().__init__()
         self.rows, self.given = rows, 0
 
     def forward(self, z: Tensor) -> Tensor:
+        start = self.given % len(self.rows)
         self.given += len(z)
-        return self.rows[self.given - len(z) : self.given]
+        return self.rows[start : start + len(z)]
 
 
 def test_swapping_real_and_generated_samples_flips_the_sign_of_the_estimate() -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from wgan import options
 from wgan.config import Config
+from wgan.registry import DATASETS
 from wgan.view import View
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from wgan.model import Model
     from wgan.run import Run
 
-TOYS = ("ring", "grid", "swissroll")
+TOYS = tuple(name for name, entry in DATASETS.items() if entry.target.startswith("wgan.data.toys:"))
 
 
 def layers(preset: str | None, config: str | Path | None, given: dict[str, Any]) -> tuple[Config, str]:

@@ -18,7 +18,7 @@ from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, RMSprop
 from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
 from wgan.schedule import Budget, Decay, Interval, seconds
-from wgan.seeds import rng
+from wgan.seeds import seeded
 from wgan.trainer import Trainer
 
 
@@ -114,8 +114,7 @@ def make_trainer(config: Config, data: Data) -> tuple[Trainer, Plan]:
     """
     latent = Latent(config.latent.latent, config.latent.latent_kind)
     loss, moves, run = config.loss, config.optimizer, config.run
-    with torch.random.fork_rng(devices=[]), _enough_memory():
-        torch.manual_seed(rng(run.seed, "weights").initial_seed())
+    with seeded(run.seed, "weights"), _enough_memory():
         trainer = Trainer(
             make_generator(config.generator.family, data.shape, latent, **network_options(config.generator)),
             make_critic(config.critic.family, data.shape, **network_options(config.critic)),

@@ -104,7 +104,7 @@ class Meter:
     def __call__(self, generator: nn.Module, critic: nn.Module, step: int) -> Measurement:
         """Measure the networks as they are after ``step`` generator steps."""
         generator, critic = probe(generator), probe(critic)
-        on_train, on_held_out, on_fake = self.scores(generator, critic, step)
+        on_train, on_held_out, on_fake = self._all_scores(generator, critic, step)
         between, at_fake = self._gradient_norms(generator, critic, step)
         held_out, error = float(on_held_out.mean() - on_fake.mean()), stderr(on_held_out, on_fake)
         constant = certify(critic, self.shape).constant if self.certified else None
@@ -120,7 +120,9 @@ class Meter:
 
     def scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Scores (N,), float64, of trained-on, held-out and generated samples, the same ones for the same step."""
-        generator, critic = probe(generator), probe(critic)
+        return self._all_scores(probe(generator), probe(critic), step)
+
+    def _all_scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
         fakes = range(max(len(self.train_index), len(self.held_out_index)))
         with torch.no_grad():
             return (

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+CPU = torch.device("cpu")
+
 
 def rng(seed: int, stream: str, index: int = 0) -> torch.Generator:
     """The generator of the ``index``-th draw of a stream (a CPU generator, so that devices agree)."""
@@ -19,8 +21,8 @@ def rng(seed: int, stream: str, index: int = 0) -> torch.Generator:
 
 
 @contextmanager
-def seeded(device: torch.device, seed: int, stream: str, index: int = 0) -> Iterator[None]:
-    """Let all that draws from torch's own stream inside, such as dropout, be a function of these too."""
+def seeded(seed: int, stream: str, index: int = 0, device: torch.device = CPU) -> Iterator[None]:
+    """Let all that draws from torch's own stream inside, such as first weights and dropout, be a function of these."""
     with torch.random.fork_rng([device.index or 0] if device.type == "cuda" else []):
         torch.manual_seed(rng(seed, stream, index).initial_seed())
         yield

@@ -148,7 +148,7 @@ class Trainer:
             self._since = time.perf_counter()
         images = self.images
         self._set_learning_rates()
-        with seeded(self.device, self.seed, "dropout", self.step):
+        with seeded(self.seed, "dropout", self.step, self.device):
             for _ in range(self.critic_steps.before(self.step)):
                 self.critic_step()
             self._generator_step()
@@ -167,7 +167,7 @@ class Trainer:
         self.ledger = Ledger(ledger.names, self.device)
         changed = self.critic_optimizer, self.critic, self.generator
         try:
-            with seeded(self.device, self.seed, "catch up", self.step), ahead(self.critic_step, steps, *changed):
+            with seeded(self.seed, "catch up", self.step, self.device), ahead(self.critic_step, steps, *changed):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger

@@ -1,9 +1,11 @@
 """What every constraint is: three moments at which it may act."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 
 class Constraint:
@@ -66,3 +68,33 @@ class Constraint:
 
     def project(self, critic: nn.Module) -> None:
         """Bring the critic's weights back to where they are allowed, after each critic step."""
+
+
+def descend(
+    critic: nn.Module,
+    constraint: Constraint,
+    optimizers: Sequence[Optimizer],
+    loss: Tensor,
+    real: Tensor,
+    fake: Tensor,
+    rng: torch.Generator,
+) -> None:
+    """Take one step of a critic that plays against samples which stand still.
+
+    Args:
+        critic: Prepared by the constraint.
+        constraint: Adds its penalty to the loss, and brings the weights back afterwards.
+        optimizers: Of all its weights.
+        loss: Of the critic's scores of these samples.
+        real: Samples (N, ...).
+        fake: The same.
+        rng: What the penalty's random points hang on.
+    """
+    if constraint.has_penalty:
+        loss = loss + constraint.weight * constraint.penalty(critic, real, fake, rng)
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    loss.backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    constraint.project(critic)

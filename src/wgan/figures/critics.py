@@ -1,32 +1,24 @@
 """Critics trained against a generator that stands still: the critic's half of :class:`wgan.trainer.Trainer`."""
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from wgan.constraints import Constraint
+from wgan.constraints.base import descend
 from wgan.networks import mlp
 from wgan.objectives import Objective
 from wgan.optimizers import Adam
-from wgan.seeds import rng
+from wgan.seeds import rng, seeded
 
-M = TypeVar("M", bound=nn.Module)
 Draw = Callable[[int], tuple[Tensor, Tensor]]
 """The k-th batch: real and generated samples, both (N, D)."""
 
 
-def seeded(make: Callable[[], M], seed: int) -> M:
-    """A network with first weights that hang on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(rng(seed, "weights").initial_seed())
-        return make()
-
-
 def perceptron(dimension: int, seed: int, width: int = 64, depth: int = 3) -> nn.Module:
     """A critic of vectors (N, D) with hidden layers of ReLUs."""
-    return seeded(lambda: mlp.critic((dimension,), width=width, depth=depth, activation="relu"), seed)
+    with seeded(seed, "weights"):
+        return mlp.critic((dimension,), width=width, depth=depth, activation="relu")
 
 
 def train(
@@ -56,12 +48,7 @@ def train(
         optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
         real, fake = draw(step)
         loss = objective.critic_loss(critic(real), critic(fake))
-        if constraint.has_penalty:
-            loss = loss + constraint.weight * constraint.penalty(critic, real, fake, rng(seed, "penalty", step))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        constraint.project(critic)
+        descend(critic, constraint, [optimizer], loss, real, fake, rng(seed, "penalty", step))
         yield step + 1
 
 

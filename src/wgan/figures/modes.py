@@ -16,13 +16,14 @@ from scipy.spatial.distance import cdist
 
 from wgan.constraints import LipschitzPenalty, Unconstrained
 from wgan.data.toys import SPREAD
-from wgan.figures.critics import perceptron, seeded
+from wgan.figures.critics import perceptron
 from wgan.figures.style import BLUE, GREY, blank
 from wgan.figures.toys import toy
 from wgan.networks import Latent, mlp
 from wgan.objectives import Minimax, NonSaturating, Wasserstein
 from wgan.optimizers import Adam
 from wgan.schedule import Decay
+from wgan.seeds import seeded
 from wgan.trainer import Trainer
 
 Floats = NDArray[np.float64]
@@ -88,7 +89,8 @@ def compute(seed: int = 0) -> Histories:
     assert data.modes is not None
     samples = {}
     for name, (_, options) in METHODS.items():
-        generator = seeded(lambda: mlp.generator((2,), Latent(LATENT), width=128), seed)
+        with seeded(seed, "weights"):
+            generator = mlp.generator((2,), Latent(LATENT), width=128)
         trainer = Trainer(generator, perceptron(2, seed, width=128), **COMMON, **options, seed=seed)
         trainer.attach(data)
         rows = []

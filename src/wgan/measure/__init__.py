@@ -13,7 +13,6 @@ References:
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,10 +26,10 @@ from wgan.distances.estimate import expected_seconds
 from wgan.distances.samples import halves, rows
 from wgan.distances.transport import across_and_within, signed_root
 from wgan.errors import UsageError
-from wgan.measure.critics import SLOPES, Budget, Fitted, fit_certified, fit_free, scores
-from wgan.measure.sides import FEWEST, Sides, open_sides
-from wgan.measure.sides import SHARES as SHARES_OF_SAMPLES
+from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, fit_certified, fit_free, scores
+from wgan.measure.sides import CUT, FEWEST, Sides, open_sides
 from wgan.measure.verdict import MARGIN, Guess, combine
+from wgan.measurement import stderr
 from wgan.seeds import rng
 
 SURE = 0.999
@@ -44,8 +43,6 @@ ERRORS = 4
 
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
 """Of the time."""
-
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -154,9 +151,10 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
     if seconds is not None:
         seconds = max(seconds / 2, seconds - (time.perf_counter() - began))
     budgets = {name: Budget(None if seconds is None else share * seconds, steps) for name, share in SHARES.items()}
-    transport, noise, ceiling = _transport(sides, budgets["transport"], lambda share: progress(share / 4))
-    free = fit_free(sides, budgets["free"], lambda share: progress(0.25 + share / 2))
-    certified = fit_certified(sides, budgets["certified"], lambda share: progress(0.75 + share / 4))
+    told = (_stage(progress, name) for name in SHARES)
+    transport, noise, ceiling = _transport(sides, budgets["transport"], next(told))
+    free = fit_free(sides, budgets["free"], next(told))
+    certified = fit_certified(sides, budgets["certified"], next(told))
     rise = max(0.0, free.rise) * sides.scale
     critic, train, gap = _held_out(sides, free, rise)
     bound, constant, seen = _bound(sides, certified)
@@ -184,6 +182,12 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
         m=m,
         units=units,
     )
+
+
+def _stage(progress: Progress, name: str) -> Progress:
+    """Tells of a part of the work as a share of the whole."""
+    before = sum(SHARES[earlier] for earlier in list(SHARES)[: list(SHARES).index(name)])
+    return lambda share: progress(before + SHARES[name] * share)
 
 
 def _two_of(a: Any, seed: int) -> tuple[Any, Any]:
@@ -229,7 +233,7 @@ def _fold(sides: Sides, budget: Budget) -> int:
     fold = next((n for n in FOLDS if expected_seconds(n, sides.dim) < each), FOLDS[-1])
     if sides.sizes is None:
         return fold
-    return min(fold, round((1 - SHARES_OF_SAMPLES["certify"]) * min(sides.sizes)) // ERRORS)
+    return min(fold, round((1 - CUT["certify"]) * min(sides.sizes)) // ERRORS)
 
 
 def _held_out(sides: Sides, fitted: Fitted, rise: float) -> tuple[Guess, float, float]:
@@ -250,7 +254,7 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float) -> tuple[Guess, float, 
 
 def _difference(fitted: Fitted, x: Tensor, y: Tensor) -> tuple[float, float]:
     on_x, on_y = scores(fitted.critic, x), scores(fitted.critic, y)
-    return float(on_x.mean() - on_y.mean()), math.sqrt(float(on_x.var() / len(on_x) + on_y.var() / len(on_y)))
+    return float(on_x.mean() - on_y.mean()), stderr(on_x, on_y) or 0.0
 
 
 def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:

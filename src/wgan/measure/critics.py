@@ -7,8 +7,7 @@ orthogonal weights, or is a lattice of planes: it finds less, but its slope is k
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,12 +15,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstrained
+from wgan.constraints.base import descend
 from wgan.errors import WganError
 from wgan.measure.sides import Part, Sides
 from wgan.networks import Critic, make_critic
 from wgan.networks.lipschitz import Lattice
 from wgan.penalties import gradient_norms
-from wgan.seeds import rng
+from wgan.seeds import rng, seeded
 
 BATCH = 512
 LOOKS = 20
@@ -145,15 +145,8 @@ class Training:
         x, y = self.sides.batch(self.steps, BATCH, f"{self.name} batch")
         on_x, on_y = self.critic(torch.cat([x, y])).chunk(2)
         loss = on_y.mean() - on_x.mean()
-        if self.constraint.has_penalty:
-            draw = rng(self.sides.seed, f"{self.name} points", self.steps)
-            loss = loss + self.constraint.weight * self.constraint.penalty(self.critic, x, y, draw)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-        loss.backward()
-        for optimizer in self.optimizers:
-            optimizer.step()
-        self.constraint.project(self.critic)
+        draw = rng(self.sides.seed, f"{self.name} points", self.steps)
+        descend(self.critic, self.constraint, self.optimizers, loss, x, y, draw)
 
     def _look(self, share: float) -> None:
         """Keep the critic if it does better than ever on samples that choose."""
@@ -182,20 +175,20 @@ def _better(trials: list[Training], progress: Progress) -> Fitted:
 
 def _orthogonal(sides: Sides, budget: Budget) -> Training:
     constraint = Orthogonal()
-    critic = constraint.prepare(_seeded(sides, "relu"))
+    critic = constraint.prepare(_perceptron(sides, "relu"))
     adam = torch.optim.Adam(critic.parameters(), lr=3e-3, betas=(0.0, 0.9), fused=True)
     return Training(critic, constraint, (adam,), sides, budget, "orthogonal")
 
 
 def _lattice(sides: Sides, budget: Budget) -> Training:
-    with _seed(sides, "lattice"):
+    with seeded(sides.seed, "weights of the lattice critic"):
         critic = Lattice(sides.dim)
     adam = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.9, 0.99), fused=True)
     return Training(critic, Unconstrained(), (adam,), sides, budget, "lattice")
 
 
 def _free(sides: Sides, budget: Budget, activation: str) -> Training:
-    critic = _seeded(sides, activation)
+    critic = _perceptron(sides, activation)
     matrices = [weight for weight in critic.features.parameters() if weight.dim() == 2]
     others = [weight for weight in critic.parameters() if all(weight is not matrix for matrix in matrices)]
     muon = torch.optim.Muon(matrices, lr=0.03, weight_decay=0.0, momentum=0.9)
@@ -203,13 +196,6 @@ def _free(sides: Sides, budget: Budget, activation: str) -> Training:
     return Training(critic, LipschitzPenalty(10.0), (muon, adam), sides, budget, activation)
 
 
-def _seeded(sides: Sides, activation: str) -> Critic:
-    with _seed(sides, activation):
+def _perceptron(sides: Sides, activation: str) -> Critic:
+    with seeded(sides.seed, f"weights of the {activation} critic"):
         return make_critic("mlp", (sides.dim,), width=256, depth=3, activation=activation)
-
-
-@contextmanager
-def _seed(sides: Sides, name: str) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(rng(sides.seed, f"weights of the {name} critic").initial_seed())
-        yield

@@ -19,12 +19,11 @@ Sampler = Callable[[int, torch.Generator], Tensor]
 FEWEST = 200
 """Samples a side that can be cut into parts which still say something."""
 
-SHARES = {"choose": 1 / 12, "judge": 1 / 6, "certify": 1 / 6}
-"""Of a finite set; the rest trains."""
+CUT = {"choose": 1 / 12, "judge": 1 / 6, "certify": 1 / 6}
+"""Shares of a finite set; the rest trains."""
 
 SIZES = {"train": 16_384, "choose": 8_192, "judge": 65_536, "certify": 65_536}
 """Samples a side in each part, where there are as many."""
-
 
 FIRST = 2048
 """Samples a side from which samplers are shifted and scaled."""
@@ -169,5 +168,5 @@ def open_sides(a: Any, b: Any, seed: int) -> Sides:
 
 def _cut(side: Tensor) -> dict[str, Tensor]:
     """Disjoint parts of shuffled samples."""
-    ends = [0, *np.rint(np.array(list(accumulate(SHARES.values()))) * len(side)).astype(int), len(side)]
-    return {name: side[i:j] for name, (i, j) in zip((*SHARES, "train"), pairwise(ends), strict=True)}
+    ends = [0, *np.rint(np.array(list(accumulate(CUT.values()))) * len(side)).astype(int), len(side)]
+    return {name: side[i:j] for name, (i, j) in zip((*CUT, "train"), pairwise(ends), strict=True)}
