@@ -139,6 +139,10 @@ def test_the_scale_follows_the_range(series: Any, name: str) -> None:
     assert choose_scale([np.array(series, dtype=np.float64)]).name == name
 
 
+def test_a_short_training_is_not_flattened_by_its_first_steps() -> None:
+    assert choose_scale([np.r_[50, 14, 6.8, 4.2, 2.5, 2.1, 1.9, 2, 1.9, 1.9, 1.8, 1.6, 1.8, 1.25]]).name == "log"
+
+
 def test_symlog_is_linear_only_around_the_smallest_values() -> None:
     values = np.geomspace(1, 1e4, 200) * np.resize([1, -1], 200)
     assert choose_scale([values]).threshold == 1.0

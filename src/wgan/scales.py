@@ -22,8 +22,9 @@ class Scale(NamedTuple):
 def choose_scale(series: Sequence[Floats]) -> Scale:
     """Chooses the vertical axis on which all of some curves, each (n,) in the order of time, can be read.
 
-    Values over more than two orders of magnitude get a logarithmic axis, symlog if some are not positive. On
-    a linear axis, a few outliers in the first tenth of a curve are cut; later ones never are: they are news.
+    Positive values over a factor of more than 20 get a logarithmic axis; a symlog one, if some are not positive and they
+    are over more than two orders of magnitude. On a linear axis, a few outliers in the first tenth of a curve are cut;
+    later ones never are: they are news.
     """
     values, late = np.concatenate(series), np.concatenate([v[len(v) // 10 :] for v in series])
     sizes = np.abs(values[values != 0])
@@ -31,7 +32,7 @@ def choose_scale(series: Sequence[Floats]) -> Scale:
         return Scale("linear")
     small, usual = np.quantile(sizes, (0.05, 0.98))
     large = max(usual, np.abs(late).max())
-    if large > 100 * small and values.min() > 0:
+    if large > 20 * small and values.min() > 0:
         return Scale("log", low=small / 10 if values.min() < small / 10 else None)
     if large > 100 * small:
         return Scale("symlog", threshold=10.0 ** math.floor(math.log10(max(small, large / 1e4))))
