@@ -22,9 +22,9 @@ class Scale(NamedTuple):
 def choose_scale(series: Sequence[Floats]) -> Scale:
     """Chooses the vertical axis on which all of some curves, each (n,) in the order of time, can be read.
 
-    Positive values over a factor of more than 20 get a logarithmic axis; a symlog one, if some are not positive and they
-    are over more than two orders of magnitude. On a linear axis, a few outliers in the first tenth of a curve are cut;
-    later ones never are: they are news.
+    Positive values over a factor of more than 20 get a logarithmic axis, others over two orders of magnitude a
+    symlog one. On a linear axis, a few outliers in the first tenth of a curve are cut; later ones never are: they are
+    news.
     """
     values, late = np.concatenate(series), np.concatenate([v[len(v) // 10 :] for v in series])
     sizes = np.abs(values[values != 0])
