@@ -164,7 +164,7 @@ def _critic_lines(found: W1) -> dict[str, str]:
         "distance": f"{with_error(found.wasserstein, found.standard_error)}, {verdict}",
         "interval": f"{low:.3g} to {high:.3g} (90 %)",
         "at least": f"{found.lower_bound:.3g}, certified (by a critic with {slopes})",
-        **({"null": f"{found.null:.3g} (two halves of A differ by this)"} if found.null is not None else {}),
+        **({"null": f"{found.null:.3g} (two halves of A differ by this at most)"} if found.null is not None else {}),
         "evidence": f"critic {found.critic:.3g}, transport less noise {found.transport:.3g}{more}",
         "overfit": f"{found.gap:.3g} of {found.train:.3g} that the critic sees in the samples it was trained on",
         "method": f"{found.method}: {found.why}",
