@@ -22,7 +22,7 @@ from wgan.data.cache import cache_folder
 from wgan.data.samples import Data, Pictures
 from wgan.seeds import seeded
 
-EPOCHS, BATCH, LEARNING_RATE, VERSION = 4, 128, 2e-3, 1
+EPOCHS, BATCH, LEARNING_RATE, VERSION = 3, 128, 2e-3, 1
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # those of ImageNet, which the weights were trained with
 SIDE = 128
 

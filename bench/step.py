@@ -207,7 +207,7 @@ def agreement(setting: Setting, steps: int, batch: int = 8) -> dict[str, float]:
         trainer.ledger.reset()
         found = [means["critic_loss"] + means["penalty"], means["generator_loss"]]
         wanted = [float(np.mean(loop.critic_losses)), loop.generator_loss]
-        losses = max(losses, *(_apart(torch.tensor(a), torch.tensor(b)) for a, b in zip(found, wanted, strict=True)))
+        losses = max(losses, _apart(*(torch.tensor(each, dtype=torch.float64) for each in (found, wanted))))
     pairs = ((trainer.generator, loop.generator), (trainer.critic, loop.critic))
     weights = [_apart(p, q) for a, b in pairs for p, q in zip(a.parameters(), b.parameters(), strict=True)]
     return {"losses": losses, "weights": max(weights)}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import data, quality, report, scores, step
+from bench import data, quality, report, scores, step, textbook
 from bench.features import feature_map
 from bench.flops import forward_flops, is_piecewise_linear, iteration_flops
 from bench.sheets import cut
@@ -54,6 +54,12 @@ def test_an_iteration_needs_what_the_formula_says(normed: bool, penalty: int) ->
 def test_the_textbook_loop_is_our_algorithm() -> None:
     apart = step.agreement(step.prepare("mlp", "fp32"), steps=3)
     assert max(apart.values()) < 1e-8
+
+
+def test_the_comparison_finds_another_weight_of_the_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(textbook, "WEIGHT", 10 * (1 + 1e-6))
+    apart = step.agreement(step.prepare("mlp", "fp32"), steps=3)
+    assert apart["losses"] > 1e-7 and apart["weights"] > 1e-8
 
 
 def test_both_sides_read_the_same_pictures() -> None:
