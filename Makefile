@@ -1,9 +1,9 @@
-# make demo | test | check | pictures | figures: each makes its own environment in .venv first
+# make demo | test | check | pictures | figures | bench: each makes its own environment in .venv first
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check pictures figures clean
+.PHONY: demo test check pictures figures bench clean
 
 demo: .venv/ready
 	$(BIN)/wgan train digits --time 2m
@@ -22,6 +22,9 @@ pictures: .venv/ready
 
 figures: .venv/ready
 	$(BIN)/python scripts/make_figures.py
+
+bench: .venv/ready
+	$(BIN)/python -m bench
 
 clean:
 	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
