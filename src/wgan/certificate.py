@@ -75,7 +75,8 @@ def observed(critic: nn.Module, points: Tensor, batch: int = 256) -> float:
         batch: How many of them to look at together.
     """
     probe = copy.deepcopy(critic).eval()
-    return max(float(gradient_norms(probe, part).detach().max()) for part in points.split(batch))
+    with torch.no_grad():
+        return max(float(gradient_norms(probe, part).max()) for part in points.split(batch))
 
 
 def _walk(module: nn.Module, x: Tensor, name: str, layers: list[tuple[str, float]]) -> Tensor:

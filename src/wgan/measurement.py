@@ -161,8 +161,9 @@ class Meter:
         for k, index in enumerate(self.held_out_index[: math.ceil(GRADIENTS / self.batch)]):
             real = self.real(self.held_out, index)
             fake = self.fake(generator, step, k)[: len(real)]
-            between.append(gradient_norms(critic, segments(real, fake, draw)).detach())
-            at_fake.append(gradient_norms(critic, fake).detach())
+            with torch.no_grad():
+                between.append(gradient_norms(critic, segments(real, fake, draw)))
+                at_fake.append(gradient_norms(critic, fake))
         return torch.cat(between), torch.cat(at_fake)
 
     def _fixed(self, samples: Samples, part: str) -> tuple[Tensor, ...]:

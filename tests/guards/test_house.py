@@ -12,7 +12,19 @@ MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales"},
-    {"networks", "data", "distances", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
+    {
+        "networks",
+        "data",
+        "distances",
+        "objectives",
+        "slopes",
+        "penalties",
+        "optimizers",
+        "ema",
+        "ledger",
+        "pictures",
+        "options",
+    },
     {"constraints", "certificate", "catchup", "curves", "environment"},
     {"measurement", "measure", "model"},
     {"trainer", "run"},

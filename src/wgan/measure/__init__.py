@@ -62,8 +62,8 @@ class W1:
         transport: The estimate of exact transport less noise.
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
-        null: What ``wasserstein`` of one distribution is at most by chance, in 95 % of cases: two halves of A, measured in
-            the same way, and 1.645 of its standard errors; if asked for.
+        null: What ``wasserstein`` of one distribution is at most by chance, in 95 % of cases: that of two halves of A,
+            measured in the same way, and 1.645 of its standard errors; if asked for.
         converged: Whether the free critic had stopped finding more.
         steps: Steps of both critics.
         seconds: What it took.

@@ -161,7 +161,8 @@ class Training:
 
 def _slope(critic: nn.Module, part: Part) -> float:
     """The mean norm of the critic's gradient at samples of both sides."""
-    return float(torch.cat([gradient_norms(critic, side[:SLOPES]).detach() for side in part]).mean())
+    with torch.no_grad():
+        return float(torch.cat([gradient_norms(critic, side[:SLOPES]) for side in part]).mean())
 
 
 def _better(trials: list[Training], progress: Progress) -> Fitted:

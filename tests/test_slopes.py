@@ -1,0 +1,94 @@
+"""Input gradients that are written out agree with automatic ones, and so do their derivatives."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from wgan.networks import make_critic
+from wgan.slopes import _layers, input_gradient
+
+CRITICS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
+    "dcgan": ("dcgan", (1, 28, 28), {"width": 4}),
+    "dcgan, odd sides": ("dcgan", (3, 37, 53), {"width": 2, "kernel": 5}),
+    "dcgan, kernel 3, relu": ("dcgan", (4, 17, 16), {"width": 3, "kernel": 3, "activation": "relu"}),
+    "dcgan, too small to halve": ("dcgan", (1, 5, 1), {"width": 4}),
+    "conv": ("conv", (1, 32, 32), {"widths": (2, 4, 6)}),
+    "mlp on pictures": ("mlp", (1, 8, 8), {"widths": (16, 8)}),
+    "mlp on vectors": ("mlp", (5,), {"widths": (16, 8), "activation": "relu"}),
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "norm": {"norm": "instance"},
+    "smooth": {"activation": "silu"},
+}
+
+
+def made(name: str) -> tuple[nn.Module, Tensor]:
+    family, shape, options = CRITICS[name]
+    torch.manual_seed(0)
+    critic = make_critic(family, shape, **options).double()
+    return critic, torch.randn(6, *shape, dtype=torch.float64)
+
+
+def automatic(critic: nn.Module, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    return gradient
+
+
+def derivatives(gradient: Tensor, critic: nn.Module) -> list[Tensor]:
+    loss = gradient.flatten(1).norm(dim=1).sub(1).square().mean()
+    weights = [weight for weight in critic.parameters() if weight.dim() > 1]  # the slope does not see the biases
+    return list(torch.autograd.grad(loss, weights))
+
+
+@pytest.mark.parametrize("name", CRITICS)
+def test_it_is_the_automatic_gradient(name: str) -> None:
+    critic, x = made(name)
+    assert _layers(critic)
+    found, wanted = input_gradient(critic, x), automatic(critic, x)
+    assert torch.allclose(found, wanted, rtol=1e-10, atol=1e-14)
+    for a, b in zip(derivatives(found, critic), derivatives(wanted, critic), strict=True):
+        assert float(b.abs().max()) > 0
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "mlp on pictures"])
+def test_it_is_so_in_bfloat16(name: str) -> None:
+    critic, x = made(name)
+    critic, x = critic.float(), x.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        pairs = input_gradient(critic, x), automatic(critic, x)
+    found, wanted = ([each, *derivatives(each.float(), critic)] for each in pairs)
+    for a, b in zip(found, wanted, strict=True):
+        assert float((a - b).detach().norm() / b.detach().norm()) < 0.02
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_critics_are_left_to_pytorch(name: str) -> None:
+    critic = make_critic("dcgan", (1, 16, 16), width=4, **OTHERS[name]).double()
+    x = torch.randn(6, 1, 16, 16, dtype=torch.float64)
+    assert _layers(critic) is None
+    assert torch.allclose(input_gradient(critic, x), automatic(critic, x), rtol=1e-10)
+
+
+def test_a_module_of_a_users_own_is_left_to_pytorch() -> None:
+    class Squared(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).square()
+
+    assert _layers(nn.Sequential(nn.Linear(3, 1))) is None
+    for change in (lambda layer: Squared(4, 4), spectral_norm):
+        critic = make_critic("mlp", (4,), widths=(4, 4))
+        critic.features[1][0] = change(critic.features[1][0])  # type: ignore[index,operator]
+        assert _layers(critic) is None
+
+
+def test_without_a_graph_where_none_is_asked_for() -> None:
+    critic, x = made("dcgan")
+    with torch.no_grad():
+        found = input_gradient(critic, x)
+    assert not found.requires_grad
+    assert torch.allclose(found, automatic(critic, x), rtol=1e-10)
