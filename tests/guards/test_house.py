@@ -11,7 +11,8 @@ SRC = Path(__file__).parents[2] / "src" / "wgan"
 MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales"},
+    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker"},
+    {"parallel"},
     {"networks", "data", "distances", "objectives", "penalties", "optimizers", "ema", "ledger", "pictures", "options"},
     {"constraints", "certificate", "catchup", "curves", "environment"},
     {"measurement", "measure", "model"},
