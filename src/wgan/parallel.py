@@ -115,7 +115,7 @@ class Group:
             self._wait()
 
     def _wait(self) -> None:
-        if self.size > 1:
+        if self._patient is not None:
             with _talking():
                 torch.distributed.barrier(self._patient)
 

@@ -236,7 +236,7 @@ class Trainer:
     def _noised(self, samples: Tensor, stream: str) -> Tensor:
         if not self.instance_noise:
             return samples
-        shape = self.batch, *samples.shape[1:]
+        shape = len(samples) * self.group.size, *samples.shape[1:]
         noise = self.group.share(torch.randn(shape, generator=rng(self.seed, stream, self.critic_updates)))
         return samples + self.instance_noise * self.to_device(noise)
 

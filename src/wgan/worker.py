@@ -50,6 +50,12 @@ def place() -> Place | None:
     return Place(rank, size, local_rank, max(1, local_size), restarts, known.get("TORCHELASTIC_RUN_ID", ""))
 
 
+def launch() -> str | None:
+    """What tells this launch from others; None if no launcher started this process."""
+    here = place()
+    return None if here is None else here.launch
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes and speaks: rank 0, or not a worker at all."""
     here = place()
