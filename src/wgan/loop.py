@@ -70,7 +70,7 @@ def train(
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
         if out is not None and (begun := _begun(Path(out), group)):
-            return _go_on(begun, begun.config, source, view, group)
+            return _go_on(begun, begun.config, source, view, group, again=True)
         parts = _prepare(config, source, view, group)
         if init_from is not None:
             take_weights(parts.trainer, Path(init_from))
@@ -106,7 +106,9 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
             raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
     config = options.make_config(options.flatten(run.config), changes)
     with joined(config.run.device) as group:
-        return _go_on(run, config, source, view if view and group.first else View(), group)
+        here = worker.place()
+        again = here is not None and here.restarts > 0
+        return _go_on(run, config, source, view if view and group.first else View(), group, again)
 
 
 def open_source(config: Config, source: Any, view: View) -> tuple[Data, Config]:
@@ -170,14 +172,15 @@ def _new(parts: _Parts, out: str | Path | None, name: str, group: Group) -> Run:
 def _begun(folder: Path, group: Group) -> Run | None:
     """The run that this very launch has begun in a folder, before a process was lost and all started again."""
     here, run = worker.place(), Run(folder)
-    again = here is not None and here.restarts > 0 and run.config_file.is_file()
-    ours = again and run.environment.get("launch") == worker.launch()
+    named = here is not None and (here.restarts > 0 or here.launch not in ("", "none"))  # torchrun's own name is none
+    ours = named and run.config_file.is_file() and run.environment.get("launch") == worker.launch()
     return run if group.first_says(ours) else None
 
 
-def _go_on(run: Run, config: Config, source: Any, view: View, group: Group) -> Run:
+def _go_on(run: Run, config: Config, source: Any, view: View, group: Group, again: bool = False) -> Run:
+    """Go on with a run, which the launcher may have started ``again`` after a process was lost."""
     parts = _prepare(config, source, view, group)
-    trainer, plan, here = parts.trainer, parts.plan, worker.place()
+    trainer, plan = parts.trainer, parts.plan
     with run.lock() if group.first else nullcontext():
         if group.first_says(run.has_save):  # else it was killed in its first moment, and begins again
             tensors, counters = run.restore()
@@ -186,8 +189,8 @@ def _go_on(run: Run, config: Config, source: Any, view: View, group: Group) -> R
             restore(trainer, tensors, counters)
         used_up = plan.budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished"
         if group.first_says(used_up):  # after reading, so that the first process writes nothing before all have read
-            if here is not None and here.restarts:
-                return run  # lost in its last moment
+            if again:
+                return run  # the process was lost when all was done
             raise UsageError(
                 f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s in all); "
                 f"give a larger total: {more(run)}"

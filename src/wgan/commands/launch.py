@@ -10,7 +10,7 @@ from typing import Any
 
 from wgan import options
 from wgan.config import Config
-from wgan.parallel import launch
+from wgan.parallel.launcher import launch
 from wgan.run import Run, numbered_folder
 
 

@@ -1,4 +1,4 @@
-r"""Many processes that train one run; the only file that knows torch.distributed.
+r"""Many processes that train one run; only this folder knows torch.distributed.
 
 Every process holds whole networks and computes on its own part of each batch. One flat all-reduce a step carries the
 gradients, the losses and, after a generator step, batch norm's running statistics:
@@ -11,29 +11,23 @@ around a critic with a gradient penalty.
 """
 
 import datetime
-import logging
-import os
-import signal
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
 
 from wgan import worker
-from wgan.errors import LostError, Stopped, UsageError, WganError
+from wgan.errors import LostError, UsageError
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
+    from torch.distributed.distributed_c10d import Store
 
-RESTARTS = 3
-"""How many times ``--processes`` starts a run's processes again after one was lost."""
 _SCALARS = 4  # room for a step's losses in its all-reduce
-_SHUTDOWN = 600  # seconds in which a stopped run may save and draw before its processes are killed
 _PREPARING = datetime.timedelta(days=1)  # in which the first process of a machine reads its data
 
 
@@ -213,13 +207,42 @@ def joined(device: str = "auto") -> Iterator[Group]:
     cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     if cuda:
         _take_gpu(device, here)
+    from torch.distributed.rendezvous import rendezvous
+
     with _talking():
-        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+        store, rank, size = next(rendezvous("env://"))
+        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        torch.distributed.init_process_group(backend, store=_fresh(store, rank, size), rank=rank, world_size=size)
     try:
         patient = torch.distributed.new_group(timeout=_PREPARING, backend="gloo")
         yield Group(here.rank, here.size, here.local_rank, here.local_size, patient)
     finally:
         torch.distributed.destroy_process_group()
+
+
+def _fresh(store: "Store", rank: int, size: int) -> "Store":
+    """A corner of a store that holds nothing of earlier processes.
+
+    The launcher keeps one store for all its starts, with the addresses of processes that are gone, and no number of
+    the start is the same on all machines. So the first process makes up a name, and tells it to those who greet it with
+    a word that is new too.
+    """
+    from torch.distributed.distributed_c10d import PrefixStore
+
+    word = uuid.uuid4().hex
+    if rank:
+        store.set(f"greeting of {rank}", word)
+        name = store.get(f"answer to {word}").decode()
+        store.set(f"{rank} is in {name}", "")
+        return PrefixStore(name, store)
+    missing = list(range(1, size))
+    while missing:
+        for other in missing:
+            if store.check([f"greeting of {other}"]):
+                store.set(f"answer to {store.get(f'greeting of {other}').decode()}", word)
+        missing = [other for other in missing if not store.check([f"{other} is in {word}"])]
+        time.sleep(0.01)
+    return PrefixStore(word, store)
 
 
 def _take_gpu(device: str, here: worker.Place) -> None:
@@ -228,60 +251,3 @@ def _take_gpu(device: str, here: worker.Place) -> None:
     if here.local_size > (gpus := torch.cuda.device_count()):
         raise UsageError(f"{here.local_size} processes but {gpus} GPUs on this machine; use --processes {gpus}.")
     torch.cuda.set_device(here.local_rank)
-
-
-def launch(processes: int, arguments: Sequence[str], command: str, folder: Path) -> None:
-    """Run ``wgan`` with these arguments in several processes of this machine, by torch.distributed's own launcher.
-
-    When one of them is lost, all start again and go on from the last save, at most three times.
-
-    Args:
-        processes: How many.
-        arguments: Of every process's command line.
-        command: What the person typed.
-        folder: The run's, for what is said in the end.
-
-    Raises:
-        UsageError, WganError: What a process told, or that too many were lost.
-        Stopped: Ctrl-C or SIGTERM came; everything is saved.
-    """
-    from torch.distributed.elastic.multiprocessing import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.run import get_args_parser, run
-
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # what it reports is said here, in one line
-    failure, number = "", 0
-    with tempfile.TemporaryDirectory(prefix="wgan-") as temporary:
-        outcome = Path(temporary) / "outcome.json"
-        flags = [f"--nproc-per-node={processes}", f"--max-restarts={RESTARTS}", f"--log-dir={temporary}"]
-        words = ["--standalone", "--local-addr=127.0.0.1", *flags, "-m", "wgan", *arguments]
-        try:
-            with _environment({worker.OUTCOME: str(outcome), worker.COMMAND: command}):
-                run(get_args_parser().parse_args(words))
-        except ChildFailedError as error:
-            rank, first = error.get_first_failure()
-            how = signal.Signals(-first.exitcode).name if first.exitcode < 0 else f"exit code {first.exitcode}"
-            failure = f"process {rank} ended with {how}, after {RESTARTS} new starts; go on: wgan resume {folder}"
-        except SignalException as error:
-            number = int(error.sigval)
-        told = worker.read_outcome(outcome)
-    if number:
-        raise Stopped(told.get("text", ""), number)
-    if told.get("code", worker.STOPPED) < worker.STOPPED:
-        raise (UsageError if told["code"] == UsageError.exit_code else WganError)(told["text"])
-    if failure:
-        raise WganError(failure)
-
-
-@contextmanager
-def _environment(told: Mapping[str, str]) -> Iterator[None]:
-    """Variables for the workers: what they are told, no thread warnings, and sockets that no other machine sees."""
-    quiet = {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_SHUTDOWN)}
-    loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
-    before = dict(os.environ)
-    os.environ.update({**quiet, **loopback, **before, **told})
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
