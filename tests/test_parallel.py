@@ -311,5 +311,11 @@ def test_kill_9_of_each_process_changes_nothing(tmp_path: Path, source: Path) ->
     assert [p.read_bytes() for p in whole.sample_paths()] == [p.read_bytes() for p in killed.sample_paths()]
 
 
+def test_the_table_of_what_is_sent_is_the_script_s(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    table = subprocess.check_output([sys.executable, str(root / "bench" / "communication.py")], text=True)
+    assert table.strip() in (root / "docs" / "scaling.md").read_text()
+
+
 if __name__ == "__main__":
     as_one_of_two(Path(sys.argv[1]))

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
     from torch.distributed.distributed_c10d import Store
 
-_SCALARS = 4  # room for a step's losses in its all-reduce
+SCALARS = 4
+"""Room for a step's losses in its all-reduce."""
 _PREPARING = datetime.timedelta(days=1)  # in which the first process of a machine reads its data
 
 
@@ -131,11 +132,11 @@ class Exchange:
         self.group, self.parameters = group, parameters
         if group.size == 1:
             return
-        self.statistics = [statistic for network in networks for statistic in _running_statistics(network)]
+        self.statistics = [statistic for network in networks for statistic in running_statistics(network)]
         like = [*parameters, *self.statistics]
         dtype = max((tensor.dtype for tensor in like), key=lambda dtype: torch.finfo(dtype).bits)
-        self.flat = torch.empty(sum(tensor.numel() for tensor in like) + _SCALARS, dtype=dtype, device=like[0].device)
-        parts = self.flat.split([*(tensor.numel() for tensor in like), _SCALARS])
+        self.flat = torch.empty(sum(tensor.numel() for tensor in like) + SCALARS, dtype=dtype, device=like[0].device)
+        parts = self.flat.split([*(tensor.numel() for tensor in like), SCALARS])
         # In the weights' own memory format, so that copying is a plain copy and the optimizer finds what it expects.
         shaped = [
             part.as_strided(tensor.shape, torch.empty_like(tensor).stride())
@@ -173,7 +174,8 @@ class Exchange:
         return tuple(self.scalars[number].to(value) for number, value in enumerate(values))
 
 
-def _running_statistics(network: nn.Module) -> Iterator[Tensor]:
+def running_statistics(network: nn.Module) -> Iterator[Tensor]:
+    """The means and variances that norm layers keep for evaluation."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:
             assert module.running_var is not None
