@@ -109,8 +109,8 @@ def _operations(config: Config, generator: torch.nn.Module, critic: torch.nn.Mod
 def table(rates: Rates) -> str:
     """All presets, in Markdown."""
     lines = [
-        "| preset | samples | generator, critic | all-reduces a step | MB sent a step and GPU | GFLOP a step and sample "
-        "| 8 GPUs, same batch | 8 GPUs, 8 x batch | 64 GPUs, 64 x batch |",
+        "| preset | samples | generator, critic | all-reduces a step | MB sent a step and GPU "
+        "| GFLOP a step and sample | 8 GPUs, same batch | 8 GPUs, 8 x batch | 64 GPUs, 64 x batch |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for step in map(step_of, options.presets()):

@@ -34,6 +34,7 @@ from wgan.registry import CONSTRAINTS, OBJECTIVES
 from wgan.run import Run
 from wgan.state import prefixed, snapshot
 from wgan.trainer import Trainer
+from wgan.view import View
 
 STEPS = 5
 
@@ -193,6 +194,16 @@ def test_batches_that_cannot_be_divided_are_refused() -> None:
         )  # fmt: skip
 
 
+def test_a_dry_run_shows_the_processes_and_starts_none(tmp_path: Path) -> None:
+    class Facts(View):
+        def facts(self, facts: Any) -> None:
+            told.append(facts["training"]["device"])
+
+    told: list[str] = []
+    assert loop.train(small_config(processes=2), source=blobs(), out=tmp_path / "r", dry_run=True, view=Facts()) is None
+    assert "1 thread in each of 2 processes" in told[0] and not (tmp_path / "r").exists()
+
+
 def test_python_starts_no_processes(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"processes=2.*wgan train --processes 2.*torchrun"):
         loop.train(small_config(processes=2), source=blobs(), out=tmp_path / "r")
@@ -304,6 +315,7 @@ def test_kill_9_of_each_process_changes_nothing(tmp_path: Path, source: Path) ->
         os.kill(pid, signal.SIGKILL)
     _, err = child.communicate(timeout=200)
     assert child.returncode == 0 and "Traceback" not in err and err.count("going on from step") == 2
+    assert err.count("a process was lost") == 2
     first, second = whole.restore()[0], killed.restore()[0]
     assert first.keys() == second.keys()
     assert [name for name in first if not torch.equal(first[name], second[name])] == []

@@ -69,7 +69,7 @@ def train(
         if group.size > 1 and out is None and not dry_run:
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
-        if out is not None and (begun := _begun(Path(out), group)):
+        if out is not None and not dry_run and (begun := _begun(Path(out), group)):
             return _go_on(begun, begun.config, source, view, group, again=True)
         parts = _prepare(config, source, view, group)
         if init_from is not None:
@@ -179,6 +179,8 @@ def _begun(folder: Path, group: Group) -> Run | None:
 
 def _go_on(run: Run, config: Config, source: Any, view: View, group: Group, again: bool = False) -> Run:
     """Go on with a run, which the launcher may have started ``again`` after a process was lost."""
+    if again:
+        view.note("a process was lost, and all have started again.")
     parts = _prepare(config, source, view, group)
     trainer, plan = parts.trainer, parts.plan
     with run.lock() if group.first else nullcontext():
