@@ -35,6 +35,10 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def between(n: int = 7) -> Tensor:
+    return torch.rand(n, generator=rng())
+
+
 def samples(shape: tuple[int, ...], seed: int, n: int = 7) -> Tensor:
     return torch.randn(n, *shape, generator=rng(seed), dtype=torch.float64)
 
@@ -75,7 +79,7 @@ def test_every_penalty_has_a_closed_form_here() -> None:
 @pytest.mark.parametrize("scale", [0.05, 0.7])
 def test_penalty_of_a_linear_critic(name: str, shape: tuple[int, ...], scale: float) -> None:
     a = samples(shape, 1, 1)[0] * scale
-    value = CONSTRAINTS[name].load()().penalty(Linear(a), samples(shape, 2), samples(shape, 3), rng())
+    value = CONSTRAINTS[name].load()().penalty(Linear(a), samples(shape, 2), samples(shape, 3), between())
     assert value.item() == pytest.approx(CLOSED_FORMS[name](np.linalg.norm(a.numpy())), rel=1e-9, abs=1e-12)
 
 
@@ -84,8 +88,8 @@ def test_penalty_of_a_linear_critic(name: str, shape: tuple[int, ...], scale: fl
 def test_penalty_of_a_quadratic_critic_is_a_mean_over_samples(name: str, shape: tuple[int, ...]) -> None:
     real, fake, k = samples(shape, 2), samples(shape, 3), 0.4
     where = {"gp": segments, "lp": segments, "r1": lambda r, f, g: r, "r2": lambda r, f, g: f}[name]
-    norms = k * np.linalg.norm(where(real, fake, rng()).flatten(1).numpy(), axis=1)
-    value = CONSTRAINTS[name].load()().penalty(Quadratic(k), real, fake, rng())
+    norms = k * np.linalg.norm(where(real, fake, between()).flatten(1).numpy(), axis=1)
+    value = CONSTRAINTS[name].load()().penalty(Quadratic(k), real, fake, between())
     assert value.item() == pytest.approx(CLOSED_FORMS[name](norms).mean(), rel=1e-9)
     assert norms.std() > 0.01  # the mean of the norms, squared, would be another number
 
@@ -96,7 +100,7 @@ def test_the_gradient_of_a_penalty_reaches_the_weights(name: str) -> None:
     constraint = CONSTRAINTS[name].load()()
 
     def value() -> Tensor:
-        return constraint.penalty(critic, 3 * real, 3 * fake, rng())
+        return constraint.penalty(critic, 3 * real, 3 * fake, between())
 
     value().backward()
     weight, step = critic[1].weight, 1e-6
@@ -126,7 +130,7 @@ def test_the_norm_is_differentiable_where_the_gradient_is_zero() -> None:
 
 def test_segments_take_one_weight_a_sample() -> None:
     real, fake = torch.zeros(50, 3, 4, 4), torch.ones(50, 3, 4, 4)
-    weights = segments(real, fake, rng()).flatten(1)
+    weights = segments(real, fake, between(50)).flatten(1)
     assert torch.equal(weights.min(1).values, weights.max(1).values)
     assert weights[:, 0].unique().numel() == 50
     assert weights.min() >= 0 and weights.max() <= 1

@@ -40,7 +40,8 @@ def textbook(trainer: Trainer, steps: int, weight: float) -> list[float]:
             real = trainer.batches[update].double()
             z = trainer.latent.draw(trainer.batch, rng(trainer.seed, "critic latent", update)).double()
             fake = generator(z).detach()
-            between = segments(real, fake, rng(trainer.seed, "penalty 0", update)).requires_grad_()
+            where = torch.rand(trainer.batch, generator=rng(trainer.seed, "penalty 0", update))
+            between = segments(real, fake, where).requires_grad_()
             (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
             loss = critic(fake).mean() - critic(real).mean() + weight * ((gradient.norm(dim=1) - 1) ** 2).mean()
             optimizers[1].zero_grad()
@@ -92,7 +93,7 @@ def test_a_lazy_penalty_is_added_at_every_kth_step_k_times_as_strong() -> None:
     lazy = tiny_trainer(constraint=R1(2.0, every=3))
     real, fake = torch.randn(16, 6).double(), torch.randn(16, 6).double()
     loss = torch.zeros((), dtype=torch.float64)
-    plain = 2.0 * R1().penalty(lazy.critic, real, fake, rng(0, "x"))
+    plain = 2.0 * R1().penalty(lazy.critic, real, fake, torch.rand(16))
     for update in range(7):
         lazy.critic_updates = update
         total, logged = lazy._penalised(loss, real, fake)
@@ -103,7 +104,7 @@ def test_a_lazy_penalty_is_added_at_every_kth_step_k_times_as_strong() -> None:
 def test_a_sum_adds_each_part_with_its_own_weight_and_interval() -> None:
     trainer = tiny_trainer(constraint=Sum(R1(2.0), R2(5.0, every=2)))
     real, fake = torch.randn(16, 6).double(), torch.randn(16, 6).double()
-    r1, r2 = (part.penalty(trainer.critic, real, fake, rng(0, "x")).item() for part in trainer.constraint.parts)
+    r1, r2 = (part.penalty(trainer.critic, real, fake, torch.rand(16)).item() for part in trainer.constraint.parts)
     loss = torch.zeros((), dtype=torch.float64)
     total, logged = trainer._penalised(loss, real, fake)
     assert total.item() == pytest.approx(2 * r1 + 2 * 5 * r2)

@@ -16,6 +16,7 @@ from wgan.environment import processor_features
 from wgan.errors import UsageError, WganError
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, RMSprop
+from wgan.parallel import ALONE, Group
 from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
 from wgan.schedule import Budget, Decay, Interval, seconds
 from wgan.seeds import seeded
@@ -77,9 +78,9 @@ def has_fast_bf16(device: torch.device) -> bool:
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
-def set_threads(threads: int | None) -> int:
-    """Use this many processor threads, by default one for each core that this process may use; gives the number."""
-    number = threads or processors()
+def set_threads(threads: int | None, processes: int = 1) -> int:
+    """Use this many processor threads, by default this process's part of the cores it may use; gives the number."""
+    number = threads or max(1, processors() // processes)
     if torch.get_num_threads() != number:
         torch.set_num_threads(number)
     return number
@@ -106,7 +107,7 @@ def network_options(network: NetworkConfig) -> dict[str, Any]:
     return {key: value for key, value in dataclasses.asdict(network).items() if value is not None and key != "family"}
 
 
-def make_trainer(config: Config, data: Data) -> tuple[Trainer, Plan]:
+def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trainer, Plan]:
     """A trainer attached to its data, and the plan for it, from a resolved configuration.
 
     Raises:
@@ -133,6 +134,7 @@ def make_trainer(config: Config, data: Data) -> tuple[Trainer, Plan]:
             catch_up=run.catch_up,
             device=run.device,
             precision=torch.bfloat16 if run.precision == "bf16" else torch.float32,
+            group=group,
         )
     trainer.attach(data)
     plan = make_plan(config, trainer)

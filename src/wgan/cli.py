@@ -5,9 +5,9 @@ import sys
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
-from wgan import __version__
+from wgan import __version__, worker
 from wgan.commands import measure, show, train
-from wgan.errors import WganError
+from wgan.errors import LostError, WganError
 
 app = App(
     name="wgan",
@@ -30,10 +30,14 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal gets a ? for what it cannot show
+    if worker.is_over():
+        sys.exit(0)  # our launcher starts all processes again, whatever ended one of them
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(_sentence(error), 2)
+    except LostError as error:
+        _end(str(error), *worker.report_loss(error.exit_code))
     except WganError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt as error:
@@ -54,5 +58,10 @@ def _sentence(error: CycloptsError) -> str:
 
 
 def _fail(text: str, code: int) -> None:
-    print(f"wgan: {text}", file=sys.stderr)  # noqa: T201
+    _end(text, *worker.report(text, code))
+
+
+def _end(text: str, aloud: bool, code: int) -> None:
+    if aloud:
+        print(f"wgan: {text}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

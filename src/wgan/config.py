@@ -150,7 +150,9 @@ class RunConfig:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the networks' bodies; auto is bf16 for pictures where the processor has it. Scores are always fp32."""
     threads: int | None = None
-    """Processor threads; by default one for each core."""
+    """Processor threads of each process; by default one for each core, divided among the processes of the machine."""
+    processes: int = 1
+    """Train in this many processes of this machine, one for each GPU; under torchrun its number counts."""
     tensorboard: bool = False
     """Write TensorBoard files beside metrics.jsonl (extra: pip install 'wgan[tensorboard]')."""
 

@@ -1,5 +1,6 @@
 """What machine and versions a run is made with."""
 
+import os
 import platform
 import shlex
 import sys
@@ -8,12 +9,13 @@ from typing import Any
 
 import torch
 
+from wgan import worker
 from wgan.data.source import processors
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "matplotlib")
 
 
-def describe_environment(device: str, threads: int) -> dict[str, Any]:
+def describe_environment(device: str, threads: int, processes: int = 1) -> dict[str, Any]:
     """The content of ``environment.json``."""
     return {
         "wgan": installed("wgan"),
@@ -24,7 +26,9 @@ def describe_environment(device: str, threads: int) -> dict[str, Any]:
         "cores": processors(),
         "device": device_name(torch.device(device)),
         "threads": threads,
-        "command": shlex.join(sys.argv),
+        "processes": processes,
+        "launch": worker.launch(),
+        "command": os.environ.get(worker.COMMAND) or shlex.join(sys.argv),
     }
 
 

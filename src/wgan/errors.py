@@ -11,3 +11,19 @@ class UsageError(WganError):
     """A wrong name, value or combination in a call or on the command line; the exit code is 2."""
 
     exit_code = 2
+
+
+class LostError(WganError):
+    """Another process of the run is gone: its launcher starts all of them again, from the last save."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked to stop.
+
+    Attributes:
+        signal: Its number.
+    """
+
+    def __init__(self, text: str, number: int) -> None:
+        super().__init__(text)
+        self.signal = number

@@ -23,6 +23,7 @@ def facts_of(
         "with a certified bound" if trainer.constraint.certified else "without a certified bound (see `wgan diagnose`)"
     )
     estimate = f"after {count(run.catch_up, 'critic step')} alone, {bound}"
+    workers = count(threads, "thread") + (f" in each of {run.processes} processes" if run.processes > 1 else "")
     steps = f"{count(moves.critic_steps, 'critic step')} each{warm}, batch {run.batch}"
     return {
         "data": {
@@ -42,7 +43,7 @@ def facts_of(
             **({"estimate": estimate} if trainer.objective.measures_distance else {}),
             "optimizer": f"{moves.optimizer}, critic {moves.critic_lr:g}, generator {moves.generator_lr:g}, {average}",
             "budget": f"{describe_budget(plan)}; {steps}",
-            "device": f"{run.device}, {count(threads, 'thread')}, {run.precision}, seed {run.seed}",
+            "device": f"{run.device}, {workers}, {run.precision}, seed {run.seed}",
         },
         "output": {"folder": folder},
     }

@@ -1,82 +1,38 @@
-"""A whole run from beginning to end: train, log, draw, save, stop, go on."""
+"""A whole run from beginning to end: train, log, draw, save, stop, go on.
+
+Several processes go through the same lines: the first of them writes and speaks, and says when time is up; the others
+take the same steps and are silent.
+"""
 
 import dataclasses
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-from wgan import options
-from wgan.build import Plan, make_trainer, network_options, resolve, set_threads
+from wgan import options, worker
+from wgan.build import Plan, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
-from wgan.diagnosis import Watch, diagnose
-from wgan.environment import describe_environment, peak_memory
+from wgan.environment import describe_environment
 from wgan.errors import UsageError, WganError
 from wgan.facts import facts_of
-from wgan.gallery import Gallery, require_tensorboard
+from wgan.gallery import require_tensorboard
 from wgan.ledger import DivergedError
-from wgan.networks import complete_options
 from wgan.overview import more
+from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
-from wgan.restart import (
-    check_same_config,
-    check_same_data,
-    fingerprint,
-    fixed_options,
-    move_decay,
-    take_weights,
-)
+from wgan.restart import check_same_config, check_same_data, move_decay, take_weights
 from wgan.run import Run
-from wgan.state import restore, snapshot
+from wgan.scribe import Scribe, Silent
+from wgan.state import restore
+from wgan.stop import Interrupted, Stop
 from wgan.trainer import Trainer
 from wgan.view import View
 
 OBJECT = "<an object in Python>"
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
-
-
-class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop, and everything is saved.
-
-    Attributes:
-        run: The run.
-        signal: What asked for it.
-    """
-
-    def __init__(self, run: Run, number: int) -> None:
-        super().__init__(f"stopped and saved; go on with: wgan resume {run.folder}")
-        self.run, self.signal = run, number
-
-
-class Stop:
-    """Turns the first Ctrl-C, SIGTERM or hang-up into a wish to stop; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self.signal = 0
-
-    def __enter__(self) -> "Stop":
-        here = threading.current_thread() is threading.main_thread()
-        self._old = {s: signal.signal(s, self._hear) for s in SIGNALS} if here else {}
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.signal:
-            raise KeyboardInterrupt
-        self.signal = number
 
 
 def train(
@@ -89,7 +45,7 @@ def train(
     dry_run: bool = False,
     view: View | None = None,
 ) -> Run | None:
-    """Make a new run and train it.
+    """Make a new run and train it, together with the other processes that a launcher started, if one did.
 
     Args:
         config: What to do.
@@ -107,23 +63,28 @@ def train(
         UsageError, WganError: Something is wrong that the user can mend.
         Interrupted: Ctrl-C or SIGTERM came; everything is saved.
     """
-    view = view or View()
-    threads = set_threads(config.run.threads)
-    data, config = open_source(config, source, view)
-    trainer, plan = make_trainer(config, data)
-    if init_from is not None:
-        take_weights(trainer, Path(init_from))
-    if config.run.tensorboard:
-        require_tensorboard()
-    run = None if dry_run else Run.create(config, out, name, describe_environment(config.run.device, threads))
-    place = str(out or f"the next number under {Path('runs').absolute()}") if run is None else str(run.folder)
-    view.facts(facts_of(config, data, trainer, plan, threads, place))
-    for note in data.report.notes:
-        view.note(note)
-    if run is None:
-        return None
-    with run.lock():
-        return _go(run, trainer, plan, data, config, view)
+    with joined(config.run.device) as present:
+        planned = config.run.processes
+        group = Group(size=planned, local_size=planned) if dry_run else present
+        if group.size > 1 and out is None and not dry_run:
+            raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
+        view = view if view and group.first else View()
+        if out is not None and not dry_run and (begun := _begun(Path(out), group)):
+            return _go_on(begun, begun.config, source, view, group, again=True)
+        parts = _prepare(config, source, view, group)
+        if init_from is not None:
+            take_weights(parts.trainer, Path(init_from))
+        if config.run.tensorboard:
+            require_tensorboard()
+        run = None if dry_run else _new(parts, out, name, group)
+        place = str(out or f"the next number under {Path('runs').absolute()}") if run is None else str(run.folder)
+        view.facts(facts_of(parts.config, parts.data, parts.trainer, parts.plan, parts.threads, place))
+        for note in parts.data.report.notes:
+            view.note(note)
+        if run is None:
+            return None
+        with run.lock() if group.first else nullcontext():
+            return _go(run, parts, view, group)
 
 
 def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: View | None = None) -> Run:
@@ -139,35 +100,15 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         UsageError, WganError: Something is wrong that the user can mend.
         Interrupted: Ctrl-C or SIGTERM came; everything is saved.
     """
-    view = view or View()
     for name in changes:
         if name not in options.RESUMABLE:
             allowed = ", ".join(options.flag(field) for field in options.RESUMABLE)
             raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
     config = options.make_config(options.flatten(run.config), changes)
-    threads = set_threads(config.run.threads)
-    data, config = open_source(config, source, view)
-    trainer, plan = make_trainer(config, data)
-    with run.lock():
-        if run.has_save:  # else it was killed in its first moment, and begins again
-            tensors, counters = run.restore()
-            check_same_data(counters["data"], data, run)
-            check_same_config(counters["config"], config, run)
-            restore(trainer, tensors, counters)
-        if plan.budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished":
-            raise UsageError(
-                f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s in all); "
-                f"give a larger total: {more(run)}"
-            )
-        if note := move_decay(trainer, plan):
-            view.note(note)
-        later = sum(record["step"] > trainer.step for record in run.records())
-        lost = f"; {later} records of later steps are made again" if later else ""
-        view.note(f"going on from step {trainer.step:,}, the last save{lost}.")
-        run.rewind(trainer.step)
-        run.write_config(config)
-        view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
-        return _go(run, trainer, plan, data, config, view)
+    with joined(config.run.device) as group:
+        here = worker.place()
+        again = here is not None and here.restarts > 0
+        return _go_on(run, config, source, view if view and group.first else View(), group, again)
 
 
 def open_source(config: Config, source: Any, view: View) -> tuple[Data, Config]:
@@ -191,99 +132,132 @@ def open_source(config: Config, source: Any, view: View) -> tuple[Data, Config]:
     return data, resolve(config, data)
 
 
-def _go(run: Run, trainer: Trainer, plan: Plan, data: Data, config: Config, view: View) -> Run:
-    network = {
-        "family": config.generator.family,
-        "shape": list(data.shape),
-        "latent": dataclasses.asdict(trainer.latent),
-        "options": complete_options("generator", config.generator.family, network_options(config.generator)),
-    }
+class _Parts(NamedTuple):
+    """What a run is made of."""
 
-    def save() -> None:
-        trainer.check()
-        tensors, counters = snapshot(trainer)
-        run.save(tensors, counters | {"data": fingerprint(data), "config": fixed_options(config)})
-        run.save_generator(trainer.average.module.state_dict(), network, data.units)
+    config: Config
+    data: Data
+    trainer: Trainer
+    plan: Plan
+    threads: int
 
+
+def _prepare(config: Config, source: Any, view: View, group: Group) -> _Parts:
+    """Open the data and build everything.
+
+    Raises:
+        UsageError: Several processes are wanted, and nobody started them.
+    """
+    wanted = config.run.processes
+    if wanted > 1 and group.size == 1 and worker.place() is None:
+        raise UsageError(
+            f"processes={wanted}: Python code starts no processes; use the command line, wgan train --processes "
+            f"{wanted}, start the script with torchrun --nproc-per-node {wanted}, or give processes=1."
+        )
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, processes=group.size))
+    threads = set_threads(config.run.threads, group.local_size)
+    with group.first_alone():  # which may have to read the data into the cache
+        data, config = open_source(config, source, view)
+    return _Parts(config, data, *make_trainer(config, data, group), threads)
+
+
+def _new(parts: _Parts, out: str | Path | None, name: str, group: Group) -> Run:
+    """The new run's folder, which the first process makes."""
+    if not group.first:
+        return Run(Path(str(out)))
+    run = parts.config.run
+    return Run.create(parts.config, out, name, describe_environment(run.device, parts.threads, group.size))
+
+
+def _begun(folder: Path, group: Group) -> Run | None:
+    """The run that this very launch has begun in a folder, before a process was lost and all started again."""
+    here, run = worker.place(), Run(folder)
+    named = here is not None and (here.restarts > 0 or here.launch not in ("", "none"))  # torchrun's own name is none
+    ours = named and run.config_file.is_file() and run.environment.get("launch") == worker.launch()
+    return run if group.first_says(ours) else None
+
+
+def _go_on(run: Run, config: Config, source: Any, view: View, group: Group, again: bool = False) -> Run:
+    """Go on with a run, which the launcher may have started ``again`` after a process was lost."""
+    if again:
+        view.note("a process was lost, and all have started again.")
+    parts = _prepare(config, source, view, group)
+    trainer, plan = parts.trainer, parts.plan
+    with run.lock() if group.first else nullcontext():
+        if group.first_says(run.has_save):  # else it was killed in its first moment, and begins again
+            tensors, counters = run.restore()
+            check_same_data(counters["data"], parts.data, run)
+            check_same_config(counters["config"], parts.config, run)
+            restore(trainer, tensors, counters)
+        used_up = plan.budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished"
+        if group.first_says(used_up):  # after reading, so that the first process writes nothing before all have read
+            if again:
+                return run  # the process was lost when all was done
+            raise UsageError(
+                f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s in all); "
+                f"give a larger total: {more(run)}"
+            )
+        if note := move_decay(trainer, plan):
+            view.note(note)
+        if group.first:
+            _rewind(run, parts, view)
+        return _go(run, parts, view, group)
+
+
+def _rewind(run: Run, parts: _Parts, view: View) -> None:
+    """Bring the folder back to the last save, and say so."""
+    config, data, trainer, plan, threads = parts
+    later = sum(record["step"] > trainer.step for record in run.records())
+    lost = f"; {later} records of later steps are made again" if later else ""
+    view.note(f"going on from step {trainer.step:,}, the last save{lost}.")
+    run.rewind(trainer.step)
+    run.write_config(config)
+    view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
+
+
+def _go(run: Run, parts: _Parts, view: View, group: Group) -> Run:
+    config, data, trainer, plan, _ = parts
+    scribe = Scribe(run, trainer, plan, data, config, view) if group.first else Silent()
     with Stop() as stop:
-        _write_summary(run, trainer, plan, "training")
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
-            _loop(run, trainer, plan, Gallery(run, trainer, data, config), save, stop, view)
+            number = _loop(trainer, plan, scribe, stop, view, group)
         except DivergedError as error:
-            _write_summary(run, trainer, plan, f"diverged: {error}")
-            raise WganError(f"{error} {_advice(run, trainer)}") from error
+            raise WganError(scribe.advice(error)) from error
         finally:
             view.end()
-    if stop.signal and run.summary["status"] == "interrupted":
-        raise Interrupted(run, stop.signal)
+    if number:
+        raise Interrupted(run, number)
     return run
 
 
-def _loop(
-    run: Run, trainer: Trainer, plan: Plan, gallery: Gallery, save: Callable[[], None], stop: Stop, view: View
-) -> None:
-    if trainer.step == 0:
-        gallery.reals()
-        gallery.samples()
-        save()
-    watch = Watch(run.records(), trainer.constraint)
+def _loop(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, view: View, group: Group) -> int:
+    """Train until the budget is used up, or a signal asks to stop, which it gives."""
+    scribe.begin()
     patience = plan.save.seconds or float("inf")
     saved = time.monotonic() - max(0.0, patience - 10)  # the first save comes early: most is lost at the beginning
-    while not stop.signal and not plan.budget.reached(trainer.step, trainer.seconds):
+
+    def decide() -> tuple[int, int, int]:
+        """A signal that any process got, and whether time is up and a save due by the first one's clock."""
+        over = plan.budget.reached(trainer.step, trainer.seconds)
+        late = time.monotonic() - saved > patience
+        signal, over_, late_ = group.largest(stop.signal, group.first and over, group.first and late)
+        return signal, over_, late_
+
+    signal, over, late = decide()
+    while not signal and not over:
         trainer.advance()
         view.step(plan.budget.progress(trainer.step, trainer.seconds), trainer.step)
-        over = plan.budget.reached(trainer.step, trainer.seconds)
+        signal, over, late = decide()
         if plan.log.due(trainer.step) or over:
-            record = trainer.record(reset=plan.log.due(trainer.step))
-            run.log(record)
-            gallery.scalars(record)
-            view.tick(record)
-            for finding in watch(record):
-                view.note(f"{finding.text} {finding.advice}")
-            gallery.curves()
+            scribe.record(trainer.record(reset=plan.log.due(trainer.step)))
         if plan.sample.due(trainer.step) or over:
             trainer.check()
-            gallery.samples()
-            gallery.animation()
-        if plan.save.due(trainer.step) or time.monotonic() - saved > patience:
-            save()
+            scribe.draw()
+        if plan.save.due(trainer.step) or late:
+            trainer.check()
+            scribe.save()
             saved = time.monotonic()
-    if stop.signal:
-        view.note("stopping: saving, and drawing the last curves.")
-    save()
-    finished = plan.budget.reached(trainer.step, trainer.seconds)
-    gallery.curves(now=True)
-    gallery.animation(now=finished)
-    gallery.close()
-    _write_summary(run, trainer, plan, "finished" if finished else "interrupted")
-
-
-def _write_summary(run: Run, trainer: Trainer, plan: Plan, status: str) -> None:
-    records = run.records()
-    on_grid = {"record": plan.log.due(trainer.step), "picture": plan.sample.due(trainer.step)}
-    extra = [name for name, due in on_grid.items() if not due] if status == "finished" else []
-    run.write_summary(
-        {
-            "status": status,
-            "only_at_the_end": extra,
-            "steps": trainer.step,
-            "images": trainer.images,
-            "seconds": trainer.seconds,
-            "images_per_second": trainer.images / trainer.seconds if trainer.seconds else None,
-            "arbitrary_scale": trainer.constraint.arbitrary_under,
-            "peak_memory": peak_memory(),
-            "findings": [finding.to_json() for finding in diagnose(records, trainer.constraint)],
-            "final": records[-1] if records else {},
-        }
-    )
-
-
-def _advice(run: Run, trainer: Trainer) -> str:
-    _, counters = run.restore()
-    lr, critic_lr = trainer.learning_rates
-    return (
-        f"The run has stopped; its last good save is step {counters['step']} in {run.folder}. Train anew with smaller "
-        f"learning rates (now --critic-lr {critic_lr:g} --generator-lr {lr:g}), with --precision fp32, or with another "
-        f"penalty weight (now: {trainer.constraint})."
-    )
+    trainer.check()
+    scribe.end(finished=bool(over), stopped=bool(signal))
+    return 0 if over else signal

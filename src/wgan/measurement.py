@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wgan.certificate import certify
 from wgan.data.samples import Data, Samples
+from wgan.errors import UsageError
 from wgan.networks import Latent
 from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
@@ -59,6 +60,21 @@ class Measurement(NamedTuple):
 def has_batch_norm(module: nn.Module) -> bool:
     """Whether a network mixes the samples of a batch."""
     return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+
+
+def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
+    """Refuse a batch that cannot be divided among the processes, or leaves one of them too little for batch norm.
+
+    Raises:
+        UsageError: It cannot, or does.
+    """
+    part, rest = divmod(batch, processes)
+    if rest or not part:
+        nearest = max(1, round(batch / processes)) * processes
+        raise UsageError(f"--batch: {batch} samples cannot be divided among {processes} processes; use {nearest}.")
+    if part < 2 and any(map(has_batch_norm, networks)):
+        each = " of each process" if processes > 1 else ""
+        raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
 
 
 def probe(module: nn.Module) -> nn.Module:
@@ -161,8 +177,9 @@ class Meter:
         for k, index in enumerate(self.held_out_index[: math.ceil(GRADIENTS / self.batch)]):
             real = self.real(self.held_out, index)
             fake = self.fake(generator, step, k)[: len(real)]
+            points = segments(real, fake, torch.rand(len(real), generator=draw))
             with torch.no_grad():
-                between.append(gradient_norms(critic, segments(real, fake, draw)))
+                between.append(gradient_norms(critic, points))
                 at_fake.append(gradient_norms(critic, fake))
         return torch.cat(between), torch.cat(at_fake)
 

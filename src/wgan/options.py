@@ -20,11 +20,13 @@ from wgan.errors import UsageError, WganError
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
-RESUMABLE = (*BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "device")
+RESUMABLE = (*BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device")
 """What may change when a run goes on."""
 
 _AT_LEAST: Mapping[str, float] = {
-    **dict.fromkeys(("size", "batch", "critic_steps", "every", "threads", "latent", "steps", "warmup_critic_steps"), 1),
+    **dict.fromkeys(
+        ("size", "batch", "critic_steps", "every", "threads", "processes", "latent", "steps", "warmup_critic_steps"), 1
+    ),
     **dict.fromkeys(("kimg", "epochs"), 1e-3),
     **dict.fromkeys(
         ("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas", "held_out"), 0
@@ -233,8 +235,10 @@ def _check(name: str, value: Any) -> Any:
     for number in value if isinstance(value, tuple) else (value,):
         if name in _AT_LEAST and number < _AT_LEAST[name]:
             raise UsageError(f"{flag(name)}: {number} is too small; at least {_AT_LEAST[name]:g} is allowed.")
-        if name == "threads" and number > 512:
-            raise UsageError(f"--threads: {number} is too large; at most 512 are allowed, one for each core is best.")
+        if name in ("threads", "processes") and number > 512:
+            raise UsageError(
+                f"{flag(name)}: {number} is too large; at most 512 are allowed, one for each core is best."
+            )
         if name == "betas" and number >= 1:
             raise UsageError(f"{flag(name)}: {number} is too large; averaging factors are below 1.")
     return value

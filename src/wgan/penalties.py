@@ -26,18 +26,23 @@ def gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return (flat if flat.dtype == torch.float64 else flat.float()).square().sum(1).add(1e-12).sqrt()
 
 
-def segments(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """A uniformly drawn point on the segment between each real sample and its generated one; (N, ...) in all."""
-    weight = torch.rand(len(real), generator=rng).to(real).view(-1, *[1] * (real.dim() - 1))
-    return torch.lerp(real, fake, weight)
+def segments(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+    """A point on the segment between each real sample and its generated one; (N, ...) in all.
+
+    Args:
+        real: Samples (N, ...).
+        fake: The same.
+        between: Which point, (N,): 0 is the real sample, 1 the generated one.
+    """
+    return torch.lerp(real, fake, between.to(real).view(-1, *[1] * (real.dim() - 1)))
 
 
-def at_real(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+def at_real(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
     """The real samples."""
     return real
 
 
-def at_fake(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+def at_fake(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
     """The generated samples."""
     return fake
 

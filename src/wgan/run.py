@@ -53,7 +53,7 @@ class Run:
             UsageError: ``out`` exists and is not an empty folder; nothing in it is touched.
         """
         try:
-            folder = _numbered_folder(Path("runs"), name) if out is None else Path(out)
+            folder = numbered_folder(Path("runs"), name) if out is None else Path(out)
             folder.mkdir(parents=True, exist_ok=True)
             taken = any(folder.iterdir())
         except OSError as error:
@@ -216,7 +216,7 @@ def find_runs(root: Path) -> list[Run]:
     return [Run(path.parent) for path in sorted(root.glob("*/config.toml"))]
 
 
-def _numbered_folder(root: Path, name: str) -> Path:
+def numbered_folder(root: Path, name: str) -> Path:
     """Make the next free ``0001-name``; two processes never get the same."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
     taken = [int(m[1]) for path in root.glob("*") if (m := re.match(r"(\d{4,})-", path.name))]

@@ -103,11 +103,18 @@ class CriticSteps:
 
     References:
         Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875, whose code warms up so.
+
+    Raises:
+        UsageError: There is none.
     """
 
     usual: int
     warmup_steps: int = 0
     warmup: int = 100
+
+    def __post_init__(self) -> None:
+        if self.usual < 1:
+            raise UsageError(f"critic_steps is {self.usual}; at least 1 is needed before each generator step.")
 
     def before(self, step: int) -> int:
         """Critic steps before the generator step that follows ``step`` finished ones."""

@@ -23,6 +23,7 @@ def rng(seed: int, stream: str, index: int = 0) -> torch.Generator:
 @contextmanager
 def seeded(seed: int, stream: str, index: int = 0, device: torch.device = CPU) -> Iterator[None]:
     """Let all that draws from torch's own stream inside, such as first weights and dropout, be a function of these."""
-    with torch.random.fork_rng([device.index or 0] if device.type == "cuda" else []):
+    gpu = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index
+    with torch.random.fork_rng([gpu] if device.type == "cuda" else []):
         torch.manual_seed(rng(seed, stream, index).initial_seed())
         yield

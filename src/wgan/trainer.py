@@ -21,13 +21,13 @@ from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.ema import Average
-from wgan.errors import UsageError
 from wgan.ledger import Ledger, check_values, check_weights
-from wgan.measurement import ESTIMATES, Meter, has_batch_norm
+from wgan.measurement import ESTIMATES, Meter, check_batch, has_batch_norm
 from wgan.networks import Latent
-from wgan.networks.base import check_same_shape, flat_scores, latent_of
+from wgan.networks.base import check_same_shape, flat_scores, latent_of, placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam
+from wgan.parallel import ALONE, Exchange, Group
 from wgan.schedule import CriticSteps, Decay
 from wgan.seeds import rng, seeded
 
@@ -52,7 +52,7 @@ class Trainer:
         warmup: (steps, critic steps) of the first generator steps, repeated once at every 500th.
         ema_half_life: Half-life of the generator's average, in real samples shown to the critic; 0 for none.
         instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
-        batch: Samples in a batch.
+        batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
         catch_up: Steps, no more than it has taken before, that the critic takes alone before a record measures it, and
@@ -60,6 +60,7 @@ class Trainer:
         device: Where to train.
         precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
             the last layer of the critics in :mod:`wgan.networks`.
+        group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
 
     Raises:
         UsageError: The critic and the constraint do not go together, or the generator's latent is not known.
@@ -87,13 +88,14 @@ class Trainer:
         catch_up: int = 20,
         device: torch.device | str = "cpu",
         precision: torch.dtype = torch.float32,
+        group: Group = ALONE,
     ) -> None:
-        self.device, self.precision = torch.device(device), precision
+        self.device, self.precision, self.group = torch.device(device), precision, group
         self.objective = objective or Wasserstein()
         self.constraint = constraint or GradientPenalty(10.0)
         self.latent = latent_of(generator, latent)
-        self.generator = _placed(generator, self.device)
-        self.critic = _placed(self.constraint.prepare(critic), self.device)
+        self.generator = placed(generator, self.device)
+        self.critic = placed(self.constraint.prepare(critic), self.device)
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
         self.generator_optimizer = optimizer(self._generator_weights, generator_lr)
@@ -105,10 +107,9 @@ class Trainer:
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"), self.device)
         self.dtype, self.one_pass = next(self.critic.parameters()).dtype, not has_batch_norm(self.critic)
-        if batch < 2 and (has_batch_norm(self.generator) or has_batch_norm(self.critic)):
-            raise UsageError("batch norm needs at least 2 samples in a batch; use a larger --batch, or norm layer.")
-        if critic_steps < 1:
-            raise UsageError(f"critic_steps is {critic_steps}; at least 1 is needed before each generator step.")
+        self._average_critic = Exchange(group, self._critic_weights)
+        self._average_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
+        check_batch(batch, group.size, self.generator, self.critic)
         self.step = self.critic_updates = 0
         self.earlier, self.mark = 0.0, (0.0, 0)
         self._since: float | None = None
@@ -126,7 +127,7 @@ class Trainer:
     def attach(self, data: Any) -> Data:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
         opened = open_data(data, DataConfig())
-        self.batches = Batches(opened.train, self.batch, self.seed, self.flip)
+        self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device, self.constraint.certified)
         return opened
 
@@ -148,7 +149,7 @@ class Trainer:
             self._since = time.perf_counter()
         images = self.images
         self._set_learning_rates()
-        with seeded(self.seed, "dropout", self.step, self.device):
+        with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             for _ in range(self.critic_steps.before(self.step)):
                 self.critic_step()
             self._generator_step()
@@ -167,7 +168,8 @@ class Trainer:
         self.ledger = Ledger(ledger.names, self.device)
         changed = self.critic_optimizer, self.critic, self.generator
         try:
-            with seeded(self.seed, "catch up", self.step, self.device), ahead(self.critic_step, steps, *changed):
+            chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
+            with chance, ahead(self.critic_step, steps, *changed):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
@@ -183,18 +185,19 @@ class Trainer:
             loss = self.objective.critic_loss(real_scores, fake_scores)
             total, penalty = self._penalised(loss, real, fake)
         total.backward(inputs=self._critic_weights)
+        losses = self._average_critic(loss, *(() if penalty is None else (penalty,)))
         self.critic_optimizer.step()
         self.critic_optimizer.zero_grad()
         self.constraint.project(self.critic)
         self.critic_updates += 1
-        self.ledger.add("critic_loss", loss, self.step + 1)
-        if penalty is not None:
-            self.ledger.add("penalty", penalty, self.step + 1)
+        for name, value in zip(("critic_loss", "penalty"), losses, strict=False):
+            self.ledger.add(name, value, self.step + 1)
 
     def _generator_step(self) -> None:
         fake = self._noised(self._generate("generator latent", self.step), "generator noise")
         loss = self.objective.generator_loss(self._scores(fake))
         loss.backward(inputs=self._generator_weights)
+        (loss,) = self._average_generator(loss)
         self.generator_optimizer.step()
         self.generator_optimizer.zero_grad()
         self.ledger.add("generator_loss", loss, self.step + 1)
@@ -204,9 +207,9 @@ class Trainer:
         total, logged = loss, None
         for number, part in enumerate(self.constraint.parts):
             if part.has_penalty and self.critic_updates % part.every == 0:
-                draw = rng(self.seed, f"penalty {number}", self.critic_updates)
+                between = torch.rand(self.batch, generator=rng(self.seed, f"penalty {number}", self.critic_updates))
                 with self._autocast():
-                    term = part.weight * part.penalty(self.critic, real, fake, draw)
+                    term = part.weight * part.penalty(self.critic, real, fake, self.group.share(between))
                 total = total + part.every * term
                 logged = term if logged is None else logged + term
         return total, logged
@@ -225,7 +228,7 @@ class Trainer:
         return flat_scores(scores, len(samples)).to(self.dtype)
 
     def _generate(self, stream: str, index: int) -> Tensor:
-        z = self.to_device(self.latent.draw(self.batch, rng(self.seed, stream, index)))
+        z = self.to_device(self.group.share(self.latent.draw(self.batch, rng(self.seed, stream, index))))
         with self._autocast():
             samples: Tensor = self.generator(z).to(self.dtype)
         return samples
@@ -233,7 +236,8 @@ class Trainer:
     def _noised(self, samples: Tensor, stream: str) -> Tensor:
         if not self.instance_noise:
             return samples
-        noise = torch.randn(samples.shape, generator=rng(self.seed, stream, self.critic_updates))
+        shape = len(samples) * self.group.size, *samples.shape[1:]
+        noise = self.group.share(torch.randn(shape, generator=rng(self.seed, stream, self.critic_updates)))
         return samples + self.instance_noise * self.to_device(noise)
 
     def _autocast(self) -> AbstractContextManager[Any]:
@@ -293,8 +297,3 @@ class Trainer:
         with torch.no_grad():
             z = self.latent.draw(n, rng(seed, "sample"))
             return torch.cat([self.average.module(self.to_device(part)).cpu() for part in z.split(256)])
-
-
-def _placed(module: nn.Module, device: torch.device) -> nn.Module:
-    """Move a module, its convolutions' weights with the channels last: the fast order for pictures."""
-    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

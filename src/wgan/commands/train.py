@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from wgan import worker
 from wgan.answers import answer, answer_run
 from wgan.console import make_view
 from wgan.flags import Json, Quiet, ResumeFlags, TrainFlags, given_flags
@@ -44,11 +45,16 @@ def train(
 
     given = given_flags(flags) | ({"data": data} if data is not None else {})
     made, name = layers(preset, config, given)
+    if made.run.processes > 1 and worker.place() is None and not dry_run:
+        from wgan.commands.launch import launch_train
+
+        launch_train(made, name, out, init_from, _said(quiet, as_json))
+        return
     from wgan import loop
 
     view = make_view(quiet or as_json)
     run = loop.train(made, out=out, name=name, init_from=init_from, dry_run=dry_run, view=view)
-    if run is not None:
+    if run is not None and worker.is_first():
         answer_run(run, as_json, quiet)
 
 
@@ -69,10 +75,21 @@ def resume(
     """
     from wgan.run import Run
 
-    opened = Run.open(run)
+    opened, given = Run.open(run), given_flags(flags)
+    if given.get("processes", opened.config.run.processes) > 1 and worker.place() is None:
+        from wgan.commands.launch import launch_resume
+
+        launch_resume(opened, given, _said(quiet, as_json))
+        return
     from wgan import loop
 
-    answer_run(loop.resume(opened, given_flags(flags), view=make_view(quiet or as_json)), as_json, quiet)
+    gone_on = loop.resume(opened, given, view=make_view(quiet or as_json))
+    if worker.is_first():
+        answer_run(gone_on, as_json, quiet)
+
+
+def _said(quiet: bool, as_json: bool) -> list[str]:
+    return ["--quiet"] * quiet + ["--json"] * as_json
 
 
 def sample(

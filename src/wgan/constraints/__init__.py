@@ -78,8 +78,8 @@ class GradientNormPenalty(Constraint, ABC):
 
     @staticmethod
     @abstractmethod
-    def points(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-        """Where to look: samples (N, ...)."""
+    def points(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+        """Where to look: samples (N, ...); ``between`` (N,) is uniform in [0, 1)."""
 
     @staticmethod
     @abstractmethod
@@ -97,8 +97,8 @@ class GradientNormPenalty(Constraint, ABC):
             )
         return critic
 
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-        return self.punish(gradient_norms(critic, self.points(real, fake, rng))).mean()
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+        return self.punish(gradient_norms(critic, self.points(real, fake, between))).mean()
 
 
 @final

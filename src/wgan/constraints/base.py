@@ -62,8 +62,18 @@ class Constraint:
         """
         return critic
 
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-        """The scalar that the critic's loss gets ``weight`` times, from real and generated samples (N, ...)."""
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+        """The scalar that the critic's loss gets ``weight`` times.
+
+        It is a mean over samples and a function of its arguments alone, so that processes can each take a part of a
+        batch: what it needs of chance comes in ``between``.
+
+        Args:
+            critic: The critic.
+            real: Samples (N, ...).
+            fake: The same, generated.
+            between: Numbers (N,), uniform in [0, 1): where on the way from real to generated to look.
+        """
         return real.new_zeros(())
 
     def project(self, critic: nn.Module) -> None:
@@ -91,7 +101,7 @@ def descend(
         rng: What the penalty's random points hang on.
     """
     if constraint.has_penalty:
-        loss = loss + constraint.weight * constraint.penalty(critic, real, fake, rng)
+        loss = loss + constraint.weight * constraint.penalty(critic, real, fake, torch.rand(len(real), generator=rng))
     for optimizer in optimizers:
         optimizer.zero_grad()
     loss.backward()

@@ -6,6 +6,7 @@ import torch
 
 from wgan.data.samples import Samples
 from wgan.errors import UsageError
+from wgan.parallel import ALONE, Group
 from wgan.seeds import rng
 
 ENDLESS_PASS = 65_536
@@ -25,12 +26,13 @@ class Batches:
         batch: Samples in a batch.
         seed: What the orders, draws and mirrors hang on.
         flip: Mirror a random half of each batch left to right.
+        group: The processes among which each batch is divided; each reads its own part only.
 
     Raises:
         UsageError: The batch is empty, or vectors are to be mirrored.
     """
 
-    def __init__(self, samples: Samples, batch: int, seed: int, flip: bool = False) -> None:
+    def __init__(self, samples: Samples, batch: int, seed: int, flip: bool = False, group: Group = ALONE) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}, but a batch has at least 1 sample.")
         if flip and len(samples.shape) != 3:
@@ -39,6 +41,7 @@ class Batches:
         self.batch = batch
         self.seed = seed
         self.flip = flip
+        self.group = group
         self._cached: tuple[int, torch.Tensor] | None = None
 
     @property
@@ -47,18 +50,18 @@ class Batches:
         return (ENDLESS_PASS if self.samples.size is None else self.samples.size) / self.batch
 
     def __getitem__(self, k: int) -> torch.Tensor:
-        """The k-th batch, k >= 0: float32 (batch, *shape)."""
+        """The k-th batch, k >= 0: float32 (batch, *shape), or this process's part of it."""
         if k < 0:
             raise IndexError(f"batch {k}: batches are counted from 0")
-        x = self.samples.batch(self.index(k))
+        x = self.samples.batch(self.group.share(self.index(k)))
         if self.flip:
-            mirrored = torch.rand(self.batch, generator=rng(self.seed, "flip", k)) < 0.5
+            mirrored = self.group.share(torch.rand(self.batch, generator=rng(self.seed, "flip", k)) < 0.5)
             pixels = x.numpy()
             pixels[mirrored.numpy()] = pixels[mirrored.numpy(), ..., ::-1]
         return x
 
     def index(self, k: int) -> torch.Tensor:
-        """Which samples the k-th batch has: int64 (batch,)."""
+        """Which samples the k-th batch has, of all processes: int64 (batch,)."""
         size = self.samples.size
         if size is None:
             # 2^40 starts, 2^22 samples apart, stay far below 2^63.

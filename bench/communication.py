@@ -1,0 +1,144 @@
+"""What training in many processes sends, and the efficiency that this lets expect, for the networks of every preset.
+
+    python bench/communication.py [--flops 20e12] [--inside 100e9] [--between 12.5e9] [--latency 20e-6] [--write]
+
+Counts the numbers that one generator step (with its critic steps) sends and its floating point operations, both from
+the networks themselves. The time of an all-reduce of B bytes among P
+processes is taken as 2 (P - 1) / P * B / bandwidth + 2 log2(P) * latency, that of computing as operations / flops, and
+nothing overlaps. The rates are assumptions, to be replaced by your machine's; ``--write`` puts the table into
+docs/scaling.md.
+"""
+
+import argparse
+import math
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from wgan import options
+from wgan.build import make_constraint, network_options
+from wgan.config import Config
+from wgan.networks import Latent, make_critic, make_generator, resolve_family
+from wgan.parallel import SCALARS, running_statistics
+
+PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
+
+
+class Operations(TorchDispatchMode):
+    """Counts floating point operations; torch's own FlopCounterMode does not go through ``torch.func.grad``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation and count it."""
+        out = function(*args, **(kwargs or {}))
+        if function._overloadpacket in flop_registry:
+            self.total += flop_registry[function._overloadpacket](*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+class Rates(NamedTuple):
+    """What the efficiency is computed from: operations a second of a GPU, bytes a second, seconds."""
+
+    flops: float
+    inside: float
+    between: float
+    latency: float
+
+
+class Step(NamedTuple):
+    """One generator step with its critic steps: bytes of each all-reduce, and operations a sample of the batch."""
+
+    name: str
+    shape: tuple[int, ...]
+    batch: int
+    parameters: tuple[int, int]
+    reductions: tuple[int, ...]
+    operations: float
+
+    def efficiency(self, processes: int, batch: int, rates: Rates) -> float:
+        """The speed in many processes, as a share of so many times the speed of one, at this batch in all."""
+        bandwidth = rates.inside if processes <= 8 else rates.between
+        wire, hops = 2 * (processes - 1) / processes / bandwidth, 2 * math.log2(processes) * rates.latency
+        computing = self.operations * batch / processes / rates.flops
+        return computing / (computing + sum(size * wire + hops for size in self.reductions))
+
+
+def step_of(name: str) -> Step:
+    """Count what a preset's step sends and computes."""
+    config = options.make_config(options.preset(name))
+    shape = (2,) if name == "points" else (3, *config.data.size) if config.data.size else (1, 28, 28)
+    latent = Latent(config.latent.latent, config.latent.latent_kind)
+    families = [resolve_family(n.family, shape) for n in (config.generator, config.critic)]
+    generator = make_generator(families[0], shape, latent, **network_options(config.generator))
+    critic = make_critic(families[1], shape, **network_options(config.critic))
+    sizes = [sum(weight.numel() for weight in network.parameters()) for network in (generator, critic)]
+    statistics = sum(s.numel() for network in (generator, critic) for s in running_statistics(network))
+    moves = config.optimizer.critic_steps
+    reductions = (*[4 * (sizes[1] + SCALARS)] * moves, 4 * (sizes[0] + statistics + SCALARS))
+    operations = _operations(config, generator, critic, shape)
+    return Step(name, shape, config.run.batch, (sizes[0], sizes[1]), reductions, operations)
+
+
+def _operations(config: Config, generator: torch.nn.Module, critic: torch.nn.Module, shape: tuple[int, ...]) -> float:
+    """Floating point operations of a step, for each sample of the batch; a lazy penalty counts for its share."""
+    n = 2
+    real, between, z = torch.rand(n, *shape), torch.rand(n), torch.rand(n, config.latent.latent)
+    total = 0.0
+    with Operations() as counter:
+        with torch.no_grad():
+            fake = generator(z)
+        (critic(fake).mean() - critic(real).mean()).backward()
+    total += counter.total
+    for part in make_constraint(config.loss).parts:
+        if part.has_penalty:
+            with Operations() as counter:
+                part.penalty(critic, real, fake, between).backward()
+            total += counter.total / part.every
+    with Operations() as counter:
+        critic(generator(z)).mean().backward(inputs=list(generator.parameters()))
+    return (total * config.optimizer.critic_steps + counter.total) / n
+
+
+def table(rates: Rates) -> str:
+    """All presets, in Markdown."""
+    lines = [
+        "| preset | samples | generator, critic | all-reduces a step | MB sent a step and GPU "
+        "| GFLOP a step and sample | 8 GPUs, same batch | 8 GPUs, 8 x batch | 64 GPUs, 64 x batch |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for step in map(step_of, options.presets()):
+        kinds = ((8, step.batch), (8, 8 * step.batch), (64, 64 * step.batch))
+        shares = [f"{100 * step.efficiency(processes, batch, rates):.0f} %" for processes, batch in kinds]
+        generator, critic = (f"{number / 1e6:.2f}" for number in step.parameters)
+        lines.append(
+            f"| `{step.name}` | {'x'.join(map(str, step.shape))} | {generator} M, {critic} M | {len(step.reductions)} "
+            f"| {2 * sum(step.reductions) / 1e6:.2f} | {step.operations / 1e9:.3g} | {' | '.join(shares)} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table, or write it into the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flops", type=float, default=20e12, help="operations a second that a GPU sustains")
+    parser.add_argument("--inside", type=float, default=100e9, help="bytes a second between GPUs of a machine")
+    parser.add_argument("--between", type=float, default=12.5e9, help="bytes a second between machines, for each GPU")
+    parser.add_argument("--latency", type=float, default=20e-6, help="seconds until a message arrives")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
+    given = parser.parse_args()
+    text = table(Rates(given.flops, given.inside, given.between, given.latency))
+    print(text)
+    if given.write:
+        page = re.sub(r"(<!--table-->\n).*?(\n<!--end-->)", lambda m: m[1] + text + m[2], PAGE.read_text(), flags=re.S)
+        PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""`wgan train` and `wgan resume` in several processes: what each of them is told to do."""
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from wgan import options
+from wgan.config import Config
+from wgan.parallel.launcher import launch
+from wgan.run import Run, numbered_folder
+
+
+def launch_train(made: Config, name: str, out: Path | None, init_from: Path | None, more: list[str]) -> None:
+    """Train a new run in several processes.
+
+    Args:
+        made: What to do.
+        name: What follows the number of the run's folder.
+        out: The folder; by default the next number under ``runs/``, chosen here so that all processes agree.
+        init_from: Whose weights to begin with.
+        more: Flags as they are.
+    """
+    folder = numbered_folder(Path("runs"), name) if out is None else out
+    with tempfile.TemporaryDirectory(prefix="wgan-") as temporary:
+        config = Path(temporary) / "config.toml"
+        config.write_text(options.to_toml(made), encoding="utf-8")
+        weights = [] if init_from is None else [f"--init-from={init_from}"]
+        arguments = ["train", f"--config={config}", f"--out={folder}", *weights, *more]
+        try:
+            launch(made.run.processes, arguments, shlex.join(sys.argv), folder)
+        finally:
+            if out is None:
+                with suppress(OSError):  # a mistake was found before anything was written
+                    folder.rmdir()
+
+
+def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
+    """Go on with a run in several processes."""
+    flags = [f"{options.flag(name)}={value}" for name, value in given.items()]
+    processes = given.get("processes", run.config.run.processes)
+    launch(processes, ["resume", str(run.folder), *flags, *more], shlex.join(sys.argv), run.folder)

@@ -1,0 +1,74 @@
+"""Starting the processes of a run on this machine, through torch.distributed's own launcher."""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from wgan import worker
+from wgan.errors import Stopped, UsageError, WganError
+
+RESTARTS = 3
+"""How many times ``--processes`` starts a run's processes again after one was lost."""
+_SHUTDOWN = 600  # seconds in which a stopped run may save and draw before its processes are killed
+
+
+def launch(processes: int, arguments: Sequence[str], command: str, folder: Path) -> None:
+    """Run ``wgan`` with these arguments in several processes of this machine, by torch.distributed's own launcher.
+
+    When one of them is lost, all start again and go on from the last save, at most three times.
+
+    Args:
+        processes: How many.
+        arguments: Of every process's command line.
+        command: What the person typed.
+        folder: The run's, for what is said in the end.
+
+    Raises:
+        UsageError, WganError: What a process told, or that too many were lost.
+        Stopped: Ctrl-C or SIGTERM came; everything is saved.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import get_args_parser, run
+
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # what it reports is said here, in one line
+    failure, number = "", 0
+    with tempfile.TemporaryDirectory(prefix="wgan-") as temporary:
+        outcome = Path(temporary) / "outcome.json"
+        flags = [f"--nproc-per-node={processes}", f"--max-restarts={RESTARTS}", f"--log-dir={temporary}"]
+        words = ["--standalone", "--local-addr=127.0.0.1", *flags, "-m", "wgan", *arguments]
+        try:
+            with _environment({worker.OUTCOME: str(outcome), worker.COMMAND: command}):
+                run(get_args_parser().parse_args(words))
+        except ChildFailedError as error:
+            rank, first = error.get_first_failure()
+            how = signal.Signals(-first.exitcode).name if first.exitcode < 0 else f"exit code {first.exitcode}"
+            failure = f"process {rank} ended with {how}, after {RESTARTS} new starts; go on: wgan resume {folder}"
+        except SignalException as error:
+            number = int(error.sigval)
+        told = worker.read_outcome(outcome)
+    if number:
+        raise Stopped(told.get("text", ""), number)
+    if told.get("code", worker.STOPPED) < worker.STOPPED:
+        raise (UsageError if told["code"] == UsageError.exit_code else WganError)(told["text"])
+    if failure:
+        raise WganError(failure)
+
+
+@contextmanager
+def _environment(told: Mapping[str, str]) -> Iterator[None]:
+    """Variables for the workers: what they are told, no thread warnings, and sockets that no other machine sees."""
+    quiet = {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_SHUTDOWN)}
+    loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
+    before = dict(os.environ)
+    os.environ.update({**quiet, **loopback, **before, **told})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,129 @@
+"""What a run leaves in its folder while it trains: records, pictures, saves, and how it stands."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from wgan.build import Plan, network_options
+from wgan.config import Config
+from wgan.data.samples import Data
+from wgan.diagnosis import Watch, diagnose
+from wgan.environment import peak_memory
+from wgan.gallery import Gallery
+from wgan.ledger import DivergedError
+from wgan.networks import complete_options
+from wgan.restart import fingerprint, fixed_options
+from wgan.run import Run
+from wgan.state import snapshot
+from wgan.trainer import Trainer
+from wgan.view import View
+
+
+class Silent:
+    """Writes nothing: for the processes of a run that only compute."""
+
+    def begin(self) -> None:
+        """Training begins."""
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """A record was made."""
+
+    def draw(self) -> None:
+        """The networks are to be drawn."""
+
+    def save(self) -> None:
+        """All that an exact continuation needs is to be saved."""
+
+    def end(self, finished: bool, stopped: bool) -> None:
+        """Training ends: its budget is used up, or it was asked to stop."""
+
+    def advice(self, error: DivergedError) -> str:
+        """Training diverged: what to tell."""
+        return str(error)
+
+
+class Scribe(Silent):
+    """Writes into a run's folder.
+
+    Args:
+        run: The run, which nobody else writes.
+        trainer: What trains in it.
+        plan: When it ends, logs and draws.
+        data: What it trains on.
+        config: Its configuration.
+        view: Who hears of it too.
+    """
+
+    def __init__(self, run: Run, trainer: Trainer, plan: Plan, data: Data, config: Config, view: View) -> None:
+        self.run, self.trainer, self.plan, self.data, self.config, self.view = run, trainer, plan, data, config, view
+
+    def begin(self) -> None:
+        self._summarise("training")
+        self._watch = Watch(self.run.records(), self.trainer.constraint)
+        self._gallery = Gallery(self.run, self.trainer, self.data, self.config)
+        if self.trainer.step == 0:
+            self._gallery.reals()
+            self._gallery.samples()
+            self.save()
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        self.run.log(record)
+        self._gallery.scalars(record)
+        self.view.tick(record)
+        for finding in self._watch(record):
+            self.view.note(f"{finding.text} {finding.advice}")
+        self._gallery.curves()
+
+    def draw(self) -> None:
+        self._gallery.samples()
+        self._gallery.animation()
+
+    def save(self) -> None:
+        tensors, counters = snapshot(self.trainer)
+        self.run.save(tensors, counters | {"data": fingerprint(self.data), "config": fixed_options(self.config)})
+        generator = self.config.generator
+        network = {
+            "family": generator.family,
+            "shape": list(self.data.shape),
+            "latent": dataclasses.asdict(self.trainer.latent),
+            "options": complete_options("generator", generator.family, network_options(generator)),
+        }
+        self.run.save_generator(self.trainer.average.module.state_dict(), network, self.data.units)
+
+    def end(self, finished: bool, stopped: bool) -> None:
+        if stopped:
+            self.view.note("stopping: saving, and drawing the last curves.")
+        self.save()
+        self._gallery.curves(now=True)
+        self._gallery.animation(now=finished)
+        self._gallery.close()
+        self._summarise("finished" if finished else "interrupted")
+
+    def advice(self, error: DivergedError) -> str:
+        self._summarise(f"diverged: {error}")
+        _, counters = self.run.restore()
+        lr, critic_lr = self.trainer.learning_rates
+        return (
+            f"{error} The run has stopped; its last good save is step {counters['step']} in {self.run.folder}. "
+            f"Train anew with smaller learning rates (now --critic-lr {critic_lr:g} --generator-lr {lr:g}), with "
+            f"--precision fp32, or with another penalty weight (now: {self.trainer.constraint})."
+        )
+
+    def _summarise(self, status: str) -> None:
+        records, trainer, plan = self.run.records(), self.trainer, self.plan
+        on_grid = {"record": plan.log.due(trainer.step), "picture": plan.sample.due(trainer.step)}
+        extra = [name for name, due in on_grid.items() if not due] if status == "finished" else []
+        self.run.write_summary(
+            {
+                "status": status,
+                "only_at_the_end": extra,
+                "steps": trainer.step,
+                "images": trainer.images,
+                "seconds": trainer.seconds,
+                "images_per_second": trainer.images / trainer.seconds if trainer.seconds else None,
+                "arbitrary_scale": trainer.constraint.arbitrary_under,
+                "peak_memory": peak_memory(),
+                "findings": [finding.to_json() for finding in diagnose(records, trainer.constraint)],
+                "final": records[-1] if records else {},
+            }
+        )

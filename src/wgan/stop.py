@@ -1,0 +1,47 @@
+"""Ctrl-C and its relatives: a wish to stop, which training grants once everything is saved."""
+
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+
+from wgan.errors import Stopped
+from wgan.run import Run
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
+
+
+class Interrupted(Stopped):
+    """Training was asked to stop, and everything is saved.
+
+    Attributes:
+        run: The run.
+        signal: What asked for it.
+    """
+
+    def __init__(self, run: Run, number: int) -> None:
+        super().__init__(f"stopped and saved; go on with: wgan resume {run.folder}", number)
+        self.run = run
+
+
+class Stop:
+    """Turns the first Ctrl-C, SIGTERM or hang-up into a wish to stop; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def __enter__(self) -> "Stop":
+        here = threading.current_thread() is threading.main_thread()
+        self._old = {s: signal.signal(s, self._hear) for s in SIGNALS} if here else {}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
