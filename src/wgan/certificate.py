@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 
 from wgan.errors import UsageError
 from wgan.networks.base import Critic
+from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import GlobalPool, GroupSort, Lattice, MaxMin, OrthogonalConv2d
 from wgan.networks.resnet import Residual
@@ -211,8 +212,8 @@ RULES: Mapping[type, Callable[[Any, Tensor], float]] = {
     nn.Linear: lambda module, _: _norm(module.weight),
     nn.LeakyReLU: lambda module, _: max(1.0, abs(module.negative_slope)),
     OrthogonalConv2d: _orthogonal,
-    nn.Conv2d: _convolution,
-    nn.ConvTranspose2d: _transposed,
+    **dict.fromkeys((nn.Conv2d, Conv2d), _convolution),
+    **dict.fromkeys((nn.ConvTranspose2d, ConvTranspose2d), _transposed),
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _pool,
 }

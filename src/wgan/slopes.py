@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from wgan.networks.base import Critic
+from wgan.networks.convolutions import Conv2d
 
 KINKS = (nn.ReLU, nn.LeakyReLU)
 
@@ -40,16 +40,10 @@ def _layers(critic: object) -> list[nn.Module] | None:
     if type(critic) is not Critic or type(critic.features) is not nn.Sequential:
         return None
     # A parametrised layer is of another type, and so is whatever a user derives from one.
-    known = (nn.Sequential, nn.Linear, nn.Conv2d, nn.Flatten, *KINKS)
+    known = (nn.Sequential, nn.Linear, Conv2d, nn.Flatten, *KINKS)
     if not all(type(module) in known for module in (*critic.features.modules(), critic.head)):
         return None
-    layers = [module for module in critic.features.modules() if type(module) is not nn.Sequential]
-    plain = all(
-        layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-        for layer in layers
-        if isinstance(layer, nn.Conv2d)
-    )
-    return [*layers, critic.head] if plain else None
+    return [*(module for module in critic.features.modules() if type(module) is not nn.Sequential), critic.head]
 
 
 def _written_out(layers: list[nn.Module], x: Tensor) -> Tensor:
@@ -70,21 +64,10 @@ def _back(layer: nn.Module, seen: Tensor, gradient: Tensor) -> Tensor:
     """The gradient at a layer's input ``seen``, from that at its output."""
     if isinstance(layer, nn.Linear):
         return gradient @ layer.weight
-    if isinstance(layer, nn.Conv2d):
-        return _back_through_convolution(layer, seen, gradient)
+    if isinstance(layer, Conv2d):
+        return layer.back(gradient, seen)
     if isinstance(layer, nn.Flatten):
         return gradient.reshape(seen.shape)
     slope = layer.negative_slope if isinstance(layer, nn.LeakyReLU) else 0.0
     through: Tensor = torch.ops.aten.leaky_relu_backward(gradient, seen, slope, False)
     return through
-
-
-def _back_through_convolution(layer: nn.Conv2d, seen: Tensor, gradient: Tensor) -> Tensor:
-    padding = [int(side) for side in layer.padding]
-    extra = [  # what the stride left over at the far border
-        seen.shape[2 + d]
-        - ((gradient.shape[2 + d] - 1) * layer.stride[d] - 2 * padding[d])
-        - (layer.dilation[d] * (layer.kernel_size[d] - 1) + 1)
-        for d in (0, 1)
-    ]
-    return F.conv_transpose2d(gradient, layer.weight, None, layer.stride, padding, extra, layer.groups, layer.dilation)

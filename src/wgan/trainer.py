@@ -180,7 +180,7 @@ class Trainer:
         with torch.no_grad():
             fake = self._generate("critic latent", self.critic_updates)
         real, fake = self._noised(real, "real noise"), self._noised(fake, "fake noise")
-        with parametrize.cached():
+        with parametrize.cached(), self._autocast():  # one context, so that weights are read and rounded once
             real_scores, fake_scores = self._score(real, fake)
             loss = self.objective.critic_loss(real_scores, fake_scores)
             total, penalty = self._penalised(loss, real, fake)
@@ -208,8 +208,7 @@ class Trainer:
         for number, part in enumerate(self.constraint.parts):
             if part.has_penalty and self.critic_updates % part.every == 0:
                 between = torch.rand(self.batch, generator=rng(self.seed, f"penalty {number}", self.critic_updates))
-                with self._autocast():
-                    term = part.weight * part.penalty(self.critic, real, fake, self.group.share(between))
+                term = part.weight * part.penalty(self.critic, real, fake, self.group.share(between))
                 total = total + part.every * term
                 logged = term if logged is None else logged + term
         return total, logged

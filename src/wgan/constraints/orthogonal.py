@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 from wgan.constraints.base import Constraint
 from wgan.errors import UsageError
 from wgan.networks.base import Critic
+from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import (
     GlobalPool,
@@ -140,7 +141,7 @@ def _global_pool(module: Any) -> nn.Module:
 
 
 REPLACED: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
-    nn.Conv2d: _convolution,
+    **dict.fromkeys((nn.Conv2d, Conv2d), _convolution),
     nn.ReLU: lambda _: MaxMin(),
     nn.LeakyReLU: lambda _: MaxMin(),
     nn.AvgPool2d: _pool,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from wgan.errors import UsageError
 from wgan.networks.base import describe
+from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.sizes import Size, down_padding, up_padding
 from wgan.registry import unknown
 
@@ -110,22 +111,20 @@ def lift(latent: int, channels: int, size: Size, *, bias: bool = True) -> nn.Seq
     return nn.Sequential(flat, nn.Unflatten(1, (channels, *size)))
 
 
-def upscale(
-    channels: int, into: int, size: Size, target: Size, kernel: int, *, bias: bool = True
-) -> nn.ConvTranspose2d:
+def upscale(channels: int, into: int, size: Size, target: Size, kernel: int, *, bias: bool = True) -> ConvTranspose2d:
     """A transposed convolution of stride 2 from maps of one size to maps of exactly the target size."""
     padding, output_padding = up_padding(size, target, kernel)
-    return nn.ConvTranspose2d(channels, into, kernel, 2, padding, output_padding, bias=bias)
+    return ConvTranspose2d(channels, into, kernel, 2, padding, output_padding, bias=bias)
 
 
-def downscale(channels: int, into: int, size: Size, kernel: int, *, bias: bool = True) -> nn.Conv2d:
+def downscale(channels: int, into: int, size: Size, kernel: int, *, bias: bool = True) -> Conv2d:
     """A convolution of stride 2 that halves maps of the given size, rounding up."""
-    return nn.Conv2d(channels, into, kernel, 2, down_padding(size, kernel), bias=bias)
+    return Conv2d(channels, into, kernel, 2, down_padding(size, kernel), bias=bias)
 
 
-def keep(channels: int, into: int, kernel: int = 3, *, bias: bool = True) -> nn.Conv2d:
+def keep(channels: int, into: int, kernel: int = 3, *, bias: bool = True) -> Conv2d:
     """A convolution of stride 1 that keeps the size; the kernel's side is odd."""
-    return nn.Conv2d(channels, into, kernel, padding=kernel // 2, bias=bias)
+    return Conv2d(channels, into, kernel, padding=kernel // 2, bias=bias)
 
 
 def picture(shape: tuple[int, ...], family: str) -> tuple[int, Size]:

@@ -1,0 +1,83 @@
+"""Convolutions as products of matrices: the same numbers as PyTorch's, forwards, backwards, and backwards again."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from wgan.networks import convolutions
+from wgan.networks.convolutions import Conv2d, ConvTranspose2d, Window, down, gather, kernel, scatter, up
+
+WINDOWS = {
+    "4x4, stride 2": Window((4, 4), 2, (1, 1), 8, 6),
+    "5x3, stride 2, padded unlike": Window((5, 3), 2, (2, 0), 7, 9),
+    "3x3, stride 1": Window((3, 3), 1, (1, 1), 4, 5),
+    "4x4, stride 3": Window((4, 4), 3, (1, 1), 9, 8),
+}
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("pixels", [0, 10_000], ids=["oneDNN", "product"])
+def test_the_three_are_one_form(name: str, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolutions, "PIXELS", pixels)
+    window = WINDOWS[name]
+    x, w, y = draw(2, 3, window.height, window.width), draw(5, 3, *window.kernel), draw(2, 5, *window.narrow)
+    wanted = nn.functional.conv2d(x, w, None, window.stride, window.padding)
+    assert torch.allclose(down(x, w, window), wanted, rtol=1e-12, atol=1e-12)
+    form = float((wanted * y).sum())
+    assert float((up(y, w, window) * x).sum()) == pytest.approx(form, rel=1e-12)
+    assert float((kernel(y, x, window) * w).sum()) == pytest.approx(form, rel=1e-12)
+    assert float((scatter(gather(x, window), window) * x).sum()) == pytest.approx(
+        float(gather(x, window).square().sum()), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("pixels", [0, 10_000], ids=["oneDNN", "product"])
+def test_its_derivatives_are_right_twice(name: str, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolutions, "PIXELS", pixels)
+    window = WINDOWS[name]
+    x, w, y = draw(2, 2, window.height, window.width), draw(3, 2, *window.kernel), draw(2, 3, *window.narrow)
+    bias = draw(3)
+    x, w, y, bias = (each.requires_grad_() for each in (x, w, y, bias))
+    for function, inputs in (
+        (lambda a, b, c: down(a, b, window, c), (x, w, bias)),
+        (lambda a, b: up(a, b, window), (y, w)),
+        (lambda a, b: kernel(a, b, window), (y, x)),
+    ):
+        assert torch.autograd.gradcheck(function, inputs)
+        assert torch.autograd.gradgradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_wide_layers_are_pytorch_s(transposed: bool, bias: bool, precision: torch.dtype) -> None:
+    torch.manual_seed(0)
+    made, plain = (ConvTranspose2d, nn.ConvTranspose2d) if transposed else (Conv2d, nn.Conv2d)
+    ours = made(128, 130, 4, 2, 1, bias=bias).to(memory_format=torch.channels_last)
+    theirs = plain(128, 130, 4, 2, 1, bias=bias)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(3, 128, 4 if transposed else 8, 4)
+    found, wanted = [], []
+    for layer, values in ((ours, found), (theirs, wanted)):
+        inputs = x.clone().requires_grad_()
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            scores = layer(inputs)
+        values += [scores, *torch.autograd.grad(scores.float().square().sum(), [inputs, *layer.parameters()])]
+    for a, b in zip(found, wanted, strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        assert float((a - b).detach().norm() / b.detach().norm()) < (1e-5 if precision == torch.float32 else 0.02)
+
+
+def test_small_layers_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Tensor:
+        raise AssertionError("a small layer was run as a product")
+
+    monkeypatch.setattr(convolutions, "down", refuse)
+    Conv2d(3, 64, 4, 2, 1)(torch.zeros(2, 3, 8, 8))
+    with pytest.raises(AssertionError, match="product"):
+        Conv2d(128, 128, 4, 2, 1)(torch.zeros(2, 128, 8, 8))
