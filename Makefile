@@ -9,7 +9,7 @@ demo: .venv/ready
 	$(BIN)/wgan train digits --time 2m
 
 test: .venv/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/ready
 	$(BIN)/ruff format

@@ -1,5 +1,6 @@
-"""Every test has a cache folder of its own."""
+"""Every test has a cache folder of its own, and every worker of `pytest -n` cores of its own."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("WGAN_CACHE", str(folder))
     return folder
+
+
+def pytest_configure() -> None:
+    """Keep a worker and its children on their share of the cores: threads that share one wait for each other."""
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if worker and workers and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) :: int(workers)] or cores)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
