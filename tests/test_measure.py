@@ -205,6 +205,12 @@ def test_noisy_transport_below_the_critic_is_not_believed() -> None:
     assert combine(critic, transport, 0.01, 0.05, 9.0).wasserstein < 0.2
 
 
+def test_a_critic_above_what_transport_costs_is_wrong() -> None:
+    """A point against a sphere around it: transport costs 1, all of it true, and a half of it looks like noise."""
+    answer = combine(Guess(1.6, 0.01, 0.2), Guess(1.0, 0.001, 0.1), 0.7, 0.9, 1.0)
+    assert answer.wasserstein == pytest.approx(1.0) and answer.conclusive
+
+
 def test_a_lattice_is_as_steep_as_certified() -> None:
     torch.manual_seed(0)
     lattice = Lattice(3, minima=6, maxima=4)

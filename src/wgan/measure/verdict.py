@@ -8,7 +8,7 @@ transport of the samples as they are.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MARGIN = 0.1
 """How far from the truth an estimate is taken to be beyond its standard error, as a share of it."""
@@ -48,8 +48,10 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
         noise: The share of the transport of samples that is noise. The more, the less is transport believed, above all
             if it is below the critic's estimate: what a critic sees of unseen samples is there.
         bound: The certified lower bound.
-        ceiling: What transport of the samples costs, noise included: on average no less than the truth.
+        ceiling: What transport of the samples costs, noise included: on average no less than the truth, so that what
+            a critic finds above it is its own fault.
     """
+    critic = replace(critic, value=min(critic.value, ceiling))
     missed = noise * max(0.0, critic.value - transport.value)
     guesses = critic, Guess(transport.value, transport.error, max(noise * transport.margin, missed))
     weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
