@@ -1,5 +1,7 @@
 """Convolutions as products of matrices: the same numbers as PyTorch's, forwards, backwards, and backwards again."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -81,3 +83,30 @@ def test_small_layers_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> No
     Conv2d(3, 64, 4, 2, 1)(torch.zeros(2, 3, 8, 8))
     with pytest.raises(AssertionError, match="product"):
         Conv2d(128, 128, 4, 2, 1)(torch.zeros(2, 128, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"padding_mode": "reflect"}, (2, 128, 8, 8)),
+        ({"dilation": 2}, (2, 128, 10, 10)),
+        ({"groups": 2}, (2, 128, 8, 8)),
+        ({}, (128, 8, 8)),
+        ({}, (0, 128, 8, 8)),
+    ],
+)
+def test_what_pytorch_s_layer_can_do_beyond_is_its_own(options: dict[str, Any], shape: tuple[int, ...]) -> None:
+    ours, theirs = (kind(128, 256, 4, 2, 1, **options) for kind in (Conv2d, nn.Conv2d))
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(shape)
+    assert torch.equal(ours(x), theirs(x))
+    with pytest.raises(RuntimeError):
+        ours(x.double())
+
+
+def test_a_transposed_one_can_be_told_its_size() -> None:
+    ours, theirs = (kind(128, 128, 4, 2, 1) for kind in (ConvTranspose2d, nn.ConvTranspose2d))
+    theirs.load_state_dict(ours.state_dict())
+    y = torch.randn(2, 128, 4, 4)
+    assert torch.equal(ours(y, [9, 9]), theirs(y, [9, 9]))
+    assert torch.equal(ours(y[0]), theirs(y[0]))

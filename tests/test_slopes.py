@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from wgan.networks import make_critic
+from wgan.networks import Critic, make_critic
 from wgan.slopes import _layers, input_gradient
 
 CRITICS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
@@ -84,6 +84,31 @@ def test_a_module_of_a_users_own_is_left_to_pytorch() -> None:
         critic = make_critic("mlp", (4,), widths=(4, 4))
         critic.features[1][0] = change(critic.features[1][0])  # type: ignore[index,operator]
         assert _layers(critic) is None
+
+
+def shared() -> Critic:
+    act, square = nn.LeakyReLU(0.2), nn.Linear(8, 8)
+    return Critic(nn.Sequential(nn.Flatten(), nn.Linear(6, 8), act, square, act, square, act), 8, (1, 2, 3))
+
+
+def test_layers_that_are_there_twice_count_twice() -> None:
+    torch.manual_seed(0)
+    critic, x = shared().double(), torch.randn(5, 1, 2, 3, dtype=torch.float64)
+    assert len(_layers(critic) or []) == 8
+    found, wanted = input_gradient(critic, x), automatic(critic, x)
+    assert torch.allclose(found, wanted, rtol=1e-10)
+    for a, b in zip(derivatives(found, critic), derivatives(wanted, critic), strict=True):
+        assert torch.allclose(a, b, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+def test_weights_that_a_hook_sets_are_left_to_pytorch() -> None:
+    critic = shared().double()
+    critic.features[1] = torch.nn.utils.weight_norm(critic.features[1])  # type: ignore[index,operator]
+    assert _layers(critic) is None
+    gradient = input_gradient(critic, torch.randn(5, 1, 2, 3, dtype=torch.float64))
+    (found,) = torch.autograd.grad(gradient.square().sum(), [critic.features[1].weight_v])  # type: ignore[index,union-attr,list-item]
+    assert float(found.abs().max()) > 0
 
 
 def test_without_a_graph_where_none_is_asked_for() -> None:

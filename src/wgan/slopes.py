@@ -36,14 +36,30 @@ def input_gradient(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def _layers(critic: object) -> list[nn.Module] | None:
-    """The layers of a critic that is piecewise linear and has nothing else in it."""
-    if type(critic) is not Critic or type(critic.features) is not nn.Sequential:
+    """The layers, one after the other, of a critic that is piecewise linear and has nothing else in it."""
+    if type(critic) is not Critic or _has_hooks(critic):
         return None
-    # A parametrised layer is of another type, and so is whatever a user derives from one.
-    known = (nn.Sequential, nn.Linear, Conv2d, nn.Flatten, *KINKS)
-    if not all(type(module) in known for module in (*critic.features.modules(), critic.head)):
-        return None
-    return [*(module for module in critic.features.modules() if type(module) is not nn.Sequential), critic.head]
+    layers = [*_flattened(critic.features), critic.head]
+    return layers if all(_known(layer) for layer in layers) else None
+
+
+def _flattened(module: nn.Module) -> list[nn.Module]:
+    """A sequence's layers in their order; one that is there twice is given twice."""
+    if type(module) is not nn.Sequential or _has_hooks(module):
+        return [module]
+    return [layer for part in module for layer in _flattened(part)]
+
+
+def _known(layer: nn.Module) -> bool:
+    """Whether :func:`_back` goes back through this layer. A parametrised one, or a user's own, is of another type."""
+    if type(layer) not in (nn.Linear, Conv2d, nn.Flatten, *KINKS) or _has_hooks(layer):
+        return False
+    return not isinstance(layer, Conv2d) or layer.plain
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    """Whether something happens at a call that the layers do not show, such as the older weight norm."""
+    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
 
 
 def _written_out(layers: list[nn.Module], x: Tensor) -> Tensor:

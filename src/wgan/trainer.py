@@ -180,7 +180,7 @@ class Trainer:
         with torch.no_grad():
             fake = self._generate("critic latent", self.critic_updates)
         real, fake = self._noised(real, "real noise"), self._noised(fake, "fake noise")
-        with parametrize.cached(), self._autocast():  # one context, so that weights are read and rounded once
+        with parametrize.cached(), self._autocast():
             real_scores, fake_scores = self._score(real, fake)
             loss = self.objective.critic_loss(real_scores, fake_scores)
             total, penalty = self._penalised(loss, real, fake)

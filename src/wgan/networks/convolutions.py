@@ -121,18 +121,22 @@ class _Kernel(Function):
 
 
 class Conv2d(nn.Conv2d):
-    """``torch.nn.Conv2d`` with square strides and zeros around."""
+    """``torch.nn.Conv2d``; a wide one on a processor can be differentiated any number of times, but not by vmap or jvp."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, H, W) to (N, K, h, w)."""
-        window = self.window(x)
-        if not pays(self.weight, window, x):
+        if not (self.plain and _usual(x, self.weight)) or not pays(self.weight, window := self.window(x), x):
             return super().forward(x)
         x, weight, bias = _cast(x, self.weight, self.bias)
         return down(x, weight, window, bias)
 
+    @property
+    def plain(self) -> bool:
+        """Whether it has one stride, zeros around, and no groups or dilation."""
+        return _plain(self)
+
     def window(self, x: Tensor) -> Window:
-        """Where the kernel looks at x."""
+        """Where the kernel of a plain convolution looks at x."""
         return Window(self.kernel_size, self.stride[0], self.padding, *x.shape[2:])  # type: ignore[arg-type]
 
     def back(self, y: Tensor, x: Tensor) -> Tensor:
@@ -143,19 +147,32 @@ class Conv2d(nn.Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """``torch.nn.ConvTranspose2d`` with square strides."""
+    """``torch.nn.ConvTranspose2d``; as for :class:`Conv2d`, a wide one is beyond vmap and jvp."""
 
     def forward(self, y: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Maps (N, K, h, w) to (N, C, H, W)."""
+        if output_size is not None or not (_plain(self) and _usual(y, self.weight)):
+            return super().forward(y, output_size)
         padding = cast(tuple[int, int], self.padding)
         sides = zip(y.shape[2:], self.kernel_size, padding, self.output_padding, strict=True)
         height, width = ((n - 1) * self.stride[0] - 2 * p + k + extra for n, k, p, extra in sides)
         window = Window(self.kernel_size, self.stride[0], padding, height, width)  # type: ignore[arg-type]
         if not pays(self.weight, window, y):
-            return super().forward(y, output_size)
+            return super().forward(y)
         y, weight, bias = _cast(y, self.weight, self.bias)
         made = up(y, weight, window)
         return made if bias is None else made + bias.view(-1, 1, 1)
+
+
+def _plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    one_stride = layer.stride[0] == layer.stride[1]
+    zeros = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    return one_stride and zeros and layer.groups == 1 and layer.dilation == (1, 1)
+
+
+def _usual(x: Tensor, w: Tensor) -> bool:
+    """Whether x is a batch, and of a precision that the layer takes."""
+    return x.dim() == 4 and len(x) > 0 and (x.dtype == w.dtype or torch.is_autocast_enabled(x.device.type))
 
 
 def pays(w: Tensor, window: Window, like: Tensor) -> bool:
