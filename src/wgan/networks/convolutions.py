@@ -121,7 +121,7 @@ class _Kernel(Function):
 
 
 class Conv2d(nn.Conv2d):
-    """``torch.nn.Conv2d``; a wide one on a processor can be differentiated any number of times, but not by vmap or jvp."""
+    """``torch.nn.Conv2d``; a wide one on a processor has derivatives of any order, but no vmap or jvp."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, H, W) to (N, K, h, w)."""
