@@ -4,6 +4,7 @@ Run as a program, this file is one of the two processes that a test starts.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -334,6 +335,7 @@ def test_ctrl_c_saves_once_and_another_number_of_processes_goes_on(tmp_path: Pat
     _, err = child.communicate(timeout=100)
     assert child.returncode == 130
     assert err.count("wgan: stopped and saved; go on with: wgan resume r") == 1 and "Traceback" not in err
+    assert re.findall(r"^[A-Z]\d{4} .*|.*death signal.*|.*closing signal.*", err, re.MULTILINE) == []  # torch's own log
     run = Run.open(tmp_path / "r")
     step = run.summary["steps"]
     assert run.summary["status"] == "interrupted"
