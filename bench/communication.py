@@ -1,12 +1,14 @@
 """What training in many processes sends, and the efficiency that this lets expect, for the networks of every preset.
 
-    python bench/communication.py [--flops 20e12] [--inside 100e9] [--between 12.5e9] [--latency 20e-6] [--write]
+    python bench/communication.py [--flops 20e12] [--inside 100e9] [--between 12.5e9] [--latency 20e-6] [--gloo 50e-6]
+        [--write]
 
 Counts the numbers that one generator step (with its critic steps) sends and its floating point operations, both from
-the networks themselves. The time of an all-reduce of B bytes among P
-processes is taken as 2 (P - 1) / P * B / bandwidth + 2 log2(P) * latency, that of computing as operations / flops, and
-nothing overlaps. The rates are assumptions, to be replaced by your machine's; ``--write`` puts the table into
-docs/scaling.md.
+the networks themselves. The time of an all-reduce of B bytes among P processes is taken as
+2 (P - 1) / P * B / bandwidth + 2 log2(P) * latency, that of computing as operations / flops, and nothing overlaps.
+After each generator step one more all-reduce, of the three numbers by which all learn whether to go on, goes from
+processor to processor over gloo, at a latency of its own. The rates are assumptions, to be replaced by your machine's;
+``--write`` puts the table into docs/scaling.md.
 """
 
 import argparse
@@ -25,6 +27,8 @@ from wgan.config import Config
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.parallel import SCALARS, running_statistics
 
+DECISION = 3 * 8
+"""Bytes of the all-reduce in which all processes learn whether to stop, and whether to save."""
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
 
 
@@ -50,10 +54,11 @@ class Rates(NamedTuple):
     inside: float
     between: float
     latency: float
+    gloo: float
 
 
 class Step(NamedTuple):
-    """One generator step with its critic steps: bytes of each all-reduce, and operations a sample of the batch."""
+    """One generator step with its critic steps: bytes of each all-reduce of GPUs, and operations a sample."""
 
     name: str
     shape: tuple[int, ...]
@@ -65,9 +70,10 @@ class Step(NamedTuple):
     def efficiency(self, processes: int, batch: int, rates: Rates) -> float:
         """The speed in many processes, as a share of so many times the speed of one, at this batch in all."""
         bandwidth = rates.inside if processes <= 8 else rates.between
-        wire, hops = 2 * (processes - 1) / processes / bandwidth, 2 * math.log2(processes) * rates.latency
+        wire, hops = 2 * (processes - 1) / processes / bandwidth, 2 * math.log2(processes)
         computing = self.operations * batch / processes / rates.flops
-        return computing / (computing + sum(size * wire + hops for size in self.reductions))
+        sending = sum(size * wire + hops * rates.latency for size in self.reductions)
+        return computing / (computing + sending + DECISION * wire + hops * rates.gloo)
 
 
 def step_of(name: str) -> Step:
@@ -116,10 +122,11 @@ def table(rates: Rates) -> str:
     for step in map(step_of, options.presets()):
         kinds = ((8, step.batch), (8, 8 * step.batch), (64, 64 * step.batch))
         shares = [f"{100 * step.efficiency(processes, batch, rates):.0f} %" for processes, batch in kinds]
-        generator, critic = (f"{number / 1e6:.2f}" for number in step.parameters)
+        shape, (generator, critic) = "x".join(map(str, step.shape)), (f"{n / 1e6:.2f} M" for n in step.parameters)
+        sent = 2 * (sum(step.reductions) + DECISION) / 1e6
         lines.append(
-            f"| `{step.name}` | {'x'.join(map(str, step.shape))} | {generator} M, {critic} M | {len(step.reductions)} "
-            f"| {2 * sum(step.reductions) / 1e6:.2f} | {step.operations / 1e9:.3g} | {' | '.join(shares)} |"
+            f"| `{step.name}` | {shape} | {generator}, {critic} | {len(step.reductions)} + 1 "
+            f"| {sent:.2f} | {step.operations / 1e9:.3g} | {' | '.join(shares)} |"
         )
     return "\n".join(lines)
 
@@ -131,9 +138,10 @@ def main() -> None:
     parser.add_argument("--inside", type=float, default=100e9, help="bytes a second between GPUs of a machine")
     parser.add_argument("--between", type=float, default=12.5e9, help="bytes a second between machines, for each GPU")
     parser.add_argument("--latency", type=float, default=20e-6, help="seconds until a message arrives")
+    parser.add_argument("--gloo", type=float, default=50e-6, help="seconds until a message of a processor arrives")
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     given = parser.parse_args()
-    text = table(Rates(given.flops, given.inside, given.between, given.latency))
+    text = table(Rates(given.flops, given.inside, given.between, given.latency, given.gloo))
     print(text)
     if given.write:
         page = re.sub(r"(<!--table-->\n).*?(\n<!--end-->)", lambda m: m[1] + text + m[2], PAGE.read_text(), flags=re.S)

@@ -4,6 +4,7 @@ Run as a program, this file is one of the two processes that a test starts.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from toolbox import SMALL, blobs, records, small_config, tiny_trainer, vectors
-from wgan import loop, options
+from wgan import loop, options, worker
 from wgan.config import DataConfig
 from wgan.constraints import R1, R2, Sum
 from wgan.data import open_data
@@ -94,6 +96,32 @@ def result(group: Group, case: str) -> dict[str, Tensor]:
     return {**early, **told, **snapshot(trainer)[0]}
 
 
+class WithFlag(nn.Linear):
+    """A layer with buffers of other kinds than its weights."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 6)
+        self.register_buffer("flag", torch.rand(5) < 0.5)
+        self.register_buffer("count", torch.randint(100, ()))
+
+
+def unseeded(group: Group) -> dict[str, Tensor]:
+    """A trainer of networks whose first weights nobody seeded, before and after two steps, and its dropout's mask."""
+    torch.manual_seed(group.rank)  # or two processes could draw the same
+    generator = nn.Sequential(WithFlag(), nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 2, 2), nn.Flatten(), nn.Linear(4, 6))
+    dropout = nn.Dropout(0.5)
+    critic = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), dropout, nn.Linear(8, 1))
+    trainer = Trainer(generator, critic, latent=Latent(3), batch=16, critic_steps=2, group=group)
+    told = {name: value.clone() for name, value in prefixed("first", snapshot(trainer)[0]).items()}
+    trainer.attach(vectors())
+    masks: list[Tensor] = []
+    ones = torch.ones(100)
+    dropout.register_forward_hook(lambda module, _, out: masks.append(nn.functional.dropout(ones).detach()))
+    trainer.advance()
+    trainer.advance()
+    return {**told, **prefixed("last", snapshot(trainer)[0]), "mask": masks[0]}
+
+
 def as_one_of_two(folder: Path) -> None:
     """What each of the two processes does."""
     torch.set_num_threads(1)
@@ -101,6 +129,7 @@ def as_one_of_two(folder: Path) -> None:
         told: dict[str, Tensor] = {}
         for case in (*CASES, BATCH_NORM):
             told |= prefixed(case, {k: v.contiguous() for k, v in result(group, case).items()})
+        told |= prefixed("unseeded", {k: v.clone().contiguous() for k, v in unseeded(group).items()})
         save_file(told, folder / f"{group.rank}.safetensors")
 
 
@@ -179,9 +208,18 @@ def test_the_parts_of_a_batch_are_the_batch() -> None:
             assert torch.equal(whole[k], torch.cat([each[k] for each in parts]))
 
 
-def test_dropout_differs_from_process_to_process() -> None:
-    assert len({Group(rank, 3).stream("dropout") for rank in range(3)}) == 3
-    assert Group(0, 3).stream("dropout") == "dropout"
+def test_first_weights_without_a_seed_are_those_of_the_first_process(of_two: list[dict[str, Tensor]]) -> None:
+    first, second = (part(told, "unseeded") for told in of_two)
+    alone = unseeded(ALONE)
+    for name, expected in alone.items():
+        if name.startswith("first."):
+            assert torch.equal(first[name], expected) and torch.equal(second[name], expected)
+    assert {name for name in first if not torch.equal(first[name], second[name])} == {"mask"}
+
+
+def test_dropout_differs_from_process_to_process(of_two: list[dict[str, Tensor]]) -> None:
+    masks = [told["unseeded.mask"] for told in of_two]
+    assert 20 < int((masks[0] != masks[1]).sum()) < 80  # of 100, half of which are 0 in each
 
 
 def test_batches_that_cannot_be_divided_are_refused() -> None:
@@ -267,7 +305,13 @@ def test_processes_that_were_started_by_hand_need_a_folder(tmp_path: Path, sourc
     told = [child.communicate(timeout=100)[1] for child in children]
     assert children[0].returncode == 2 and all(child.returncode for child in children)
     assert told[0].startswith("wgan: --out: several processes") and told[0].count("\n") == 1
-    assert told[1] == ""
+    assert told[1].startswith("wgan: process 1: --out: several processes") and told[1].count("\n") == 1
+
+
+def test_each_process_that_was_started_by_hand_tells_its_own_mistake() -> None:
+    with mock.patch.dict(os.environ, {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "here"}, clear=True):
+        assert worker.report("no data.", 2) == ("process 1: no data.", 2)
+        assert worker.report("stopped.", 130) == ("", 130)  # all were, and the first one says it
 
 
 def test_processes_that_were_started_by_hand_train_as_one_does(tmp_path: Path, source: Path) -> None:
@@ -291,6 +335,7 @@ def test_ctrl_c_saves_once_and_another_number_of_processes_goes_on(tmp_path: Pat
     _, err = child.communicate(timeout=100)
     assert child.returncode == 130
     assert err.count("wgan: stopped and saved; go on with: wgan resume r") == 1 and "Traceback" not in err
+    assert re.findall(r"^[A-Z]\d{4} .*|.*death signal.*|.*closing signal.*", err, re.MULTILINE) == []  # torch's own log
     run = Run.open(tmp_path / "r")
     step = run.summary["steps"]
     assert run.summary["status"] == "interrupted"

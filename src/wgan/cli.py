@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         _fail(_sentence(error), 2)
     except LostError as error:
-        _end(str(error), *worker.report_loss(error.exit_code))
+        _end(*worker.report_loss(str(error), error.exit_code))
     except WganError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt as error:
@@ -58,10 +58,10 @@ def _sentence(error: CycloptsError) -> str:
 
 
 def _fail(text: str, code: int) -> None:
-    _end(text, *worker.report(text, code))
+    _end(*worker.report(text, code))
 
 
-def _end(text: str, aloud: bool, code: int) -> None:
-    if aloud:
+def _end(text: str, code: int) -> None:
+    if text:
         print(f"wgan: {text}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

@@ -24,7 +24,7 @@ from wgan.ledger import DivergedError
 from wgan.overview import more
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
-from wgan.restart import check_same_config, check_same_data, move_decay, take_weights
+from wgan.restart import check_same_config, check_same_data, check_same_options, move_decay, take_weights
 from wgan.run import Run
 from wgan.scribe import Scribe, Silent
 from wgan.state import restore
@@ -70,7 +70,7 @@ def train(
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
         if out is not None and not dry_run and (begun := _begun(Path(out), group)):
-            return _go_on(begun, begun.config, source, view, group, again=True)
+            return _go_on(begun, config, source, view, group, ours=True, init_from=init_from)
         parts = _prepare(config, source, view, group)
         if init_from is not None:
             take_weights(parts.trainer, Path(init_from))
@@ -106,9 +106,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
             raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
     config = options.make_config(options.flatten(run.config), changes)
     with joined(config.run.device) as group:
-        here = worker.place()
-        again = here is not None and here.restarts > 0
-        return _go_on(run, config, source, view if view and group.first else View(), group, again)
+        return _go_on(run, config, source, view if view and group.first else View(), group)
 
 
 def open_source(config: Config, source: Any, view: View) -> tuple[Data, Config]:
@@ -171,27 +169,42 @@ def _new(parts: _Parts, out: str | Path | None, name: str, group: Group) -> Run:
 
 def _begun(folder: Path, group: Group) -> Run | None:
     """The run that this very launch has begun in a folder, before a process was lost and all started again."""
-    here, run = worker.place(), Run(folder)
-    named = here is not None and (here.restarts > 0 or here.launch not in ("", "none"))  # torchrun's own name is none
-    ours = named and run.config_file.is_file() and run.environment.get("launch") == worker.launch()
+    run = Run(folder)
+    ours = bool(worker.launch()) and run.config_file.is_file() and run.environment.get("launch") == worker.launch()
     return run if group.first_says(ours) else None
 
 
-def _go_on(run: Run, config: Config, source: Any, view: View, group: Group, again: bool = False) -> Run:
-    """Go on with a run, which the launcher may have started ``again`` after a process was lost."""
+def _go_on(
+    run: Run,
+    config: Config,
+    source: Any,
+    view: View,
+    group: Group,
+    *,
+    ours: bool = False,
+    init_from: str | Path | None = None,
+) -> Run:
+    """Go on with a run: one that was named, or one that is ``ours``, begun by this launch or one of the same name."""
+    again = worker.is_again()
     if again:
         view.note("a process was lost, and all have started again.")
+    elif ours:
+        view.note(f"going on with {run.folder}, which a launch of this name began.")
     parts = _prepare(config, source, view, group)
     trainer, plan = parts.trainer, parts.plan
     with run.lock() if group.first else nullcontext():
-        if group.first_says(run.has_save):  # else it was killed in its first moment, and begins again
+        if ours:
+            check_same_options(parts.config, run)
+        if group.first_says(run.has_save):
             tensors, counters = run.restore()
             check_same_data(counters["data"], parts.data, run)
             check_same_config(counters["config"], parts.config, run)
             restore(trainer, tensors, counters)
+        elif init_from is not None:  # it was killed in its first moment, and begins again
+            take_weights(trainer, Path(init_from))
         used_up = plan.budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished"
         if group.first_says(used_up):  # after reading, so that the first process writes nothing before all have read
-            if again:
+            if group.first_says(again and run.summary.get("launcher") == worker.agent() != ""):
                 return run  # the process was lost when all was done
             raise UsageError(
                 f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s in all); "

@@ -40,6 +40,21 @@ def check_same_config(saved: Mapping[str, Any], config: Config, run: Run) -> Non
         )
 
 
+def check_same_options(config: Config, run: Run) -> None:
+    """Refuse to go on with a run that a launch of the same name began with other settings.
+
+    Raises:
+        UsageError: They differ; the message names where.
+    """
+    begun, given = fixed_options(run.config), fixed_options(config)
+    changed = [options.flag(name) for name in {**begun, **given} if begun.get(name) != given.get(name)]
+    if changed:
+        raise UsageError(
+            f"--out: {run.folder} was begun by a launch of this name with another {', '.join(changed)}; "
+            "give the same, or another folder and --rdzv-id."
+        )
+
+
 def take_weights(trainer: Trainer, path: Path) -> None:
     """Begin with the weights of another run (both networks), or of a saved generator.
 

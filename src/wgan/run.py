@@ -52,12 +52,10 @@ class Run:
         Raises:
             UsageError: ``out`` exists and is not an empty folder; nothing in it is touched.
         """
-        try:
-            folder = numbered_folder(Path("runs"), name) if out is None else Path(out)
+        folder = numbered_folder(Path("runs"), name) if out is None else Path(out)
+        with _making():
             folder.mkdir(parents=True, exist_ok=True)
             taken = any(folder.iterdir())
-        except OSError as error:
-            raise WganError(f"--out: cannot make the folder {error.filename}: {error.strerror}.") from error
         if taken:
             raise UsageError(
                 f"--out: {folder} exists and is not empty, and a run is never written over; "
@@ -217,18 +215,32 @@ def find_runs(root: Path) -> list[Run]:
 
 
 def numbered_folder(root: Path, name: str) -> Path:
-    """Make the next free ``0001-name``; two processes never get the same."""
+    """Make the next free ``0001-name``; two processes never get the same.
+
+    Raises:
+        WganError: It cannot be made.
+    """
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
     taken = [int(m[1]) for path in root.glob("*") if (m := re.match(r"(\d{4,})-", path.name))]
     number = max(taken, default=0) + 1
-    while True:
-        folder = root / f"{number:04d}-{slug}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+    with _making():
+        while True:
+            folder = root / f"{number:04d}-{slug}"
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+
+
+@contextmanager
+def _making() -> Iterator[None]:
+    """Say in words that a folder cannot be made."""
+    try:
+        yield
+    except OSError as error:
+        raise WganError(f"--out: cannot make the folder {error.filename}: {error.strerror}.") from error
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

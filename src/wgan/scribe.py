@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from wgan import worker
 from wgan.build import Plan, network_options
 from wgan.config import Config
 from wgan.data.samples import Data
@@ -116,6 +117,7 @@ class Scribe(Silent):
         self.run.write_summary(
             {
                 "status": status,
+                "launcher": worker.agent(),
                 "only_at_the_end": extra,
                 "steps": trainer.step,
                 "images": trainer.images,

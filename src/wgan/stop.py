@@ -5,6 +5,7 @@ import sys
 import threading
 from types import FrameType, TracebackType
 
+from wgan import worker
 from wgan.errors import Stopped
 from wgan.run import Run
 
@@ -25,10 +26,18 @@ class Interrupted(Stopped):
 
 
 class Stop:
-    """Turns the first Ctrl-C, SIGTERM or hang-up into a wish to stop; a second one stops at once."""
+    """Turns the first Ctrl-C, SIGTERM or hang-up into a wish to stop; a second one stops at once.
+
+    So does the end of the launcher that should have passed them on.
+    """
 
     def __init__(self) -> None:
-        self.signal = 0
+        self._heard = 0
+
+    @property
+    def signal(self) -> int:
+        """What asked to stop; 0 if nothing did."""
+        return self._heard or (signal.SIGTERM if worker.is_orphan() else 0)
 
     def __enter__(self) -> "Stop":
         here = threading.current_thread() is threading.main_thread()
@@ -42,6 +51,6 @@ class Stop:
             signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.signal:
+        if self._heard:
             raise KeyboardInterrupt
-        self.signal = number
+        self._heard = number

@@ -96,6 +96,8 @@ class Trainer:
         self.latent = latent_of(generator, latent)
         self.generator = placed(generator, self.device)
         self.critic = placed(self.constraint.prepare(critic), self.device)
+        check_batch(batch, group.size, self.generator, self.critic)
+        group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
         self.generator_optimizer = optimizer(self._generator_weights, generator_lr)
@@ -109,7 +111,6 @@ class Trainer:
         self.dtype, self.one_pass = next(self.critic.parameters()).dtype, not has_batch_norm(self.critic)
         self._average_critic = Exchange(group, self._critic_weights)
         self._average_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
-        check_batch(batch, group.size, self.generator, self.critic)
         self.step = self.critic_updates = 0
         self.earlier, self.mark = 0.0, (0.0, 0)
         self._since: float | None = None

@@ -19,6 +19,8 @@ STOPPED = 128
 """Exit codes from here on are those of a signal, after which a run may go on."""
 _PATIENCE = 3.0  # seconds in which a process that ends in an error tells it, before the others see that it is gone
 
+_PARENT = os.getppid()
+
 
 class Place(NamedTuple):
     """A worker's place.
@@ -29,7 +31,8 @@ class Place(NamedTuple):
         local_rank: Its number on this machine.
         local_size: How many there are on this machine.
         restarts: How many times the launcher started all of them anew.
-        launch: What tells this launch from others.
+        agent: What tells the launcher that started this process from all others; "" if it cannot be known.
+        launch: The launch's name if a person gave one, the same on all machines; otherwise the agent.
     """
 
     rank: int
@@ -37,6 +40,7 @@ class Place(NamedTuple):
     local_rank: int
     local_size: int
     restarts: int
+    agent: str
     launch: str
 
 
@@ -47,13 +51,35 @@ def place() -> Place | None:
         return None
     numbers = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT")
     rank, size, local_rank, local_size, restarts = (int(known.get(name, 0)) for name in numbers)
-    return Place(rank, size, local_rank, max(1, local_size), restarts, known.get("TORCHELASTIC_RUN_ID", ""))
+    # The folder that each launcher makes for itself alone, and keeps when it starts its workers anew.
+    error_file = known.get("TORCHELASTIC_ERROR_FILE", "")
+    agent = str(Path(error_file).parents[2]) if error_file.count(os.sep) > 3 else ""
+    name = known.get("TORCHELASTIC_RUN_ID", "")
+    named = name not in ("", "none")  # torchrun's own name for a launch without one
+    return Place(rank, size, local_rank, max(1, local_size), restarts, agent, name if named else agent)
 
 
 def launch() -> str | None:
     """What tells this launch from others; None if no launcher started this process."""
     here = place()
     return None if here is None else here.launch
+
+
+def agent() -> str:
+    """What tells the launcher of this process from all others; "" if there is none, or it cannot be known."""
+    here = place()
+    return "" if here is None else here.agent
+
+
+def is_again() -> bool:
+    """Whether the launcher has started all processes anew."""
+    here = place()
+    return here is not None and here.restarts > 0
+
+
+def is_orphan() -> bool:
+    """Whether the launcher of this process is gone without having stopped it, as after ``kill -9``."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != _PARENT
 
 
 def is_first() -> bool:
@@ -75,29 +101,41 @@ def is_over() -> bool:
     )
 
 
-def report(text: str, code: int) -> tuple[bool, int]:
+def report(text: str, code: int) -> tuple[str, int]:
     """Tell the launcher how this worker ends, if there is one.
 
     Returns:
-        Whether to print the text here, and the exit code: 0 for an error that another start does not mend, once our
-        own launcher knows of it.
+        What to print here, and the exit code: 0 for an error that another start does not mend, once our own launcher
+        knows of it.
     """
     here = place()
     if here is None:
-        return True, code
+        return text, code
+    if is_orphan():
+        return text if here.rank == 0 else "", code
     if OUTCOME in os.environ:
         path = Path(os.environ[OUTCOME])
         if here.rank == 0 or not path.exists():
             write_text(path, json.dumps({"text": text, "code": code}))
-        return False, 0 if code < STOPPED else code
+        return "", 0 if code < STOPPED else code
     if error_file := os.environ.get("TORCHELASTIC_ERROR_FILE"):  # torchrun shows it in its own report
         write_text(Path(error_file), json.dumps({"message": text, "timestamp": int(time.time())}))
-    return here.rank == 0, code
+    return _spoken(here, text, code), code
 
 
-def report_loss(code: int) -> tuple[bool, int]:
+def report_loss(text: str, code: int) -> tuple[str, int]:
     """As :func:`report`, for a worker that lost another: that one may have told why."""
     deadline = time.monotonic() + _PATIENCE
     while OUTCOME in os.environ and not is_over() and time.monotonic() < deadline:
         time.sleep(0.1)
-    return is_first() and OUTCOME not in os.environ, 0 if is_over() else code
+    here = place()
+    if OUTCOME in os.environ or here is None:
+        return "", 0 if is_over() else code
+    return _spoken(here, text, code), code
+
+
+def _spoken(here: Place, text: str, code: int) -> str:
+    """What a process prints itself: the first all, others their mistakes where no launcher reports for them."""
+    if here.rank == 0:
+        return text
+    return f"process {here.rank}: {text}" if code < STOPPED and not here.agent else ""

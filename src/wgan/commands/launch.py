@@ -10,6 +10,8 @@ from typing import Any
 
 from wgan import options
 from wgan.config import Config
+from wgan.data.source import processors
+from wgan.errors import UsageError, WganError
 from wgan.parallel.launcher import launch
 from wgan.run import Run, numbered_folder
 
@@ -31,7 +33,7 @@ def launch_train(made: Config, name: str, out: Path | None, init_from: Path | No
         weights = [] if init_from is None else [f"--init-from={init_from}"]
         arguments = ["train", f"--config={config}", f"--out={folder}", *weights, *more]
         try:
-            launch(made.run.processes, arguments, shlex.join(sys.argv), folder)
+            _launch(made.run.processes, arguments, Run(folder))
         finally:
             if out is None:
                 with suppress(OSError):  # a mistake was found before anything was written
@@ -39,7 +41,23 @@ def launch_train(made: Config, name: str, out: Path | None, init_from: Path | No
 
 
 def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
-    """Go on with a run in several processes."""
+    """Go on with a run in several processes.
+
+    Raises:
+        UsageError: It was trained in more processes than this machine has cores, and nobody said how many now.
+    """
     flags = [f"{options.flag(name)}={value}" for name, value in given.items()]
     processes = given.get("processes", run.config.run.processes)
-    launch(processes, ["resume", str(run.folder), *flags, *more], shlex.join(sys.argv), run.folder)
+    on_gpus = str(given.get("device", run.config.run.device)).startswith("cuda")
+    if "processes" not in given and not on_gpus and processes > (cores := processors()):
+        raise UsageError(
+            f"{run.folder} was trained in {processes} processes, and this machine has "
+            f"{cores} core{'s' * (cores != 1)}; say how many it shall be: wgan resume {run.folder} --processes {cores}"
+        )
+    _launch(processes, ["resume", str(run.folder), *flags, *more], run)
+
+
+def _launch(processes: int, arguments: list[str], run: Run) -> None:
+    launch(processes, arguments, shlex.join(sys.argv), run.folder)
+    if not run.summary:  # as when another program of this name was started
+        raise WganError(f"the processes ended without a word and left no run in {run.folder}; see `wgan doctor`.")

@@ -100,6 +100,22 @@ class Group:
         """What the first process knows; all others follow it."""
         return bool(self.largest(int(self.first and fact))[0])
 
+    @torch.no_grad()
+    def take_first(self, *networks: nn.Module) -> None:
+        """Give all processes the first one's weights and buffers, in place; from then on they stay equal.
+
+        Raises:
+            LostError: A process is gone.
+        """
+        if self._patient is None:  # alone, or only planned
+            return
+        for network in networks:
+            for tensor in (*network.parameters(), *network.buffers()):
+                sent = tensor.new_empty(tensor.numel()).copy_(tensor.flatten())  # dense, in one order for all
+                with _talking():
+                    torch.distributed.broadcast(sent.view(torch.uint8), 0)  # as bytes, for gloo knows no booleans
+                tensor.copy_(sent.view_as(tensor))
+
     @contextmanager
     def first_alone(self) -> Iterator[None]:
         """Let the first process of each machine go through this before its others do."""
@@ -228,6 +244,9 @@ def _fresh(store: "Store", rank: int, size: int) -> "Store":
     The launcher keeps one store for all its starts, with the addresses of processes that are gone, and no number of
     the start is the same on all machines. So the first process makes up a name, and tells it to those who greet it with
     a word that is new too.
+
+    Raises:
+        LostError: Some process does not come in the time that the store gives.
     """
     from torch.distributed.distributed_c10d import PrefixStore
 
@@ -238,7 +257,11 @@ def _fresh(store: "Store", rank: int, size: int) -> "Store":
         store.set(f"{rank} is in {name}", "")
         return PrefixStore(name, store)
     missing = list(range(1, size))
+    patience: float = store.timeout.total_seconds()  # type: ignore[attr-defined]
+    deadline = time.monotonic() + patience
     while missing:
+        if time.monotonic() > deadline:
+            raise LostError(f"processes {missing} of this run did not come within {patience:.0f} s.")
         for other in missing:
             if store.check([f"greeting of {other}"]):
                 store.set(f"answer to {store.get(f'greeting of {other}').decode()}", word)

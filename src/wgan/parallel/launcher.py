@@ -36,7 +36,7 @@ def launch(processes: int, arguments: Sequence[str], command: str, folder: Path)
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import get_args_parser, run
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # what it reports is said here, in one line
+    _silence(logging.getLogger("torch.distributed"))  # what it reports is said here, in one line
     failure, number = "", 0
     with tempfile.TemporaryDirectory(prefix="wgan-") as temporary:
         outcome = Path(temporary) / "outcome.json"
@@ -60,13 +60,19 @@ def launch(processes: int, arguments: Sequence[str], command: str, folder: Path)
         raise WganError(failure)
 
 
+def _silence(logger: logging.Logger) -> None:
+    """Let nothing out of a logger and those under it, each of which has a level of its own."""
+    logger.handlers, logger.propagate = [logging.NullHandler()], False
+
+
 @contextmanager
 def _environment(told: Mapping[str, str]) -> Iterator[None]:
     """Variables for the workers: what they are told, no thread warnings, and sockets that no other machine sees."""
     quiet = {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_SHUTDOWN)}
+    safe = {"PYTHONSAFEPATH": "1"}  # with -m, Python would else take a wgan.py in the current folder for the package
     loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
     before = dict(os.environ)
-    os.environ.update({**quiet, **loopback, **before, **told})
+    os.environ.update({**quiet, **loopback, **before, **safe, **told})
     try:
         yield
     finally:
