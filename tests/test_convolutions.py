@@ -104,6 +104,11 @@ def test_what_pytorch_s_layer_can_do_beyond_is_its_own(options: dict[str, Any], 
         ours(x.double())
 
 
+def test_a_kernel_larger_than_the_map_is_refused_by_pytorch() -> None:
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+        Conv2d(128, 128, 5, 2)(torch.zeros(2, 128, 2, 2))
+
+
 def test_a_transposed_one_can_be_told_its_size() -> None:
     ours, theirs = (kind(128, 128, 4, 2, 1) for kind in (ConvTranspose2d, nn.ConvTranspose2d))
     theirs.load_state_dict(ours.state_dict())

@@ -1,11 +1,10 @@
 r"""The gradient of a critic's scores with respect to its input, in a graph that reaches the weights.
 
 A critic of linear layers and kinks is linear around almost every x: :math:`f(x) = W_2 \, \sigma(W_1 x)` has the
-gradient
-:math:`W_1^\top D W_2^\top` with :math:`D = \operatorname{diag} \sigma'(W_1 x)`, and D has the derivative 0 wherever it
-has one. PyTorch computes that 0, layer by layer, and a penalty's gradient then carries it back through all layers: a
-third of the penalty's work. Here the product is written out instead, over slopes found without a graph. Critics with
-norms, parametrised weights or modules of their own are left to PyTorch; what comes out is the same.
+gradient :math:`W_1^\top D W_2^\top` with :math:`D = \operatorname{diag} \sigma'(W_1 x)`, and D has the derivative 0
+wherever it has one. PyTorch computes that 0, layer by layer, and a penalty's gradient then carries it back through all
+layers: two of the six passes that a penalty takes. Here the product is written out instead, over slopes found without a
+graph. Critics with norms, parametrised weights or modules of their own are left to PyTorch; what comes out is the same.
 """
 
 from collections.abc import Callable

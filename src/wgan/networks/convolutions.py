@@ -6,8 +6,8 @@ this form with respect to one of them, given the two others, and has derivatives
 Gathering the pixels of x that lie under the kernel turns each into one product of matrices.
 
 oneDNN's kernels are the faster way to most of them, but not to all. Where a map has 4x4 pixels and hundreds of
-channels, its time goes into putting the weights into another order, which a product does not need: there a DCGAN's
-layers take a third to two thirds of the time. In bfloat16 the gradient of a kernel is slow up to 8x8 pixels.
+channels, its time goes into putting the weights into another order, which a product does not need. In bfloat16 the
+gradient of a kernel is slow up to 8x8 pixels.
 """
 
 from typing import Any, NamedTuple, cast
@@ -49,6 +49,12 @@ class Window(NamedTuple):
         return self.narrow[0] * self.narrow[1]
 
 
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    """Save all inputs, the last of which is the window."""
+    *tensors, ctx.window = inputs
+    ctx.save_for_backward(*tensors)
+
+
 class _Down(Function):
     """x and w, and a bias of K numbers, to y: a convolution."""
 
@@ -59,14 +65,11 @@ class _Down(Function):
         made = F.linear(gather(x, window), _rows(w), bias)
         return made.view(len(x), *window.narrow, -1).permute(0, 3, 1, 2)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, Window], output: Tensor) -> None:
-        x, w, _, ctx.window = inputs
-        ctx.save_for_backward(x, w)
+    setup_context = staticmethod(_keep)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        x, w = ctx.saved_tensors
+        x, w, _ = ctx.saved_tensors
         for_x, for_w, for_bias, _ = ctx.needs_input_grad
         y = gradients[0]
         return (
@@ -86,10 +89,7 @@ class _Up(Function):
             return _transposed(y, w, window)
         return scatter(_pixels(y) @ _rows(w), window)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Window], output: Tensor) -> None:
-        y, w, ctx.window = inputs
-        ctx.save_for_backward(y, w)
+    setup_context = staticmethod(_keep)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -107,10 +107,7 @@ class _Kernel(Function):
         product = _pixels(y).t() @ gather(x, window)
         return product.view(y.shape[1], *window.kernel, x.shape[1]).permute(0, 3, 1, 2)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Window], output: Tensor) -> None:
-        y, x, ctx.window = inputs
-        ctx.save_for_backward(y, x)
+    setup_context = staticmethod(_keep)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -179,7 +176,7 @@ def pays(w: Tensor, window: Window, like: Tensor) -> bool:
     """Whether any of the three is faster as a product: on a processor, by what was measured there."""
     if like.device.type != "cpu" or min(w.shape[:2]) < CHANNELS:
         return False
-    return window.places <= (KERNEL_PIXELS if _precision(like) == torch.bfloat16 else PIXELS)
+    return min(window.narrow) > 0 and window.places <= (KERNEL_PIXELS if _precision(like) == torch.bfloat16 else PIXELS)
 
 
 def down(x: Tensor, w: Tensor, window: Window, bias: Tensor | None = None) -> Tensor:
