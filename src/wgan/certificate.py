@@ -19,6 +19,7 @@ from wgan.networks.base import Critic
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import GlobalPool, GroupSort, Lattice, MaxMin, OrthogonalConv2d
+from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.penalties import gradient_norms
 
@@ -209,7 +210,7 @@ STEEPEST: Mapping[type, float] = {
 """The largest slopes of layers without weights."""
 
 RULES: Mapping[type, Callable[[Any, Tensor], float]] = {
-    nn.Linear: lambda module, _: _norm(module.weight),
+    **dict.fromkeys((nn.Linear, Head), lambda module, _: _norm(module.weight)),
     nn.LeakyReLU: lambda module, _: max(1.0, abs(module.negative_slope)),
     OrthogonalConv2d: _orthogonal,
     **dict.fromkeys((nn.Conv2d, Conv2d), _convolution),

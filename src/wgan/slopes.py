@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from wgan.networks.base import Critic
 from wgan.networks.convolutions import Conv2d
+from wgan.networks.memory import Head, ordered
 
 KINKS = (nn.ReLU, nn.LeakyReLU)
 
@@ -51,7 +52,7 @@ def _flattened(module: nn.Module) -> list[nn.Module]:
 
 def _known(layer: nn.Module) -> bool:
     """Whether :func:`_back` goes back through this layer. A parametrised one, or a user's own, is of another type."""
-    if type(layer) not in (nn.Linear, Conv2d, nn.Flatten, *KINKS) or _has_hooks(layer):
+    if type(layer) not in (nn.Linear, Head, Conv2d, nn.Flatten, *KINKS) or _has_hooks(layer):
         return False
     return not isinstance(layer, Conv2d) or layer.plain
 
@@ -69,7 +70,7 @@ def _written_out(layers: list[nn.Module], x: Tensor) -> Tensor:
             inputs.append(layer(inputs[-1]))
     last = inputs.pop()
     weight = head.get_parameter("weight")
-    gradient = weight.to(last.dtype).expand(len(x), -1).reshape(last.shape)
+    gradient = ordered(weight.to(last.dtype).view(1, *last.shape[1:])).expand(last.shape)
     for layer, seen in zip(reversed(layers), reversed(inputs), strict=True):
         gradient = _back(layer, seen, gradient)
     return gradient
@@ -82,7 +83,7 @@ def _back(layer: nn.Module, seen: Tensor, gradient: Tensor) -> Tensor:
     if isinstance(layer, Conv2d):
         return layer.back(gradient, seen)
     if isinstance(layer, nn.Flatten):
-        return gradient.reshape(seen.shape)
+        return ordered(gradient.reshape(seen.shape))
     slope = layer.negative_slope if isinstance(layer, nn.LeakyReLU) else 0.0
     through: Tensor = torch.ops.aten.leaky_relu_backward(gradient, seen, slope, False)
     return through

@@ -24,7 +24,8 @@ from wgan.ema import Average
 from wgan.ledger import Ledger, check_values, check_weights
 from wgan.measurement import ESTIMATES, Meter, check_batch, has_batch_norm
 from wgan.networks import Latent
-from wgan.networks.base import check_same_shape, flat_scores, latent_of, placed
+from wgan.networks.base import check_same_shape, flat_scores, latent_of
+from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam
 from wgan.parallel import ALONE, Exchange, Group

@@ -23,6 +23,7 @@ from wgan.networks.lipschitz import (
     polar,
     tangent,
 )
+from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 
 
@@ -147,4 +148,4 @@ REPLACED: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _global_pool,
 }
-KEPT = (nn.Linear, nn.Flatten, nn.Unflatten, nn.Identity, nn.Tanh, MaxMin, GroupSort, GlobalPool, OrthogonalConv2d)
+KEPT = (nn.Linear, Head, nn.Flatten, nn.Unflatten, nn.Identity, nn.Tanh, MaxMin, GroupSort, GlobalPool, OrthogonalConv2d)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wgan.errors import UsageError
+from wgan.networks.memory import Head
 from wgan.registry import unknown
 
 LATENT_KINDS = ("normal", "uniform", "unit")
@@ -109,12 +110,12 @@ class Critic(nn.Module):
     def __init__(self, features: nn.Module, width: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.features = features
-        self.head = nn.Linear(width, 1)
+        self.head = Head(width, 1)
         self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
         """Samples (N, *shape) to scores (N,)."""
-        features: Tensor = self.features(x).flatten(1)
+        features: Tensor = self.features(x)
         with torch.autocast(x.device.type, enabled=False):
             # The bias tells the dtype, for reading a weight under spectral norm takes a power iteration.
             scores: Tensor = self.head(features.to(self.head.bias.dtype))
@@ -160,8 +161,3 @@ def flat_scores(scores: Tensor, n: int) -> Tensor:
             "it must give one number a sample, (N,) or (N, 1)."
         )
     return scores.flatten()
-
-
-def placed(module: nn.Module, device: torch.device) -> nn.Module:
-    """Move a module, its convolutions' weights with the channels last: the fast order for pictures."""
-    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from wgan.errors import UsageError
 from wgan.networks.base import describe
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
+from wgan.networks.memory import ChannelsLast
 from wgan.networks.sizes import Size, down_padding, up_padding
 from wgan.registry import unknown
 
@@ -108,7 +109,7 @@ def sequence(layers: Iterable[nn.Module | None]) -> nn.Sequential:
 def lift(latent: int, channels: int, size: Size, *, bias: bool = True) -> nn.Sequential:
     """A linear layer from latents (N, latent) to maps (N, channels, *size)."""
     flat = nn.Linear(latent, channels * size[0] * size[1], bias=bias)
-    return nn.Sequential(flat, nn.Unflatten(1, (channels, *size)))
+    return nn.Sequential(flat, nn.Unflatten(1, (channels, *size)), ChannelsLast())
 
 
 def upscale(channels: int, into: int, size: Size, target: Size, kernel: int, *, bias: bool = True) -> ConvTranspose2d:
