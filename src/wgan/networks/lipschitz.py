@@ -10,9 +10,11 @@ References:
 """
 
 from math import prod, sqrt
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional as F
 
 from wgan.networks.sizes import Size
@@ -21,15 +23,48 @@ from wgan.networks.sizes import Size
 class MaxMin(nn.Module):
     """Sorts pairs of channels: the larger of channels i and i + C/2 comes first, the smaller second; ``GroupSort(2)``.
 
-    Channels are dimension 1; the last of an odd number passes through.
+    Channels are dimension 1; the last of an odd number passes through. It has derivatives of any order, but no vmap or
+    jvp.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, ...) to (N, C, ...)."""
         half = x.shape[1] // 2
-        a, b, *rest = x.split(half, 1) if half else (x[:, :0], x[:, :0], x)
-        surplus = F.relu(a - b)  # six times as fast as maximum and minimum, whose gradients share ties
-        return torch.cat([b + surplus, a - surplus, *rest], 1)
+        with torch.no_grad():
+            a, b = x[:, :half], x[:, half : 2 * half]
+            larger = torch.gt(a, b, out=torch.empty_like(a))
+        return _swap(x, larger, torch.empty_like(x).stride())
+
+
+class _Swap(Function):
+    """Swaps the channels of the pairs where ``larger`` is 0, and leaves them where it is 1: its own transpose.
+
+    Written into one tensor, in the order in memory that is asked for: the gradient of a flattened map comes in another
+    order than the map has, which convolutions are slow to read.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, larger: Tensor, strides: tuple[int, ...]) -> Tensor:
+        half = larger.shape[1]
+        a, b = x[:, :half], x[:, half : 2 * half]
+        made = x.new_empty_strided(x.shape, strides)
+        torch.lerp(b, a, larger, out=made[:, :half])  # exact at 0 and 1, and many times as fast as torch.where
+        torch.lerp(a, b, larger, out=made[:, half : 2 * half])
+        made[:, 2 * half :] = x[:, 2 * half :]
+        return made
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, tuple[int, ...]], output: Tensor) -> None:
+        _, larger, ctx.strides = inputs
+        ctx.save_for_backward(larger)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _swap(gradients[0], *ctx.saved_tensors, ctx.strides), None, None
+
+
+def _swap(x: Tensor, larger: Tensor, strides: tuple[int, ...]) -> Tensor:
+    return _Swap.apply(x, larger, strides)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class GroupSort(nn.Module):
