@@ -63,7 +63,7 @@ class Orthogonal(Constraint):
     @torch.no_grad()
     def project(self, critic: nn.Module) -> None:
         for weight, norm in self._matrices(critic):
-            weight.copy_(newton_schulz(weight / norm) * norm)
+            weight.copy_(newton_schulz(weight, norm=norm))
 
     def _matrices(self, critic: nn.Module) -> Iterator[tuple[Tensor, float]]:
         """The critic's matrices and the norm that each should have."""
