@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from wgan.networks.convolutions import conv2d
 from wgan.networks.sizes import Size
 
 
@@ -148,18 +149,16 @@ class OrthogonalConv2d(nn.Module):
         self.register_parameter("bias", nn.Parameter(torch.zeros(into)) if bias else None)
 
     def weight(self) -> Tensor:
-        """The kernel (into, channels, height, width) of the equal ordinary convolution."""
+        """The kernel (into, channels, height, width) of the equal ordinary convolution, in memory with channels last."""
         rows, columns = self.taps
-        product: Tensor = self.inward
-        if self.outward is not None:
-            missing = -len(self.inward) % (rows * columns)
-            left = F.pad(self.outward, (0, missing)).unflatten(1, (-1, rows * columns))
-            right = F.pad(self.inward, (0, 0, 0, missing)).unflatten(0, (-1, rows * columns))
-            product = torch.einsum("oqt,qtc->oct", left, right)
-        parts = product.view(self.into, self.channels, *self.stride, rows, columns)
-        return parts.permute(0, 1, 4, 2, 5, 3).reshape(
-            self.into, self.channels, rows * self.stride[0], columns * self.stride[1]
-        )
+        tiles = self.inward.unflatten(1, (self.channels, *self.stride)).movedim(1, 3)
+        if self.outward is None:
+            return tiles.contiguous().movedim(3, 1)
+        missing = -len(tiles) % (rows * columns)
+        left = F.pad(self.outward, (0, missing)).unflatten(1, (-1, rows * columns))
+        right = F.pad(tiles.flatten(1), (0, 0, 0, missing)).unflatten(0, (-1, rows * columns))
+        parts = torch.einsum("oqt,qtc->otc", left, right).unflatten(2, tiles.shape[1:]).unflatten(1, self.taps)
+        return parts.transpose(2, 3).flatten(3, 4).flatten(1, 2).movedim(3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, channels, H, W) to the maps that the ordinary convolution would give, (N, into, H', W')."""
@@ -167,7 +166,7 @@ class OrthogonalConv2d(nn.Module):
         more = weight.shape[2] - self.kernel[0], weight.shape[3] - self.kernel[1]
         if any(more):
             x = F.pad(x, (0, more[1], 0, more[0]))
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+        return conv2d(x, weight, self.bias, self.stride, self.padding)
 
     def extra_repr(self) -> str:
         """The sizes, for ``repr``."""
