@@ -179,7 +179,7 @@ def pays(w: Tensor, window: Window, like: Tensor) -> bool:
 
 
 def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
-    """``torch.nn.functional.conv2d``, with the costly cases as products: (N, C, H, W) and (K, C, k, l) to (N, K, h, w)."""
+    """``torch.nn.functional.conv2d``, the costly cases as products: x (N, C, H, W), w (K, C, k, l) to (N, K, h, w)."""
     if stride[0] == stride[1] and _usual(x, w):
         window = Window(w.shape[2:], stride[0], padding, *x.shape[2:])  # type: ignore[arg-type]
         if pays(w, window, x):

@@ -9,6 +9,7 @@ References:
     Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
 """
 
+from collections.abc import Callable
 from math import prod, sqrt
 from typing import Any
 
@@ -37,22 +38,27 @@ class MaxMin(nn.Module):
         return _Swap.apply(x, larger, torch.empty_like(x).stride())  # type: ignore[no-any-return,no-untyped-call]
 
 
-class _Swap(Function):
-    """Swaps the channels of the pairs where ``larger`` is 0, and leaves them where it is 1: its own transpose.
+def _swap(x: Tensor, larger: Tensor, strides: tuple[int, ...]) -> Tensor:
+    """Swaps the channels of the pairs where ``larger`` is 0, and leaves them where it is 1.
 
     Written into one tensor, in the order in memory that is asked for: the gradient of a flattened map comes in another
     order than the map has, which convolutions are slow to read.
     """
+    half = larger.shape[1]
+    a, b = x[:, :half], x[:, half : 2 * half]
+    made = x.new_empty_strided(x.shape, strides)
+    torch.lerp(b, a, larger, out=made[:, :half])  # exact at 0 and 1, and many times as fast as torch.where
+    torch.lerp(a, b, larger, out=made[:, half : 2 * half])
+    made[:, 2 * half :] = x[:, 2 * half :]
+    return made
+
+
+class _Swap(Function):
+    """:func:`_swap`, which is its own transpose."""
 
     @staticmethod
     def forward(x: Tensor, larger: Tensor, strides: tuple[int, ...]) -> Tensor:
-        half = larger.shape[1]
-        a, b = x[:, :half], x[:, half : 2 * half]
-        made = x.new_empty_strided(x.shape, strides)
-        torch.lerp(b, a, larger, out=made[:, :half])  # exact at 0 and 1, and many times as fast as torch.where
-        torch.lerp(a, b, larger, out=made[:, half : 2 * half])
-        made[:, 2 * half :] = x[:, 2 * half :]
-        return made
+        return _swap(x, larger, strides)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, tuple[int, ...]], output: Tensor) -> None:
@@ -61,7 +67,8 @@ class _Swap(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        swap = _Swap.apply if torch.is_grad_enabled() else _Swap.forward  # apply takes half as long as the swap
+        # On its own, apply takes half as long as the swap of a small map.
+        swap: Callable[..., Tensor] = _Swap.apply if torch.is_grad_enabled() else _swap
         return swap(gradients[0], *ctx.saved_tensors, ctx.strides), None, None
 
 
@@ -149,15 +156,16 @@ class OrthogonalConv2d(nn.Module):
         self.register_parameter("bias", nn.Parameter(torch.zeros(into)) if bias else None)
 
     def weight(self) -> Tensor:
-        """The kernel (into, channels, height, width) of the equal ordinary convolution, in memory with channels last."""
+        """The kernel (into, channels, height, width) of the equal ordinary convolution, channels last in memory."""
         rows, columns = self.taps
-        tiles = self.inward.unflatten(1, (self.channels, *self.stride)).movedim(1, 3)
+        tiles: Tensor = self.inward.unflatten(1, (self.channels, *self.stride)).movedim(1, 3)
         if self.outward is None:
             return tiles.contiguous().movedim(3, 1)
         missing = -len(tiles) % (rows * columns)
         left = F.pad(self.outward, (0, missing)).unflatten(1, (-1, rows * columns))
         right = F.pad(tiles.flatten(1), (0, 0, 0, missing)).unflatten(0, (-1, rows * columns))
-        parts = torch.einsum("oqt,qtc->otc", left, right).unflatten(2, tiles.shape[1:]).unflatten(1, self.taps)
+        product = torch.einsum("oqt,qtc->otc", left, right)
+        parts: Tensor = product.unflatten(2, tiles.shape[1:]).unflatten(1, self.taps)
         return parts.transpose(2, 3).flatten(3, 4).flatten(1, 2).movedim(3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -212,17 +220,19 @@ def newton_schulz(weight: Tensor, tolerance: float = 1e-2, most: int = 12, norm:
     Returns:
         (M, N), with the same norm.
     """
-    w: Tensor = weight if weight.shape[0] <= weight.shape[1] else weight.mT
-    unit = torch.eye(len(w)).to(w)
+    wide = weight.shape[0] <= weight.shape[1]
+    w, square = weight, norm**2
     for step in range(most):
-        excess = torch.addmm(unit, w, w.mT, beta=-1, alpha=1 / norm**2)
-        distance = float(torch.linalg.matrix_norm(excess))
+        excess = w @ w.mT if wide else w.mT @ w
+        excess.diagonal().sub_(square)
+        distance = float(torch.linalg.vector_norm(excess)) / square
         shrink = 1.0 if step else min(1.0, 2.5 / (1 + distance))
         root = sqrt(shrink)
-        w = torch.addmm(w, excess, w, beta=root * (1.5 - 0.5 * shrink), alpha=-0.5 * root * shrink)
+        pair = (excess, w) if wide else (w, excess)
+        w = torch.addmm(w, *pair, beta=root * (1.5 - 0.5 * shrink), alpha=-0.5 * root * shrink / square)
         if shrink == 1 and 0.75 * distance**2 + 0.25 * distance**3 < tolerance:
             break
-    return w if weight.shape[0] <= weight.shape[1] else w.mT
+    return w
 
 
 def tangent(gradient: Tensor, weight: Tensor, norm: float = 1.0) -> Tensor:
