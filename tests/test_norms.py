@@ -76,7 +76,9 @@ def test_lower_precisions_are_near(precision: torch.dtype, limit: float) -> None
 def test_a_variance_far_from_zero_is_kept() -> None:
     x = (1000 + draw(2, 3, 8, 8)).float().contiguous(memory_format=torch.channels_last)
     ours, theirs = pair(3, False)
-    assert apart(ours(x), theirs(x.double())) < 1e-3  # the mean square less the squared mean would be several per cent off
+    assert (
+        apart(ours(x), theirs(x.double())) < 1e-3
+    )  # the mean square less the squared mean would be several per cent off
 
 
 @pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
