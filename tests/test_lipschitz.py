@@ -74,6 +74,24 @@ def test_sorting_keeps_norms_of_gradients(layer: nn.Module) -> None:
     assert layer(x.bfloat16()).dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("channels", [1, 4, 5])
+def test_maxmin_has_derivatives_of_any_order(channels: int) -> None:
+    x = torch.randn(2, channels, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(MaxMin(), x)
+    assert torch.autograd.gradgradcheck(MaxMin(), x)
+    (wanted,) = torch.autograd.grad(MaxMin()(x).pow(3).sum(), x)
+    assert torch.equal(torch.func.grad(lambda inputs: MaxMin()(inputs).pow(3).sum())(x.detach()), wanted)
+    second = torch.func.grad(lambda y: torch.func.grad(lambda z: MaxMin()(z).pow(3).sum())(y).sum())(x.detach())
+    assert torch.allclose(second, 6 * x, atol=1e-12)  # swapping twice leaves everything where it was
+
+
+def test_maxmin_gives_maps_and_gradients_in_the_order_of_its_input() -> None:
+    x = torch.randn(3, 6, 4, 4).to(memory_format=torch.channels_last).requires_grad_()
+    y = MaxMin()(x)
+    (gradient,) = torch.autograd.grad(y.flatten(1), x, torch.randn(3, 96))
+    assert y.stride() == gradient.stride() == x.stride()
+
+
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_orthogonal_convolutions_have_norm_one_and_the_sizes_of_ordinary_ones(case: tuple) -> None:
     channels, into, kernel, stride, padding, size = case
@@ -91,6 +109,16 @@ def test_orthogonal_convolutions_have_norm_one_and_the_sizes_of_ordinary_ones(ca
 def test_a_kernel_as_large_as_the_stride_loses_nothing() -> None:
     layer = Orthogonal().prepare(nn.Sequential(nn.Conv2d(3, 12, 2, 2, bias=False)))
     assert singular_values(layer, (3, 6, 6)).numpy() == pytest.approx(1, abs=1e-6)
+
+
+def test_wide_convolutions_of_small_maps_are_products() -> None:
+    layer, x = OrthogonalConv2d(128, 160, (4, 4), (2, 2), (1, 1)), torch.randn(2, 128, 8, 8)
+    weight = layer.weight()
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    made = layer(x)
+    assert made.grad_fn is not None
+    assert made.grad_fn.name() == "_DownBackward"
+    assert torch.allclose(made, nn.functional.conv2d(x, weight, layer.bias, (2, 2), (1, 1)), atol=1e-5)
 
 
 def test_every_tap_of_a_kernel_is_used() -> None:
@@ -115,6 +143,7 @@ def test_newton_schulz_takes_singular_values_where_its_polynomial_does(shape: tu
     assert np.allclose(newton_schulz(weight, most=1), (u * (1.5 * s - 0.5 * s**3)) @ v, atol=1e-12)
     assert np.abs(np.linalg.svd(newton_schulz(weight), compute_uv=False) ** 2 - 1).max() < 1e-2
     assert np.allclose(newton_schulz(weight, 1e-12), u @ v, atol=1e-9)
+    assert np.allclose(newton_schulz(3 * weight, norm=3), 3 * newton_schulz(weight), atol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.7, 2.0, 30.0])

@@ -5,12 +5,13 @@ import torch
 from torch import nn
 
 from wgan.networks import Latent, make_critic, make_generator
+from wgan.networks.norms import InstanceNorm2d
 from wgan.networks.sizes import ceil_half, chain, doubling, down_padding, even_half, halvings, up_padding
 
 NAMES = {
     nn.BatchNorm1d: "batch",
     nn.BatchNorm2d: "batch",
-    nn.InstanceNorm2d: "instance",
+    InstanceNorm2d: "instance",
     nn.GroupNorm: "layer",
     nn.ReLU: "relu",
     nn.LeakyReLU: "leaky",

@@ -16,11 +16,12 @@ CRITICS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "dcgan, kernel 3, relu": ("dcgan", (4, 17, 16), {"width": 3, "kernel": 3, "activation": "relu"}),
     "dcgan, too small to halve": ("dcgan", (1, 5, 1), {"width": 4}),
     "conv": ("conv", (1, 32, 32), {"widths": (2, 4, 6)}),
+    "dcgan with instance norms": ("dcgan", (3, 16, 24), {"widths": (4, 6, 8), "norm": "instance"}),
     "mlp on pictures": ("mlp", (1, 8, 8), {"widths": (16, 8)}),
     "mlp on vectors": ("mlp", (5,), {"widths": (16, 8), "activation": "relu"}),
 }
 OTHERS: dict[str, dict[str, Any]] = {
-    "norm": {"norm": "instance"},
+    "norm": {"norm": "layer"},
     "smooth": {"activation": "silu"},
 }
 
@@ -40,8 +41,7 @@ def automatic(critic: nn.Module, x: Tensor) -> Tensor:
 
 def derivatives(gradient: Tensor, critic: nn.Module) -> list[Tensor]:
     loss = gradient.flatten(1).norm(dim=1).sub(1).square().mean()
-    weights = [weight for weight in critic.parameters() if weight.dim() > 1]  # the slope does not see the biases
-    return list(torch.autograd.grad(loss, weights))
+    return list(torch.autograd.grad(loss, list(critic.parameters()), materialize_grads=True))
 
 
 @pytest.mark.parametrize("name", CRITICS)
@@ -51,11 +51,11 @@ def test_it_is_the_automatic_gradient(name: str) -> None:
     found, wanted = input_gradient(critic, x), automatic(critic, x)
     assert torch.allclose(found, wanted, rtol=1e-10, atol=1e-14)
     for a, b in zip(derivatives(found, critic), derivatives(wanted, critic), strict=True):
-        assert float(b.abs().max()) > 0
+        assert b.dim() == 1 or float(b.abs().max()) > 0  # without a norm, the slope does not see the biases
         assert torch.allclose(a, b, rtol=1e-9, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "mlp on pictures"])
+@pytest.mark.parametrize("name", ["dcgan", "dcgan with instance norms", "mlp on pictures"])
 def test_it_is_so_in_bfloat16(name: str) -> None:
     critic, x = made(name)
     critic, x = critic.float(), x.float()
@@ -63,7 +63,7 @@ def test_it_is_so_in_bfloat16(name: str) -> None:
         pairs = input_gradient(critic, x), automatic(critic, x)
     found, wanted = ([each, *derivatives(each.float(), critic)] for each in pairs)
     for a, b in zip(found, wanted, strict=True):
-        assert float((a - b).detach().norm() / b.detach().norm()) < 0.02
+        assert float((a - b).detach().norm()) <= 0.02 * float(b.detach().norm())
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -111,8 +111,9 @@ def test_weights_that_a_hook_sets_are_left_to_pytorch() -> None:
     assert float(found.abs().max()) > 0
 
 
-def test_without_a_graph_where_none_is_asked_for() -> None:
-    critic, x = made("dcgan")
+@pytest.mark.parametrize("name", ["dcgan", "dcgan with instance norms"])
+def test_without_a_graph_where_none_is_asked_for(name: str) -> None:
+    critic, x = made(name)
     with torch.no_grad():
         found = input_gradient(critic, x)
     assert not found.requires_grad

@@ -2,7 +2,10 @@
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from torch.optim import Optimizer
 
 from wgan.errors import UsageError
 
@@ -95,6 +98,13 @@ class Decay:
     def factor(self, step: int) -> float:
         """The factor of the learning rates for the generator step that follows ``step`` finished ones."""
         return min(1.0, max(0.0, 1 - (step - self.start) / max(1, self.end - self.start)))
+
+
+def set_rates(optimizers: Iterable[Optimizer], rates: Iterable[float], decay: Decay | None, step: int) -> None:
+    """Give each optimizer its learning rate for the generator step that follows ``step`` finished ones."""
+    factor = decay.factor(step) if decay else 1.0
+    for optimizer, rate in zip(optimizers, rates, strict=True):
+        optimizer.param_groups[0]["lr"] = rate * factor
 
 
 @dataclass(frozen=True)

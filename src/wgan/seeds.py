@@ -25,5 +25,9 @@ def seeded(seed: int, stream: str, index: int = 0, device: torch.device = CPU) -
     """Let all that draws from torch's own stream inside, such as first weights and dropout, be a function of these."""
     gpu = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index
     with torch.random.fork_rng([gpu] if device.type == "cuda" else []):
-        torch.manual_seed(rng(seed, stream, index).initial_seed())
+        # torch.manual_seed would also make a note, with the stack, for each kind of device that is not there.
+        start = rng(seed, stream, index).initial_seed()
+        torch.default_generator.manual_seed(start)
+        if device.type == "cuda":
+            torch.cuda.default_generators[gpu].manual_seed(start)
         yield

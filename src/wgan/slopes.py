@@ -4,7 +4,9 @@ A critic of linear layers and kinks is linear around almost every x: :math:`f(x)
 gradient :math:`W_1^\top D W_2^\top` with :math:`D = \operatorname{diag} \sigma'(W_1 x)`, and D has the derivative 0
 wherever it has one. PyTorch computes that 0, layer by layer, and a penalty's gradient then carries it back through all
 layers: two of the six passes that a penalty takes. Here the product is written out instead, over slopes found without a
-graph. Critics with norms, parametrised weights or modules of their own are left to PyTorch; what comes out is the same.
+graph. An instance norm is no such layer, for its slope depends on x smoothly; it is written out too, and only critics
+that have one keep the graph of their activations. Other norms, parametrised weights and modules of a user's own are
+left to PyTorch; what comes out is the same.
 """
 
 from collections.abc import Callable
@@ -15,8 +17,10 @@ from torch import Tensor, nn
 from wgan.networks.base import Critic
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.memory import Head, ordered
+from wgan.networks.norms import InstanceNorm2d
 
 KINKS = (nn.ReLU, nn.LeakyReLU)
+KNOWN = (nn.Linear, Head, Conv2d, nn.Flatten, InstanceNorm2d, *KINKS)
 
 
 def input_gradient(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -52,8 +56,10 @@ def _flattened(module: nn.Module) -> list[nn.Module]:
 
 def _known(layer: nn.Module) -> bool:
     """Whether :func:`_back` goes back through this layer. A parametrised one, or a user's own, is of another type."""
-    if type(layer) not in (nn.Linear, Head, Conv2d, nn.Flatten, *KINKS) or _has_hooks(layer):
+    if type(layer) not in KNOWN or _has_hooks(layer):
         return False
+    if isinstance(layer, InstanceNorm2d):
+        return not layer.track_running_stats
     return not isinstance(layer, Conv2d) or layer.plain
 
 
@@ -65,7 +71,8 @@ def _has_hooks(module: nn.Module) -> bool:
 def _written_out(layers: list[nn.Module], x: Tensor) -> Tensor:
     *layers, head = layers
     inputs = [x]
-    with torch.no_grad():
+    bent = any(isinstance(layer, InstanceNorm2d) for layer in layers)
+    with torch.set_grad_enabled(bent and torch.is_grad_enabled()):
         for layer in layers:
             inputs.append(layer(inputs[-1]))
     last = inputs.pop()
@@ -84,6 +91,8 @@ def _back(layer: nn.Module, seen: Tensor, gradient: Tensor) -> Tensor:
         return layer.back(gradient, seen)
     if isinstance(layer, nn.Flatten):
         return ordered(gradient.reshape(seen.shape))
+    if isinstance(layer, InstanceNorm2d):
+        return layer.back(gradient, seen)
     slope = layer.negative_slope if isinstance(layer, nn.LeakyReLU) else 0.0
-    through: Tensor = torch.ops.aten.leaky_relu_backward(gradient, seen, slope, False)
+    through: Tensor = torch.ops.aten.leaky_relu_backward(gradient, seen.detach(), slope, False)
     return through

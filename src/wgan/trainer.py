@@ -29,10 +29,12 @@ from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam
 from wgan.parallel import ALONE, Exchange, Group
-from wgan.schedule import CriticSteps, Decay
+from wgan.schedule import CriticSteps, Decay, set_rates
 from wgan.seeds import rng, seeded
 
 WGAN_ADAM = Adam((0.0, 0.9))
+DRAWN = 5
+"""So many batches for the critic are generated at a time: autocast then converts the generator's weights once."""
 MakeOptimizer = Callable[[Iterable[nn.Parameter], float], Optimizer]
 
 
@@ -92,8 +94,7 @@ class Trainer:
         group: Group = ALONE,
     ) -> None:
         self.device, self.precision, self.group = torch.device(device), precision, group
-        self.objective = objective or Wasserstein()
-        self.constraint = constraint or GradientPenalty(10.0)
+        self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty(10.0)
         self.latent = latent_of(generator, latent)
         self.generator = placed(generator, self.device)
         self.critic = placed(self.constraint.prepare(critic), self.device)
@@ -150,18 +151,13 @@ class Trainer:
         if self._since is None:
             self._since = time.perf_counter()
         images = self.images
-        self._set_learning_rates()
+        set_rates((self.generator_optimizer, self.critic_optimizer), self.learning_rates, self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
-            for _ in range(self.critic_steps.before(self.step)):
-                self.critic_step()
+            for fake in self._fakes(self.critic_steps.before(self.step)):
+                self.critic_step(fake)
             self._generator_step()
         self.step += 1
         self.average.update(self.generator, self.images, self.images - images)
-
-    def _set_learning_rates(self) -> None:
-        factor = self.decay.factor(self.step) if self.decay else 1.0
-        for optimizer, lr in zip((self.generator_optimizer, self.critic_optimizer), self.learning_rates, strict=True):
-            optimizer.param_groups[0]["lr"] = lr * factor
 
     @contextmanager
     def caught_up(self, steps: int) -> Iterator[None]:
@@ -176,12 +172,18 @@ class Trainer:
         finally:
             self.critic_updates, self.ledger = updates, ledger
 
-    def critic_step(self) -> None:
-        """Take one step of the critic alone."""
-        real = self.to_device(self.batches[self.critic_updates])
-        with torch.no_grad():
-            fake = self._generate("critic latent", self.critic_updates)
-        real, fake = self._noised(real, "real noise"), self._noised(fake, "fake noise")
+    def _fakes(self, steps: int) -> Iterator[Tensor]:
+        """Generated samples for the next critic steps, each of which is taken before the next is asked for."""
+        for taken in range(0, steps, DRAWN):
+            updates = range(self.critic_updates, self.critic_updates + min(DRAWN, steps - taken))
+            with torch.no_grad(), self._autocast():
+                drawn = [self._generate("critic latent", update) for update in updates]
+            yield from drawn
+
+    def critic_step(self, fake: Tensor | None = None) -> None:
+        """Take one step of the critic alone, on generated samples that are drawn for it if none are given."""
+        real = self._noised(self.to_device(self.batches[self.critic_updates]), "real noise")
+        fake = self._noised(next(self._fakes(1)) if fake is None else fake, "fake noise")
         with parametrize.cached(), self._autocast():
             real_scores, fake_scores = self._score(real, fake)
             loss = self.objective.critic_loss(real_scores, fake_scores)
@@ -225,8 +227,7 @@ class Trainer:
 
     def _scores(self, samples: Tensor) -> Tensor:
         with self._autocast():
-            scores = self.critic(samples)
-        return flat_scores(scores, len(samples)).to(self.dtype)
+            return flat_scores(self.critic(samples), len(samples)).to(self.dtype)
 
     def _generate(self, stream: str, index: int) -> Tensor:
         z = self.to_device(self.group.share(self.latent.draw(self.batch, rng(self.seed, stream, index))))
@@ -246,8 +247,7 @@ class Trainer:
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Move a batch without waiting for it, where the device can do that."""
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory()
+        tensor = tensor.pin_memory() if self.device.type == "cuda" else tensor
         return tensor.to(self.device, self.dtype, non_blocking=True)
 
     def check(self) -> None:

@@ -64,7 +64,7 @@ class Orthogonal(Constraint):
     @torch.no_grad()
     def project(self, critic: nn.Module) -> None:
         for weight, norm in self._matrices(critic):
-            weight.copy_(newton_schulz(weight / norm) * norm)
+            weight.copy_(newton_schulz(weight, norm=norm))
 
     def _matrices(self, critic: nn.Module) -> Iterator[tuple[Tensor, float]]:
         """The critic's matrices and the norm that each should have."""
@@ -148,4 +148,15 @@ REPLACED: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _global_pool,
 }
-KEPT = (nn.Linear, Head, nn.Flatten, nn.Unflatten, nn.Identity, nn.Tanh, MaxMin, GroupSort, GlobalPool, OrthogonalConv2d)
+KEPT = (
+    nn.Linear,
+    Head,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Identity,
+    nn.Tanh,
+    MaxMin,
+    GroupSort,
+    GlobalPool,
+    OrthogonalConv2d,
+)

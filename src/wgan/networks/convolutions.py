@@ -122,10 +122,9 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, H, W) to (N, K, h, w)."""
-        if not (self.plain and _usual(x, self.weight)) or not pays(self.weight, window := self.window(x), x):
+        if not self.plain:
             return super().forward(x)
-        x, weight, bias = _cast(x, self.weight, self.bias)
-        return down(x, weight, window, bias)
+        return conv2d(x, self.weight, self.bias, self.stride, self.padding)  # type: ignore[arg-type]
 
     @property
     def plain(self) -> bool:
@@ -177,6 +176,16 @@ def pays(w: Tensor, window: Window, like: Tensor) -> bool:
     if like.device.type != "cpu" or min(w.shape[:2]) < CHANNELS:
         return False
     return min(window.narrow) > 0 and window.places <= (KERNEL_PIXELS if _precision(like) == torch.bfloat16 else PIXELS)
+
+
+def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+    """``torch.nn.functional.conv2d``, the costly cases as products: x (N, C, H, W), w (K, C, k, l) to (N, K, h, w)."""
+    if stride[0] == stride[1] and _usual(x, w):
+        window = Window(w.shape[2:], stride[0], padding, *x.shape[2:])  # type: ignore[arg-type]
+        if pays(w, window, x):
+            x, w, bias = _cast(x, w, bias)
+            return down(x, w, window, bias)
+    return F.conv2d(x, w, bias, stride, padding)
 
 
 def down(x: Tensor, w: Tensor, window: Window, bias: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from wgan.errors import UsageError
 from wgan.networks.base import describe
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.memory import ChannelsLast
+from wgan.networks.norms import InstanceNorm2d
 from wgan.networks.sizes import Size, down_padding, up_padding
 from wgan.registry import unknown
 
@@ -75,7 +76,7 @@ class Style:
             return nn.GroupNorm(1, channels, affine=self.affine)
         # The instance norm of a single pixel would be 0 whatever the pixel is, and PyTorch refuses it.
         if self.norm == "instance" and size is not None and size != (1, 1):
-            return nn.InstanceNorm2d(channels, affine=self.affine)
+            return InstanceNorm2d(channels, affine=self.affine)
         return None
 
     def make_activation(self) -> nn.Module:
