@@ -25,6 +25,7 @@ def draw(*shape: int) -> Tensor:
 @pytest.mark.parametrize("pixels", [0, 10_000], ids=["oneDNN", "product"])
 def test_the_three_are_one_form(name: str, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolutions, "PIXELS", pixels)
+    monkeypatch.setattr(convolutions, "CHANNELS", 1)
     window = WINDOWS[name]
     x, w, y = draw(2, 3, window.height, window.width), draw(5, 3, *window.kernel), draw(2, 5, *window.narrow)
     wanted = nn.functional.conv2d(x, w, None, window.stride, window.padding)
@@ -41,6 +42,7 @@ def test_the_three_are_one_form(name: str, pixels: int, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("pixels", [0, 10_000], ids=["oneDNN", "product"])
 def test_its_derivatives_are_right_twice(name: str, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolutions, "PIXELS", pixels)
+    monkeypatch.setattr(convolutions, "CHANNELS", 1)
     window = WINDOWS[name]
     x, w, y = draw(2, 2, window.height, window.width), draw(3, 2, *window.kernel), draw(2, 3, *window.narrow)
     bias = draw(3)

@@ -55,8 +55,8 @@ def test_mlp_clip() -> None:
 
 def test_dcgan_clip() -> None:
     shape = (1, 28, 28)
-    generator = make_generator("dcgan", shape, Latent(32, "uniform"), widths=(128, 64, 32), kernel=5)
-    critic = make_critic("dcgan", shape, widths=(64, 128), kernel=5)
+    generator = make_generator("dcgan", shape, Latent(32, "uniform"), widths=(128, 64, 32), depth=2, kernel=5)
+    critic = make_critic("dcgan", shape, widths=(64, 128), depth=2, kernel=5)
     assert layers(generator) == [
         *("linear 32-6272", "batch", "relu", "up5/2 128-64", "batch", "relu"),
         *("up5/2 64-32", "batch", "relu", "conv3/1 32-1+", "tanh"),

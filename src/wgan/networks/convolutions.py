@@ -7,7 +7,7 @@ Gathering the pixels of x that lie under the kernel turns each into one product 
 
 oneDNN's kernels are the faster way to most of them, but not to all. Where a map has 4x4 pixels and hundreds of
 channels, its time goes into putting the weights into another order, which a product does not need. In bfloat16 the
-gradient of a kernel is slow up to 8x8 pixels.
+gradient of a kernel is slow up to 8x8 pixels, and from fewer channels on.
 """
 
 from typing import Any, NamedTuple, cast
@@ -18,13 +18,14 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 CHANNELS = 128
-"""From so many channels on both sides, products are considered."""
+"""From so many channels on both sides, and up to so many pixels of the narrow side, all three are products."""
 
 PIXELS = 16
-"""Up to so many pixels of the narrow side, all is a product."""
+
+KERNEL_CHANNELS = 64
+"""From so many channels, and up to so many pixels, a kernel's gradient in bfloat16 is one."""
 
 KERNEL_PIXELS = 64
-"""Up to so many, a kernel's gradient in bfloat16 is one."""
 
 
 class Window(NamedTuple):
@@ -60,7 +61,7 @@ class _Down(Function):
 
     @staticmethod
     def forward(x: Tensor, w: Tensor, bias: Tensor | None, window: Window) -> Tensor:
-        if window.places > PIXELS:
+        if not _narrow(w, window):
             return F.conv2d(x, w, bias, window.stride, window.padding)
         made = F.linear(gather(x, window), _rows(w), bias)
         return made.view(len(x), *window.narrow, -1).permute(0, 3, 1, 2)
@@ -85,7 +86,7 @@ class _Up(Function):
 
     @staticmethod
     def forward(y: Tensor, w: Tensor, window: Window) -> Tensor:
-        if window.places > PIXELS:
+        if not _narrow(w, window):
             return _transposed(y, w, window)
         return scatter(_pixels(y) @ _rows(w), window)
 
@@ -173,9 +174,15 @@ def _usual(x: Tensor, w: Tensor) -> bool:
 
 def pays(w: Tensor, window: Window, like: Tensor) -> bool:
     """Whether any of the three is faster as a product: on a processor, by what was measured there."""
-    if like.device.type != "cpu" or min(w.shape[:2]) < CHANNELS:
+    if like.device.type != "cpu" or min(window.narrow) < 1:
         return False
-    return min(window.narrow) > 0 and window.places <= (KERNEL_PIXELS if _precision(like) == torch.bfloat16 else PIXELS)
+    few = window.places <= KERNEL_PIXELS and min(w.shape[:2]) >= KERNEL_CHANNELS
+    return _narrow(w, window) or (few and _precision(like) == torch.bfloat16)
+
+
+def _narrow(w: Tensor, window: Window) -> bool:
+    """Whether there are many channels of few pixels."""
+    return window.places <= PIXELS and min(w.shape[:2]) >= CHANNELS
 
 
 def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:

@@ -1,8 +1,7 @@
 """Strided convolutions, one a halving, as in DCGAN, for any height and width.
 
-The picture is halved (rounding up) while its smaller side is at least 8: 64, 32, 16, 8, 4 or 28, 14, 7. The
-critic walks down this chain, the generator walks up, and each transposed convolution is padded to hit the
-next size exactly.
+The picture is halved (rounding up) while its smaller side is above 4: 64, 32, 16, 8, 4 or 28, 14, 7, 4. The critic
+walks down this chain, the generator walks up, and each transposed convolution is padded to hit the next size exactly.
 
 References:
     Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
@@ -118,7 +117,7 @@ def critic(
 
 
 def _depths(shape: tuple[int, ...], size: Size, lengths: Callable[[int], tuple[int, ...]]) -> Depths:
-    return Depths(shape, halvings(size, lambda s: min(s) < 8), 0, to_a_point(size), lengths)
+    return Depths(shape, halvings(size, lambda s: min(s) <= 4), 0, to_a_point(size), lengths)
 
 
 def _checked(kernel: int) -> int:

@@ -1,0 +1,49 @@
+"""The order of maps in memory: nothing but speed hangs on it."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from wgan.networks import Latent, make_critic, make_generator
+from wgan.networks.memory import Head, placed
+
+
+def maps(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_head_is_a_linear_layer_of_the_flattened_maps(order: torch.memory_format) -> None:
+    head = Head(3 * 4 * 5, 2).double()
+    plain = nn.Linear(3 * 4 * 5, 2).double()
+    plain.load_state_dict(head.state_dict())
+    x = maps(6, 3, 4, 5).to(memory_format=order).requires_grad_()
+    ours, theirs = head(x), plain(x.flatten(1))
+    assert torch.allclose(ours, theirs, rtol=1e-12, atol=0)
+    for mine, wanted in zip(
+        torch.autograd.grad(ours.square().sum(), [x, *head.parameters()]),
+        torch.autograd.grad(theirs.square().sum(), [x, *plain.parameters()]),
+        strict=True,
+    ):
+        assert torch.allclose(mine, wanted, rtol=1e-10, atol=1e-12)
+    assert torch.equal(head(x.flatten(1)), theirs)
+
+
+@pytest.mark.parametrize("family", ["dcgan", "conv", "resnet"])
+def test_maps_and_their_gradients_have_their_channels_last(family: str) -> None:
+    seen: dict[str, bool] = {}
+
+    def note(name: str, x: Tensor) -> None:
+        if x.dim() == 4 and x.shape[1] > 1:
+            seen[name] = x.is_contiguous(memory_format=torch.channels_last)
+
+    generator = placed(make_generator(family, (3, 28, 28), Latent(8), width=4), torch.device("cpu"))
+    critic = placed(make_critic(family, (3, 28, 28), width=4), torch.device("cpu"))
+    for network in (generator.body, critic.features):
+        for name, layer in network.named_modules():
+            if isinstance(layer, nn.ReLU | nn.LeakyReLU):
+                layer.register_forward_hook(lambda _, x, y, name=name: note(f"{name} forth", y))
+                layer.register_full_backward_hook(lambda _, x, y, name=name: note(f"{name} back", y[0]))
+    critic(generator(torch.randn(2, 8))).sum().backward()
+    assert seen
+    assert [name for name, last in seen.items() if not last] == []
