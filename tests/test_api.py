@@ -10,7 +10,8 @@ import torch
 
 import wgan
 from toolbox import SMALL, blobs
-from wgan.errors import UsageError
+from wgan.errors import UsageError, WganError
+from wgan.networks import dcgan
 
 
 class Items:
@@ -35,6 +36,17 @@ def test_train_load_and_sample(data: object, tmp_path: Path) -> None:
     z = torch.randn(4, 8)
     assert run.generator(z).shape == (4, 1, 8, 8)
     assert wgan.resume(tmp_path / "r", data, steps=5, quiet=True).summary["steps"] == 5
+
+
+def test_a_generator_outlives_its_family_s_own_depth_and_a_run_says_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**SMALL, "steps": 2, "generator": "dcgan", "critic": "dcgan"}
+    images = wgan.train(blobs(), out=tmp_path / "r", quiet=True, **options).generator.sample(3)
+    monkeypatch.setattr(dcgan, "halvings", lambda *_: 2)  # another version, with another depth
+    assert np.array_equal(wgan.load(tmp_path / "r").sample(3), images)
+    with pytest.raises(WganError, match=r"does not fit the networks .*another version of wgan"):
+        wgan.resume(tmp_path / "r", blobs(), steps=3, quiet=True)
 
 
 def test_numbers_and_text_mean_the_same(tmp_path: Path) -> None:

@@ -87,6 +87,20 @@ def test_small_layers_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> No
         Conv2d(128, 128, 4, 2, 1)(torch.zeros(2, 128, 8, 8))
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_kernels_of_fewer_channels_are_products_in_bfloat16(
+    precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(convolutions, "gather", lambda *given: calls.append(given) or gather(*given))
+    layer = Conv2d(64, 128, 4, 2, 1)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        scores = layer(torch.zeros(2, 64, 8, 8))
+    assert not calls
+    scores.float().sum().backward()
+    assert len(calls) == (precision == torch.bfloat16)
+
+
 @pytest.mark.parametrize(
     ("options", "shape"),
     [

@@ -29,6 +29,15 @@ def test_a_head_is_a_linear_layer_of_the_flattened_maps(order: torch.memory_form
     assert torch.equal(head(x.flatten(1)), theirs)
 
 
+def test_a_critic_takes_another_head() -> None:
+    critic = make_critic("dcgan", (1, 16, 16), width=4)
+    x, kept = torch.randn(3, 1, 16, 16), critic.head
+    wanted = critic(x)
+    critic.head = nn.Linear(kept.in_features, 1)
+    critic.head.load_state_dict(kept.state_dict())
+    assert torch.allclose(critic(x), wanted, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("family", ["dcgan", "conv", "resnet"])
 def test_maps_and_their_gradients_have_their_channels_last(family: str) -> None:
     seen: dict[str, bool] = {}

@@ -76,9 +76,8 @@ def test_lower_precisions_are_near(precision: torch.dtype, limit: float) -> None
 def test_a_variance_far_from_zero_is_kept() -> None:
     x = (1000 + draw(2, 3, 8, 8)).float().contiguous(memory_format=torch.channels_last)
     ours, theirs = pair(3, False)
-    assert (
-        apart(ours(x), theirs(x.double())) < 1e-3
-    )  # the mean square less the squared mean would be several per cent off
+    # The mean square less the squared mean would be several per cent off.
+    assert apart(ours(x), theirs(x.double())) < 1e-3
 
 
 @pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
@@ -96,6 +95,8 @@ def test_going_back_is_the_gradient(order: Any) -> None:
     [
         ({"track_running_stats": True}, torch.zeros(2, 3, 4, 4)),
         ({}, torch.zeros(3, 4, 4)),
+        ({}, torch.zeros(0, 3, 4, 4)),
+        ({}, torch.zeros(2, 4, 4, 4)),
         ({}, torch.zeros(2, 3, 4, 4).half()),
         ({"dtype": torch.float64}, torch.zeros(2, 3, 4, 4)),
         ({}, torch.zeros(2, 3, 4, 4, device="meta")),
@@ -105,6 +106,19 @@ def test_the_rest_is_left_to_pytorch(options: dict[str, Any], x: Tensor) -> None
     if x.dim() == 4:
         x = x.contiguous(memory_format=torch.channels_last)
     assert not InstanceNorm2d(3, affine=True, **options).written_out(x)
+
+
+def test_a_gain_without_a_bias_is_left_to_pytorch() -> None:
+    layer, x = pair(3, True)[0].double(), draw(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    layer.register_parameter("bias", None)
+    assert torch.equal(layer(x), nn.functional.instance_norm(x, weight=layer.weight))
+
+
+def test_gradients_of_gain_and_bias_do_not_share_their_numbers() -> None:
+    layer, x = pair(3, True)[0], draw(2, 3, 4, 4).float().contiguous(memory_format=torch.channels_last)
+    layer(x).square().sum().backward()
+    storages = {weight.grad.untyped_storage().data_ptr() for weight in layer.parameters() if weight.grad is not None}
+    assert len(storages) == 2
 
 
 def test_a_single_pixel_is_refused_by_pytorch() -> None:

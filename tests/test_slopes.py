@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from wgan.networks import Critic, make_critic
+from wgan.networks.convolutions import Conv2d
+from wgan.networks.memory import Head, placed
+from wgan.networks.norms import InstanceNorm2d
 from wgan.slopes import _layers, input_gradient
 
 CRITICS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
@@ -29,7 +32,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 def made(name: str) -> tuple[nn.Module, Tensor]:
     family, shape, options = CRITICS[name]
     torch.manual_seed(0)
-    critic = make_critic(family, shape, **options).double()
+    critic = placed(make_critic(family, shape, **options).double(), torch.device("cpu"))
     return critic, torch.randn(6, *shape, dtype=torch.float64)
 
 
@@ -53,6 +56,34 @@ def test_it_is_the_automatic_gradient(name: str) -> None:
     for a, b in zip(derivatives(found, critic), derivatives(wanted, critic), strict=True):
         assert b.dim() == 1 or float(b.abs().max()) > 0  # without a norm, the slope does not see the biases
         assert torch.allclose(a, b, rtol=1e-9, atol=1e-13)
+
+
+def test_instance_norms_are_written_out_there() -> None:
+    critic, x = made("dcgan with instance norms")
+    seen: list[bool] = []
+    for layer in critic.modules():
+        if isinstance(layer, InstanceNorm2d):
+            layer.register_forward_hook(lambda layer, inputs, _: seen.append(layer.written_out(inputs[0])))
+    critic(x)
+    assert seen == [True, True]
+
+
+@pytest.mark.parametrize("maps", [False, True])
+def test_a_head_among_the_features_is_a_linear_layer_of_what_is_flattened(maps: bool) -> None:
+    torch.manual_seed(0)
+    before = [Conv2d(2, 3, 3, padding=1), nn.LeakyReLU(0.2)] if maps else []
+    critic = Critic(nn.Sequential(*before, Head(12 * (2 + maps), 5), nn.ReLU()), 5, (2, 3, 4)).double()
+    x = torch.randn(6, 2, 3, 4, dtype=torch.float64)
+    assert _layers(critic)
+    found, wanted = input_gradient(critic, x), automatic(critic, x)
+    assert torch.allclose(found, wanted, rtol=1e-10)
+    for a, b in zip(derivatives(found, critic), derivatives(wanted, critic), strict=True):
+        assert torch.allclose(a, b, rtol=1e-9)
+
+
+def test_a_norm_with_running_statistics_is_left_to_pytorch() -> None:
+    norm = InstanceNorm2d(3, track_running_stats=True)
+    assert _layers(Critic(nn.Sequential(Conv2d(1, 3, 3), norm, nn.ReLU()), 3, (1, 3, 3))) is None
 
 
 @pytest.mark.parametrize("name", ["dcgan", "dcgan with instance norms", "mlp on pictures"])

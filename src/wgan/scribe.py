@@ -87,7 +87,8 @@ class Scribe(Silent):
             "family": generator.family,
             "shape": list(self.data.shape),
             "latent": dataclasses.asdict(self.trainer.latent),
-            "options": complete_options("generator", generator.family, network_options(generator)),
+            "options": complete_options("generator", generator.family, network_options(generator))
+            | {"depth": self.trainer.generator.depth},
         }
         self.run.save_generator(self.trainer.average.module.state_dict(), network, self.data.units)
 

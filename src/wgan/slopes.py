@@ -86,7 +86,7 @@ def _written_out(layers: list[nn.Module], x: Tensor) -> Tensor:
 def _back(layer: nn.Module, seen: Tensor, gradient: Tensor) -> Tensor:
     """The gradient at a layer's input ``seen``, from that at its output."""
     if isinstance(layer, nn.Linear):
-        return gradient @ layer.weight
+        return ordered((gradient @ layer.weight).reshape(seen.shape))
     if isinstance(layer, Conv2d):
         return layer.back(gradient, seen)
     if isinstance(layer, nn.Flatten):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from wgan.errors import WganError
 from wgan.schedule import Decay
 from wgan.trainer import Trainer
 
@@ -30,10 +31,21 @@ def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
-    """Let a trainer go on exactly where a snapshot was taken."""
-    trainer.generator.load_state_dict(under("generator", tensors))
-    trainer.critic.load_state_dict(under("critic", tensors))
-    trainer.average.load(under("average", tensors))
+    """Let a trainer go on exactly where a snapshot was taken.
+
+    Raises:
+        WganError: Its networks are not those of the snapshot.
+    """
+    try:
+        trainer.generator.load_state_dict(under("generator", tensors))
+        trainer.critic.load_state_dict(under("critic", tensors))
+        trainer.average.load(under("average", tensors))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WganError(
+            f"the save does not fit the networks ({reason}): another version of wgan made it and built them otherwise. "
+            "Go on with that version, or train anew."
+        ) from None
     load_optimizer(trainer.generator_optimizer, under("generator_optimizer", tensors))
     load_optimizer(trainer.critic_optimizer, under("critic_optimizer", tensors))
     trainer.ledger.load(under("ledger", tensors))

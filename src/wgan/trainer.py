@@ -33,8 +33,7 @@ from wgan.schedule import CriticSteps, Decay, set_rates
 from wgan.seeds import rng, seeded
 
 WGAN_ADAM = Adam((0.0, 0.9))
-DRAWN = 5
-"""So many batches for the critic are generated at a time: autocast then converts the generator's weights once."""
+DRAWN = 5  # batches generated for the critic at a time: autocast then converts the weights that it keeps only once
 MakeOptimizer = Callable[[Iterable[nn.Parameter], float], Optimizer]
 
 
@@ -94,7 +93,8 @@ class Trainer:
         group: Group = ALONE,
     ) -> None:
         self.device, self.precision, self.group = torch.device(device), precision, group
-        self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty(10.0)
+        self.objective = objective or Wasserstein()
+        self.constraint = constraint or GradientPenalty(10.0)
         self.latent = latent_of(generator, latent)
         self.generator = placed(generator, self.device)
         self.critic = placed(self.constraint.prepare(critic), self.device)

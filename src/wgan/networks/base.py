@@ -76,10 +76,12 @@ class Generator(nn.Module):
         body: Maps (N, L) to (N, ...) with as many numbers a sample as ``shape`` has.
         latent: The noise it expects.
         shape: Of one sample: (C, H, W) or (D,).
+        depth: How deep its family made it, for a file that outlives the family's own choice.
     """
 
-    def __init__(self, body: nn.Module, latent: Latent, shape: tuple[int, ...]) -> None:
+    def __init__(self, body: nn.Module, latent: Latent, shape: tuple[int, ...], depth: int | None = None) -> None:
         super().__init__()
+        self.depth = depth
         self.body = body
         self.latent = latent
         self.shape = shape
@@ -116,6 +118,7 @@ class Critic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Samples (N, *shape) to scores (N,)."""
         features: Tensor = self.features(x)
+        features = features if isinstance(self.head, Head) else features.flatten(1)
         with torch.autocast(x.device.type, enabled=False):
             # The bias tells the dtype, for reading a weight under spectral norm takes a power iteration.
             scores: Tensor = self.head(features.to(self.head.bias.dtype))

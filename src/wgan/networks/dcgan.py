@@ -66,7 +66,7 @@ def generator(
         body.append(style.stage(partial(up, a, b, small, big), b, big))
     straight = len(widths) == depth
     body.append(up(widths[-1], channels, sizes[-2], size) if straight else keep(widths[-1], channels))
-    return initialise(Generator(body.append(nn.Tanh()), latent, shape), init)
+    return initialise(Generator(body.append(nn.Tanh()), latent, shape, depth), init)
 
 
 def critic(

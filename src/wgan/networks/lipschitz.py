@@ -47,7 +47,9 @@ def _swap(x: Tensor, larger: Tensor, strides: tuple[int, ...]) -> Tensor:
     half = larger.shape[1]
     a, b = x[:, :half], x[:, half : 2 * half]
     made = x.new_empty_strided(x.shape, strides)
-    torch.lerp(b, a, larger, out=made[:, :half])  # exact at 0 and 1, and many times as fast as torch.where
+    torch.lerp(
+        b, a, larger, out=made[:, :half]
+    )  # exact at 0 and 1 for finite numbers, and many times as fast as torch.where
     torch.lerp(a, b, larger, out=made[:, half : 2 * half])
     made[:, 2 * half :] = x[:, 2 * half :]
     return made

@@ -30,7 +30,8 @@ class ChannelsLast(nn.Module):
 class Head(nn.Linear):
     """``torch.nn.Linear`` of all numbers of a sample, which reads maps in the order in which they lie.
 
-    Its weight keeps the order of ``flatten(1)``; what is put into another order is the weight, once, and not the maps.
+    Its weight keeps the order of ``flatten(1)``. Of maps with their channels last it is the weight that is put into
+    another order, once, and not the maps.
     """
 
     def forward(self, x: Tensor) -> Tensor:

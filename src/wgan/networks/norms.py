@@ -47,6 +47,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
             return False
         if self.track_running_stats or x.shape[1] != self.num_features or x.dtype not in WIDE:
             return False
+        if (self.weight is None) != (self.bias is None):
+            return False
         fits = self.weight is None or self.weight.dtype == WIDE[x.dtype]
         return fits and x.is_contiguous(memory_format=torch.channels_last)
 
@@ -94,7 +96,7 @@ class _Back(Function):
             into.copy_(torch.addcmul(-size * mean, wide, size).addcmul_(normed, -size * slope))
             sums.append(torch.cat([slope, mean], 1).sum(0))
         for_w, for_b = torch.stack(sums).sum(0) * x.shape[2:].numel()
-        return for_x, for_w, for_b
+        return for_x, for_w.clone(), for_b.clone()  # for whoever changes one of them in place
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
