@@ -122,8 +122,9 @@ def test_a_start_before_the_first_save_takes_the_given_weights_again(tmp_path: P
 
 
 def test_the_end_of_the_launcher_asks_to_stop(monkeypatch: pytest.MonkeyPatch, elastic: Elastic) -> None:
+    another = os.getppid() + 1
     with monkeypatch.context() as gone:
-        gone.setattr(os, "getppid", lambda: 1)
+        gone.setattr(os, "getppid", lambda: another)
         assert Stop().signal == 0  # nobody launched this process
         elastic("a")
         assert Stop().signal == signal.SIGTERM
