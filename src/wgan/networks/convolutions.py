@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from wgan.networks.memory import rows
+
 CHANNELS = 128
 """From so many channels on both sides, and up to so many pixels of the narrow side, all three are products."""
 
@@ -63,7 +65,7 @@ class _Down(Function):
     def forward(x: Tensor, w: Tensor, bias: Tensor | None, window: Window) -> Tensor:
         if not _narrow(w, window):
             return F.conv2d(x, w, bias, window.stride, window.padding)
-        made = F.linear(gather(x, window), _rows(w), bias)
+        made = F.linear(gather(x, window), rows(w), bias)
         return made.view(len(x), *window.narrow, -1).permute(0, 3, 1, 2)
 
     setup_context = staticmethod(_keep)
@@ -88,7 +90,7 @@ class _Up(Function):
     def forward(y: Tensor, w: Tensor, window: Window) -> Tensor:
         if not _narrow(w, window):
             return _transposed(y, w, window)
-        return scatter(_pixels(y) @ _rows(w), window)
+        return scatter(_pixels(y) @ rows(w), window)
 
     setup_context = staticmethod(_keep)
 
@@ -236,11 +238,6 @@ def scatter(columns: Tensor, window: Window) -> Tensor:
 def _pixels(y: Tensor) -> Tensor:
     """Maps (N, K, h, w) as (N h w, K)."""
     return y.permute(0, 2, 3, 1).flatten(0, 2)
-
-
-def _rows(w: Tensor) -> Tensor:
-    """A kernel (K, C, k, l) as (K, k l C): as it lies in memory, with its channels last."""
-    return w.permute(0, 2, 3, 1).flatten(1)
 
 
 def _precision(like: Tensor) -> torch.dtype:

@@ -1,7 +1,7 @@
 """The order of a map's numbers in memory: channels last, throughout.
 
 PyTorch takes maps in either order, but what pairs two orders, such as the derivative of an activation whose gradient
-has the other one, walks through memory in strides and takes up to a hundred times as long.
+has the other one, walks through memory in strides and takes many times as long.
 """
 
 import torch
@@ -39,9 +39,9 @@ class Head(nn.Linear):
         if x.dim() != 4:
             return super().forward(x.flatten(1))
         weight = self.weight.view(-1, *x.shape[1:])
-        return F.linear(_rows(x), _rows(weight), self.bias)
+        return F.linear(rows(x), rows(weight), self.bias)
 
 
-def _rows(maps: Tensor) -> Tensor:
-    """(N, C, H, W) as (N, H W C): as they lie in memory."""
+def rows(maps: Tensor) -> Tensor:
+    """(N, C, H, W) as (N, H W C): as they lie in memory. Kernels (K, C, k, l) are such maps too."""
     return maps.permute(0, 2, 3, 1).flatten(1)
