@@ -1,5 +1,8 @@
 """What a critic step costs under orthogonal weights, against one with a gradient penalty on the same critic.
 
+The penalty is taken twice: of a critic whose input gradient wgan writes out (see wgan/slopes.py), and of the same
+critic inside a module that hides its layers, so that PyTorch differentiates twice, as it does in any other script.
+
 python bench/orthogonal_step.py [--threads 1] [--repeats 30] [--precision fp32|bf16|both]
 """
 
@@ -10,11 +13,13 @@ from statistics import median
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from wgan.constraints import Constraint, GradientPenalty, Orthogonal
+from wgan.constraints import GradientPenalty, Orthogonal
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.trainer import Trainer
 
+SIDES = ("autograd", "penalty", "orthogonal")
 CASES = [
     # name, shape, family, critic's width, batch
     ("dcgan 28x28, width 32", (1, 28, 28), "dcgan", 32, 64),
@@ -26,12 +31,28 @@ CASES = [
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def make_trainer(case: tuple, constraint: Constraint, precision: torch.dtype) -> Trainer:
+class Hidden(nn.Module):
+    """A critic whose layers cannot be seen from outside."""
+
+    def __init__(self, critic: nn.Module) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples to scores."""
+        scores: Tensor = self.critic(x)
+        return scores
+
+
+def make_trainer(case: tuple, side: str, precision: torch.dtype) -> Trainer:
     """A trainer with a critic of the case and a generator too small to matter."""
     _, shape, family, width, batch = case
     torch.manual_seed(0)
     generator = make_generator("mlp", shape, Latent(2), width=2, depth=1, norm="none")
-    critic = make_critic(family, shape, width=width)
+    critic: nn.Module = make_critic(family, shape, width=width)
+    if side == "autograd":
+        critic = Hidden(critic)
+    constraint = Orthogonal() if side == "orthogonal" else GradientPenalty()
     trainer = Trainer(generator, critic, constraint=constraint, batch=batch, precision=precision)
     pictures = len(shape) == 3
     rng = np.random.default_rng(0)
@@ -50,22 +71,22 @@ def seconds(trainer: Trainer) -> float:
     return time.perf_counter() - began
 
 
-def measure(case: tuple, precision: torch.dtype, repeats: int) -> tuple[float, float]:
-    """Medians in alternation: a step with the penalty, and one with orthogonal weights."""
-    trainers = [make_trainer(case, constraint, precision) for constraint in (GradientPenalty(), Orthogonal())]
-    times: list[list[float]] = [[seconds(trainer) for trainer in trainers] for _ in range(repeats + 3)][3:]
-    penalty, orthogonal = (median(column) for column in zip(*times, strict=True))
-    return penalty, orthogonal
+def measure(case: tuple, precision: torch.dtype, repeats: int) -> list[float]:
+    """Medians in alternation, one a side."""
+    trainers = [make_trainer(case, side, precision) for side in SIDES]
+    times = [[seconds(trainer) for trainer in trainers] for _ in range(repeats + 3)][3:]
+    return [median(column) for column in zip(*times, strict=True)]
 
 
 def rows(precisions: list[str], repeats: int) -> Iterator[str]:
     """The table's lines, one a case and precision."""
-    yield f"{'critic':<28}{'':>6}{'penalty':>11}{'orthogonal':>12}{'ratio':>8}"
+    yield f"{'critic':<28}{'':>6}" + "".join(f"{side:>14}" for side in SIDES) + f"{'of autograd':>13}{'of penalty':>12}"
     for case in CASES:
         for name in precisions:
-            penalty, orthogonal = measure(case, PRECISIONS[name], repeats)
-            ratio = orthogonal / penalty
-            yield f"{case[0]:<28}{name:>6}{penalty * 1e3:>8.1f} ms{orthogonal * 1e3:>9.1f} ms{ratio:>8.2f}"
+            times = measure(case, PRECISIONS[name], repeats)
+            shares = [times[2] / times[0], times[2] / times[1]]
+            cells = "".join(f"{each * 1e3:>11.1f} ms" for each in times)
+            yield f"{case[0]:<28}{name:>6}{cells}{shares[0]:>13.2f}{shares[1]:>12.2f}"
 
 
 def main() -> None:

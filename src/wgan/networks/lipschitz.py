@@ -31,11 +31,36 @@ class MaxMin(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, ...) to (N, C, ...)."""
+        return _MaxMin.apply(x)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _MaxMin(Function):
+    """:class:`MaxMin`, whose derivative swaps the channels of some pairs back."""
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
         half = x.shape[1] // 2
-        with torch.no_grad():
-            a, b = x[:, :half], x[:, half : 2 * half]
-            larger = torch.gt(a, b, out=torch.empty_like(a))
-        return _Swap.apply(x, larger, torch.empty_like(x).stride())  # type: ignore[no-any-return,no-untyped-call]
+        a, b = x[:, :half], x[:, half : 2 * half]
+        made = torch.empty_like(x)
+        torch.maximum(a, b, out=made[:, :half])
+        torch.minimum(a, b, out=made[:, half : 2 * half])
+        made[:, 2 * half :] = x[:, 2 * half :]
+        return made
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.strides = output.stride()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        half = x.shape[1] // 2
+        a, b = x.detach()[:, :half], x.detach()[:, half : 2 * half]
+        larger = torch.gt(a, b, out=torch.empty_like(a))
+        # On its own, apply takes half as long as the swap of a small map.
+        swap: Callable[..., Tensor] = _Swap.apply if torch.is_grad_enabled() else _swap
+        return swap(gradients[0], larger, ctx.strides)
 
 
 def _swap(x: Tensor, larger: Tensor, strides: tuple[int, ...]) -> Tensor:
@@ -69,7 +94,6 @@ class _Swap(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        # On its own, apply takes half as long as the swap of a small map.
         swap: Callable[..., Tensor] = _Swap.apply if torch.is_grad_enabled() else _swap
         return swap(gradients[0], *ctx.saved_tensors, ctx.strides), None, None
 
