@@ -37,6 +37,7 @@ from wgan import options
 from wgan.build import make_trainer, resolve
 from wgan.config import Config
 from wgan.data.samples import Data, Pictures
+from wgan.heap import kept_memory
 from wgan.ledger import DivergedError
 
 MARKS = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 420, 600, 900, 1200, 1800, 2700, 3600)
@@ -140,7 +141,8 @@ def run(flags: argparse.Namespace) -> dict[str, Any]:
             found["textbook"] = follow(theirs, flags.minutes * 60, flags.marks, judge, flags.samples)
         if flags.only != "textbook":
             ours = Ours(given(flags, seed), data)
-            found["ours"] = follow(ours, flags.ours_minutes * 60, flags.marks, judge, flags.samples)
+            with kept_memory():
+                found["ours"] = follow(ours, flags.ours_minutes * 60, flags.marks, judge, flags.samples)
         seeds.append(found | compared(found))
         print(f"\n{seed_table(seeds[-1])}", flush=True)
     suffix = "" if flags.preset == "default" else f"-{flags.preset}"

@@ -13,7 +13,8 @@ from wgan.certificate import certify, observed
 from wgan.constraints import Orthogonal
 from wgan.errors import UsageError
 from wgan.networks import make_critic
-from wgan.networks.lipschitz import GroupSort, MaxMin, OrthogonalConv2d
+from wgan.networks.lipschitz import OrthogonalConv2d
+from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.registry import NETWORKS
 
 ACTIVATIONS = [

@@ -62,10 +62,10 @@ def test_its_derivatives_are_right_twice(name: str, pixels: int, monkeypatch: py
 def test_wide_layers_are_pytorch_s(transposed: bool, bias: bool, precision: torch.dtype) -> None:
     torch.manual_seed(0)
     made, plain = (ConvTranspose2d, nn.ConvTranspose2d) if transposed else (Conv2d, nn.Conv2d)
-    ours = made(128, 130, 4, 2, 1, bias=bias).to(memory_format=torch.channels_last)
-    theirs = plain(128, 130, 4, 2, 1, bias=bias)
+    ours = made(256, 258, 4, 2, 1, bias=bias).to(memory_format=torch.channels_last)
+    theirs = plain(256, 258, 4, 2, 1, bias=bias)
     theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(3, 128, 4 if transposed else 8, 4)
+    x = torch.randn(3, 256, 4 if transposed else 8, 4)
     found, wanted = [], []
     for layer, values in ((ours, found), (theirs, wanted)):
         inputs = x.clone().requires_grad_()
@@ -84,7 +84,7 @@ def test_small_layers_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(convolutions, "down", refuse)
     Conv2d(3, 64, 4, 2, 1)(torch.zeros(2, 3, 8, 8))
     with pytest.raises(AssertionError, match="product"):
-        Conv2d(128, 128, 4, 2, 1)(torch.zeros(2, 128, 8, 8))
+        Conv2d(256, 256, 4, 2, 1)(torch.zeros(2, 256, 8, 8))
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
@@ -104,15 +104,15 @@ def test_kernels_of_fewer_channels_are_products_in_bfloat16(
 @pytest.mark.parametrize(
     ("options", "shape"),
     [
-        ({"padding_mode": "reflect"}, (2, 128, 8, 8)),
-        ({"dilation": 2}, (2, 128, 10, 10)),
-        ({"groups": 2}, (2, 128, 8, 8)),
-        ({}, (128, 8, 8)),
-        ({}, (0, 128, 8, 8)),
+        ({"padding_mode": "reflect"}, (2, 256, 8, 8)),
+        ({"dilation": 2}, (2, 256, 10, 10)),
+        ({"groups": 2}, (2, 256, 8, 8)),
+        ({}, (256, 8, 8)),
+        ({}, (0, 256, 8, 8)),
     ],
 )
 def test_what_pytorch_s_layer_can_do_beyond_is_its_own(options: dict[str, Any], shape: tuple[int, ...]) -> None:
-    ours, theirs = (kind(128, 256, 4, 2, 1, **options) for kind in (Conv2d, nn.Conv2d))
+    ours, theirs = (kind(256, 256, 4, 2, 1, **options) for kind in (Conv2d, nn.Conv2d))
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(shape)
     assert torch.equal(ours(x), theirs(x))
@@ -122,12 +122,12 @@ def test_what_pytorch_s_layer_can_do_beyond_is_its_own(options: dict[str, Any], 
 
 def test_a_kernel_larger_than_the_map_is_refused_by_pytorch() -> None:
     with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
-        Conv2d(128, 128, 5, 2)(torch.zeros(2, 128, 2, 2))
+        Conv2d(256, 256, 5, 2)(torch.zeros(2, 256, 2, 2))
 
 
 def test_a_transposed_one_can_be_told_its_size() -> None:
-    ours, theirs = (kind(128, 128, 4, 2, 1) for kind in (ConvTranspose2d, nn.ConvTranspose2d))
+    ours, theirs = (kind(256, 256, 4, 2, 1) for kind in (ConvTranspose2d, nn.ConvTranspose2d))
     theirs.load_state_dict(ours.state_dict())
-    y = torch.randn(2, 128, 4, 4)
+    y = torch.randn(2, 256, 4, 4)
     assert torch.equal(ours(y, [9, 9]), theirs(y, [9, 9]))
     assert torch.equal(ours(y[0]), theirs(y[0]))

@@ -18,9 +18,10 @@ from wgan.errors import UsageError
 from wgan.networks.base import Critic
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import GlobalPool, GroupSort, Lattice, MaxMin, OrthogonalConv2d
+from wgan.networks.lipschitz import GlobalPool, Lattice, OrthogonalConv2d
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
+from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.penalties import gradient_norms
 
 ROUNDING = 1 + 1e-6

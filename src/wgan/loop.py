@@ -20,6 +20,7 @@ from wgan.environment import describe_environment
 from wgan.errors import UsageError, WganError
 from wgan.facts import facts_of
 from wgan.gallery import require_tensorboard
+from wgan.heap import kept_memory
 from wgan.ledger import DivergedError
 from wgan.overview import more
 from wgan.parallel import Group, joined
@@ -231,7 +232,7 @@ def _rewind(run: Run, parts: _Parts, view: View) -> None:
 def _go(run: Run, parts: _Parts, view: View, group: Group) -> Run:
     config, data, trainer, plan, _ = parts
     scribe = Scribe(run, trainer, plan, data, config, view) if group.first else Silent()
-    with Stop() as stop:
+    with Stop() as stop, kept_memory():
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
             number = _loop(trainer, plan, scribe, stop, view, group)

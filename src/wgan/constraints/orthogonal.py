@@ -14,17 +14,10 @@ from wgan.errors import UsageError
 from wgan.networks.base import Critic
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import (
-    GlobalPool,
-    GroupSort,
-    MaxMin,
-    OrthogonalConv2d,
-    newton_schulz,
-    polar,
-    tangent,
-)
+from wgan.networks.lipschitz import GlobalPool, OrthogonalConv2d, newton_schulz, polar, tangent
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
+from wgan.networks.sorting import GroupSort, MaxMin
 
 
 @final
@@ -33,7 +26,7 @@ class Orthogonal(Constraint):
 
     The critic is prepared so that all its layers keep norms: linear layers start at their polar factor, ``nn.Conv2d``
     becomes :class:`~wgan.networks.lipschitz.OrthogonalConv2d`, ReLU and leaky ReLU, which lose gradient norm, become
-    :class:`~wgan.networks.lipschitz.MaxMin`, the sum of a residual block a mean, and pools are scaled to norm 1.
+    :class:`~wgan.networks.sorting.MaxMin`, the sum of a residual block a mean, and pools are scaled to norm 1.
     The optimizer sees only the part of a gradient that keeps a matrix orthogonal, and Newton-Schulz steps bring the
     weights back after it: without the first, Adam would spend its step on what the second undoes. The constant holds
     for the weights as float32; in bfloat16 scores are rounded as in any network.

@@ -6,8 +6,8 @@ this form with respect to one of them, given the two others, and has derivatives
 Gathering the pixels of x that lie under the kernel turns each into one product of matrices.
 
 oneDNN's kernels are the faster way to most of them, but not to all. Where a map has 4x4 pixels and hundreds of
-channels, its time goes into putting the weights into another order, which a product does not need. In bfloat16 the
-gradient of a kernel is slow up to 8x8 pixels, and from fewer channels on.
+channels, its time goes into putting the weights into another order, which a product does not need. In bfloat16 that
+shows from fewer channels on, and the gradient of a kernel is slow up to 8x8 pixels.
 """
 
 from typing import Any, NamedTuple, cast
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from wgan.networks.memory import rows
 
-CHANNELS = 128
+CHANNELS, CHANNELS_BF16 = 256, 128
 """From so many channels on both sides, and up to so many pixels of the narrow side, all three are products."""
 
 PIXELS = 16
@@ -63,7 +63,7 @@ class _Down(Function):
 
     @staticmethod
     def forward(x: Tensor, w: Tensor, bias: Tensor | None, window: Window) -> Tensor:
-        if not _narrow(w, window):
+        if not _narrow(w, window, w.dtype):
             return F.conv2d(x, w, bias, window.stride, window.padding)
         made = F.linear(gather(x, window), rows(w), bias)
         return made.view(len(x), *window.narrow, -1).permute(0, 3, 1, 2)
@@ -88,7 +88,7 @@ class _Up(Function):
 
     @staticmethod
     def forward(y: Tensor, w: Tensor, window: Window) -> Tensor:
-        if not _narrow(w, window):
+        if not _narrow(w, window, w.dtype):
             return _transposed(y, w, window)
         return scatter(_pixels(y) @ rows(w), window)
 
@@ -178,13 +178,15 @@ def pays(w: Tensor, window: Window, like: Tensor) -> bool:
     """Whether any of the three is faster as a product: on a processor, by what was measured there."""
     if like.device.type != "cpu" or min(window.narrow) < 1:
         return False
+    precision = _precision(like)
     few = window.places <= KERNEL_PIXELS and min(w.shape[:2]) >= KERNEL_CHANNELS
-    return _narrow(w, window) or (few and _precision(like) == torch.bfloat16)
+    return _narrow(w, window, precision) or (few and precision == torch.bfloat16)
 
 
-def _narrow(w: Tensor, window: Window) -> bool:
+def _narrow(w: Tensor, window: Window, precision: torch.dtype) -> bool:
     """Whether there are many channels of few pixels."""
-    return window.places <= PIXELS and min(w.shape[:2]) >= CHANNELS
+    channels = CHANNELS_BF16 if precision == torch.bfloat16 else CHANNELS
+    return window.places <= PIXELS and min(w.shape[:2]) >= channels
 
 
 def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
