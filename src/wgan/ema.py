@@ -1,10 +1,9 @@
 """The exponential moving average of a generator's weights and buffers."""
 
-from typing import Any
+import copy
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 
 class Average:
@@ -25,29 +24,28 @@ class Average:
 
     def __init__(self, module: nn.Module, half_life: float) -> None:
         self.half_life = half_life
-        self._beta = 0.0
-        self._averaged = AveragedModel(module, multi_avg_fn=self._blend, use_buffers=True)
-        self.module: nn.Module = self._averaged.module
-        self.module.eval().requires_grad_(False)
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
 
+    @torch.no_grad()
     def update(self, module: nn.Module, samples: int, step: int) -> None:
         """Take in the module after ``samples`` samples in all, ``step`` of them since the last update."""
         half_life = min(self.half_life, samples / 20)
-        self._beta = 0.5 ** (step / half_life) if half_life > 0 else 0.0
-        self._averaged.update_parameters(module)
+        beta = 0.5 ** (step / half_life) if half_life > 0 else 0.0
+        pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
+        numbers = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_([mean for mean, _ in numbers], [value for _, value in numbers], 1 - beta)
+        for mean, value in pairs:
+            if not mean.is_floating_point():  # counters, such as batch norm's, have no average
+                mean.copy_(value)
 
     def state(self) -> dict[str, Tensor]:
-        """The average's weights and buffers, and how many updates it has seen."""
-        return {**self.module.state_dict(), "n_averaged": self._averaged.n_averaged}
+        """The average's weights and buffers."""
+        return self.module.state_dict()
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over a state."""
-        self._averaged.n_averaged.copy_(state["n_averaged"])
-        self.module.load_state_dict({k: v for k, v in state.items() if k != "n_averaged"})
+        self.module.load_state_dict(state)
 
-    @torch.no_grad()
-    def _blend(self, averages: Any, values: Any, _: Any) -> None:
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, values, 1 - self._beta)
-        else:  # counters, such as batch norm's, have no average
-            torch._foreach_copy_(averages, values)
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]

@@ -1,4 +1,4 @@
-"""Running means of what a training loop computes, kept on the device, and a watch for values that are not finite."""
+"""Running means of what a training loop computes, and a watch for values that are not finite."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wgan.errors import WganError
 
-_NEVER = torch.iinfo(torch.int64).max
+_MANY = 1024
 
 
 class DivergedError(WganError):
@@ -25,34 +25,31 @@ class DivergedError(WganError):
 
 
 class Ledger:
-    """Sums, counts and the first bad step of a fixed set of scalars; adding never waits for the device.
+    """Sums, counts and the first bad step of a fixed set of scalars.
+
+    What is added stays on its device until somebody asks, or until there is much of it.
 
     Args:
         names: The scalars, in the order in which a step computes them.
-        device: Where they are computed.
     """
 
-    def __init__(self, names: tuple[str, ...], device: torch.device) -> None:
+    def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-        self.sums = torch.zeros(len(names), dtype=torch.float64, device=device)
-        self.counts = torch.zeros(len(names), dtype=torch.int64)
-        self._added = 0
-        self.first_bad = torch.full((len(names),), _NEVER, dtype=torch.int64, device=device)
+        self._sums, self._counts = [0.0] * len(names), [0] * len(names)
+        self._waiting: list[tuple[int, Tensor, int]] = []
+        self._bad: tuple[str, int] | None = None
 
     def add(self, name: str, value: Tensor, step: int) -> None:
         """Add a scalar that was computed in generator step ``step``."""
-        row = self.names.index(name)
-        value = value.detach()
-        self.sums[row] += value
-        self.counts[row] += 1
-        self._added += 1
-        when = self._added << 32 | step  # the order and the step in one number, the first being the smallest
-        self.first_bad[row].clamp_(max=torch.where(value.isfinite(), _NEVER, when))
+        self._waiting.append((self.names.index(name), value.detach().clone(), step))
+        if len(self._waiting) == _MANY:
+            self._settle()
 
     def means(self) -> dict[str, float | None]:
         """The mean of each scalar since the last reset; None where nothing was added."""
-        means = (self.sums.cpu() / self.counts).tolist()
-        return {n: mean if count else None for n, mean, count in zip(self.names, means, self.counts, strict=True)}
+        self._settle()
+        each = zip(self.names, self._sums, self._counts, strict=True)
+        return {name: total / count if count else None for name, total, count in each}
 
     def check(self) -> None:
         """Raise for the scalar that was the first to be NaN or infinite.
@@ -60,24 +57,36 @@ class Ledger:
         Raises:
             DivergedError: One was.
         """
-        first = self.first_bad.cpu()
-        row = int(first.argmin())
-        if first[row] != _NEVER:
-            raise DivergedError(self.names[row], int(first[row]) & 0xFFFFFFFF)
+        self._settle()
+        if self._bad:
+            raise DivergedError(*self._bad)
 
     def reset(self) -> None:
         """Start the means anew."""
-        self.sums.zero_()
-        self.counts.zero_()
+        self._settle()
+        self._sums, self._counts = [0.0] * len(self.names), [0] * len(self.names)
 
     def state(self) -> dict[str, Tensor]:
         """What an exact continuation needs."""
-        return {"sums": self.sums, "counts": self.counts}
+        self._settle()
+        return {"sums": torch.tensor(self._sums, dtype=torch.float64), "counts": torch.tensor(self._counts)}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over a state."""
-        self.sums.copy_(state["sums"])
-        self.counts.copy_(state["counts"])
+        self._waiting.clear()
+        self._sums, self._counts = state["sums"].tolist(), state["counts"].tolist()
+
+    def _settle(self) -> None:
+        """Count what is waiting, one after the other, so that it does not matter when this is done."""
+        if not self._waiting:
+            return
+        values = torch.stack([value for _, value, _ in self._waiting]).tolist()
+        for (row, _, step), value in zip(self._waiting, values, strict=True):
+            self._sums[row] += value
+            self._counts[row] += 1
+            if not (self._bad or math.isfinite(value)):
+                self._bad = self.names[row], step
+        self._waiting.clear()
 
 
 def check_values(values: Mapping[str, float | None], step: int) -> None:

@@ -109,7 +109,7 @@ class Trainer:
         self.catch_up = catch_up * self.objective.measures_distance
         self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
         self.average = Average(self.generator, ema_half_life)
-        self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"), self.device)
+        self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
         self.dtype, self.one_pass = next(self.critic.parameters()).dtype, not has_batch_norm(self.critic)
         self._average_critic = Exchange(group, self._critic_weights)
         self._average_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
@@ -147,7 +147,7 @@ class Trainer:
                 yield self.record()
 
     def advance(self) -> None:
-        """Take one generator step, after the critic steps that go before it. Nothing leaves the device."""
+        """Take one generator step, after the critic steps that go before it; the device is not waited for."""
         if self._since is None:
             self._since = time.perf_counter()
         images = self.images
@@ -163,7 +163,7 @@ class Trainer:
     def caught_up(self, steps: int) -> Iterator[None]:
         """Inside, the critic has taken some steps alone, of falling size; afterwards all is as it was."""
         updates, ledger = self.critic_updates, self.ledger
-        self.ledger = Ledger(ledger.names, self.device)
+        self.ledger = Ledger(ledger.names)
         changed = self.critic_optimizer, self.critic, self.generator
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
