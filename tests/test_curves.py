@@ -156,6 +156,23 @@ def test_early_outliers_do_not_flatten_the_rest() -> None:
     assert scale.high == pytest.approx(2 + 0.08, abs=0.01)
 
 
+def test_few_records_are_early_by_their_steps(tmp_path: Path, drawn: list[Figure]) -> None:
+    steps = [1, 4, 16, *range(250, 3001, 250)]
+    records = [{"step": n, "wasserstein": 50.0 if n < 4 else -0.2 if n < 250 else 2 + 500 / n} for n in steps]
+    curves(records, tmp_path / "c.png")
+    low, high = drawn[0].axes[0].get_ylim()
+    assert -0.5 < low < -0.2 and 4 < high < 6, "with 0, around which the noise is drawn"
+    assert choose_scale([np.array([50.0, -0.2, 4.0, 2.0])], [1]).high == pytest.approx(4 + 0.08 * 4.2)
+
+
+def test_means_over_a_few_last_steps_are_left_out(tmp_path: Path, drawn: list[Figure]) -> None:
+    records = [{"step": n, "critic_loss": n / 100, "gradient_norm": n / 100} for n in (100, 200, 300, 301)]
+    curves(records, tmp_path / "c.png")
+    assert [len(axes.lines[0].get_xdata()) for axes in drawn[0].axes] == [3, 4]
+    curves([*records[:3], {"step": 360, "critic_loss": 1.0}], tmp_path / "c.png")
+    assert len(drawn[1].axes[0].lines[0].get_xdata()) == 4
+
+
 def test_late_outliers_are_never_cut() -> None:
     scale = choose_scale([np.r_[RAMP, 50.0]])
     assert (scale.low, scale.high) == (None, None)

@@ -25,6 +25,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 MANY = 100  # with more records than this, a smooth line is drawn over the raw one
 DRAWN = 1000  # points of a curve
 DOTS = 4000  # points of a scatter plot
+EARLY = 0.02  # of all steps, in which a critic may be anything
 LAYOUTS = {1: "A", 2: "A;B", 3: "AA;BC", 4: "AB;CD"}
 
 
@@ -39,13 +40,17 @@ class Line(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """One diagram: its words, its curves, a dotted line at the value hoped for, and a grey band of noise around 0."""
+    """One diagram: its words, its curves, a dotted line at the value hoped for, and a grey band of noise around 0.
+
+    Its values are measured at a step, or are means of all since the record before.
+    """
 
     title: str
     ylabel: str
     lines: tuple[Line, ...]
     level: float | None = None
     noise: str = ""
+    means: bool = False
 
 
 def curves(
@@ -74,6 +79,7 @@ def curves(
         short = textwrap.shorten(title, 110, placeholder=" …")
         figure.suptitle(short, x=0.012, ha="left", fontsize=14, weight="bold", parse_math=False)
     tables = {line.key: table(records, line.key, line.error) for p in _panels() for line in p.lines}
+    tables |= {line.key: _whole(tables[line.key]) for p in _panels() if p.means for line in p.lines}
     tables |= {p.noise: table(records, p.noise) for p in _panels()}
     drawn = [p for p in _panels(arbitrary_under, classic) if any(len(tables[line.key]) for line in p.lines)]
     if not drawn:
@@ -90,6 +96,12 @@ def table(records: Sequence[Mapping[str, Any]], key: str, error: str = "") -> Fl
     known = [[v if isinstance(v, Real) and math.isfinite(v) else None for v in row] for row in rows]
     kept = [(step, value, e or 0.0) for step, value, e in known if step is not None and value is not None]
     return np.array(kept, dtype=np.float64).reshape(-1, 3)
+
+
+def _whole(rows: Floats) -> Floats:
+    """The rows without a last one that is the mean of much fewer steps than that before, and shakes."""
+    intervals = np.diff(rows[-3:, 0])
+    return rows[:-1] if len(intervals) == 2 and intervals[1] < intervals[0] / 5 else rows
 
 
 def scatter(
@@ -160,28 +172,30 @@ def _panels(arbitrary_under: str = "", classic: bool = False) -> list[Panel]:
     losses = "Losses" + " (classic GAN: no Wasserstein estimate)" * classic
     panels = [
         Panel("Wasserstein estimate", estimate, (training, held_out, bound), noise="noise_floor"),
-        Panel(losses, "loss", (critic, generator)),
-        Panel("Penalty", "penalty", (Line("penalty", "in the critic's loss", GREEN),)),
+        Panel(losses, "loss", (critic, generator), means=True),
+        Panel("Penalty", "penalty", (Line("penalty", "in the critic's loss", GREEN),), means=True),
         Panel("Critic's gradient norm", "gradient norm", (between, generated), level=1.0),
     ]
     return panels[1:] if classic else panels
 
 
 def _draw(axes: Axes, panel: Panel, tables: Mapping[str, Floats]) -> None:
-    series = []
+    series, early = [], []
     for line in panel.lines:
-        if len(tables[line.key]):
-            series.append(tables[line.key][:, 1])
-            _plot(axes, line, tables[line.key])
+        if len(rows := tables[line.key]):
+            series.append(rows[:, 1])
+            early.append(int((rows[:, 0] < EARLY * rows[-1, 0]).sum()))
+            _plot(axes, line, rows)
     if panel.level is not None:
         axes.axhline(panel.level, color=GREY, linestyle=":", linewidth=1.4)
         series.append(np.full_like(series[0], panel.level))
     if len(noise := tables[panel.noise]):
         steps, floor, _ = _thin(noise).T
         axes.fill_between(steps, -floor, floor, color=GREY, alpha=0.18, linewidth=0, label="noise")
-    scale = choose_scale(series)
+    scale = choose_scale(series, early)
+    low = scale.low if scale.high is None or not panel.noise else min(scale.low or 0.0, -0.08 * scale.high)
     axes.set_yscale(scale.name, **({"linthresh": scale.threshold} if scale.name == "symlog" else {}))
-    axes.set(xlabel="generator steps", ylabel=panel.ylabel, xlim=(0, None), ylim=(scale.low, scale.high))
+    axes.set(xlabel="generator steps", ylabel=panel.ylabel, xlim=(0, None), ylim=(low, scale.high))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

@@ -19,25 +19,28 @@ class Scale(NamedTuple):
     high: float | None = None
 
 
-def choose_scale(series: Sequence[Floats]) -> Scale:
+def choose_scale(series: Sequence[Floats], early: Sequence[int] = ()) -> Scale:
     """Chooses the vertical axis on which all of some curves, each (n,) in the order of time, can be read.
 
     Positive values over a factor of more than 20 get a logarithmic axis, others over two orders of magnitude a
-    symlog one. On a linear axis, a few outliers in the first tenth of a curve are cut; later ones never are: they are
-    news.
+    symlog one. On a linear axis, outliers among the early values are cut; later ones never are: they are news.
+
+    Args:
+        series: The values.
+        early: How many values of each curve are early, if more than its first tenth.
     """
-    values, late = np.concatenate(series), np.concatenate([v[len(v) // 10 :] for v in series])
-    sizes = np.abs(values[values != 0])
-    if not len(sizes):
+    skipped = [max(len(v) // 10, *early[i : i + 1], 0) for i, v in enumerate(series)]
+    values, late = np.concatenate(series), np.concatenate([v[n:] for v, n in zip(series, skipped, strict=True)])
+    sizes, later = (np.abs(v[v != 0]) for v in (values, late))
+    if not len(later):
         return Scale("linear")
     small, usual = np.quantile(sizes, (0.05, 0.98))
-    large = max(usual, np.abs(late).max())
-    if large > 20 * small and values.min() > 0:
+    if max(usual, later.max()) > 20 * small and values.min() > 0:
         return Scale("log", low=small / 10 if values.min() < small / 10 else None)
+    small, large = np.quantile(later, 0.05), later.max()
     if large > 100 * small:
         return Scale("symlog", threshold=10.0 ** math.floor(math.log10(max(small, large / 1e4))))
-    low, high = np.quantile(values, (0.02, 0.98))
-    low, high = min(low, late.min()), max(high, late.max())
+    low, high = late.min(), late.max()
     span = high - low
     shown = values[(values >= low - span) & (values <= high + span)]
     if len(shown) == len(values) or span == 0:
