@@ -1,5 +1,7 @@
 """Digits against noisy, blurred and class-dropped digits: our W1 against the debiased exact distance.
 
+Noisy digits are pictures too: what noise takes out of [0, 1] is cut off, as in a file.
+
 python bench/w1_images.py --seconds 40 --threads 1     # 12 minutes; the digits that ship with the package
 """
 
@@ -63,7 +65,7 @@ def changes(x: Array, labels: NDArray[np.int64]) -> Iterator[tuple[str, Array, f
     """Name, changed digits, and the mean way from each digit to its changed one where there is one."""
     noise = np.random.default_rng(1).normal(size=x.shape)
     ways: dict[str, tuple[tuple[float, ...], Callable[[float], Array]]] = {
-        "noise": ((0.05, 0.1, 0.2, 0.3, 0.5), lambda s: x + s * noise),
+        "noise": ((0.05, 0.1, 0.2, 0.3, 0.5), lambda s: (x + s * noise).clip(0, 1)),
         "blur": ((0.4, 0.6, 0.8, 1.2, 2.0), lambda s: _blurred(x, s)),
     }
     for name, (strengths, change) in ways.items():

@@ -14,7 +14,7 @@ from wgan.errors import UsageError
 from wgan.measure import W1, measure
 from wgan.measure.sides import Endless, Finite, open_sides
 from wgan.measure.verdict import Guess, combine
-from wgan.networks.lipschitz import Lattice
+from wgan.networks.lipschitz import Lattice, Outside
 
 Array = NDArray[np.float64]
 STEPS = 50
@@ -95,6 +95,17 @@ def test_moves_scales_and_roles() -> None:
     assert shifted.lower_bound / 100 == pytest.approx(plain.lower_bound, rel=0.2)
     assert swapped.wasserstein == pytest.approx(plain.wasserstein, rel=0.05)
     assert swapped.lower_bound == pytest.approx(plain.lower_bound, rel=0.2)
+
+
+def test_noise_beyond_the_range_is_seen_without_training() -> None:
+    bits, noise = (normal(4000, 64, 7) > 1).astype(np.float64), 0.3 * normal(4000, 64, 8)
+    x, y = bits[:2000], bits[2000:] + noise[2000:]
+    least = float(np.linalg.norm(y - y.clip(0, 1), axis=1).mean())  # W1 of any x in [0, 1], and no more than the noise
+    most = float(np.linalg.norm(noise, axis=1).mean())
+    for answer in (measure(x, y, steps=3), measure(y, x, steps=3)):
+        assert 0.9 * least < answer.lower_bound <= least * 1.02 < most
+        assert answer.lipschitz_certified == pytest.approx(1, abs=1e-5)
+        assert answer.wasserstein >= answer.lower_bound and answer.interval[0] >= answer.lower_bound
 
 
 def test_the_same_steps_and_seed_give_the_same_answer() -> None:
@@ -225,6 +236,19 @@ def test_a_lattice_is_as_steep_as_certified() -> None:
     with torch.no_grad():
         lattice.log_temperatures.fill_(-9)
     assert torch.allclose(lattice(x), sharp, atol=1e-3)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_way_out_of_a_box_is_as_steep_as_certified(sign: float) -> None:
+    torch.manual_seed(0)
+    outside = Outside(torch.tensor([-1.0, 0.0, 0.0]), torch.tensor([1.0, 0.0, 2.0]), sign)
+    x, y = torch.randn(500, 3) * 2, torch.randn(500, 3) * 2
+    constant = certify(outside, (3,)).constant
+    slopes = (outside(x) - outside(y)).abs() / (x - y).norm(dim=1)
+    assert 0.99 < observed(outside, x) <= constant == pytest.approx(1, abs=1e-5)
+    assert 0.5 < float(slopes.max()) <= constant
+    assert outside(torch.tensor([[0.5, 0.0, 1.0], [4.0, 4.0, 1.0]])).tolist() == pytest.approx([0, 5 * sign])
+    assert observed(outside, torch.zeros(1, 3)) <= 1e-6, "inside it is flat"
 
 
 def test_open_sides_takes_either_kind() -> None:

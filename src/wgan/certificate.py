@@ -18,7 +18,7 @@ from wgan.errors import UsageError
 from wgan.networks.base import Critic
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import GlobalPool, Lattice, OrthogonalConv2d
+from wgan.networks.lipschitz import GlobalPool, Lattice, OrthogonalConv2d, Outside
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.networks.sorting import GroupSort, MaxMin
@@ -204,7 +204,7 @@ def _pool(module: nn.Module, x: Tensor) -> float:
 STEEPEST: Mapping[type, float] = {
     **dict.fromkeys((nn.Identity, nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.Dropout, nn.ReLU, nn.Tanh), 1.0),
     **dict.fromkeys((MaxMin, GroupSort, GlobalPool), 1.0),
-    Lattice: ROUNDING,
+    **dict.fromkeys((Lattice, Outside), ROUNDING),
     nn.Sigmoid: 0.25,
     nn.SiLU: 1.0998393202,
 }

@@ -1,14 +1,14 @@
 """The two critics of a measurement, and how they are trained.
 
 The *free* critic is held by a penalty and finds more, at a slope that has to be looked at. The *certified* critic has
-orthogonal weights, or is a lattice of planes: it finds less, but its slope is known.
+orthogonal weights, or is a lattice of planes or the distance to a box: it finds less, but its slope is known.
 """
 
 import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from wgan.constraints.base import descend
 from wgan.errors import WganError
 from wgan.measure.sides import Part, Sides
 from wgan.networks import Critic, make_critic
-from wgan.networks.lipschitz import Lattice
+from wgan.networks.lipschitz import Lattice, Outside
 from wgan.penalties import gradient_norms
 from wgan.seeds import rng, seeded
 
@@ -84,10 +84,21 @@ def fit_free(sides: Sides, budget: Budget, progress: Progress) -> Fitted:
 def fit_certified(sides: Sides, budget: Budget, progress: Progress) -> Fitted:
     """Train a perceptron with orthogonal weights and sorting activations, or a lattice, whichever does better at first.
 
+    If one side leaves the range of the other further than that tells them apart, it is the distance to the range.
+
     References:
         Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
     """
-    return _better([_orthogonal(sides, budget), _lattice(sides, budget)], progress)
+    learnt = _better([_orthogonal(sides, budget), _lattice(sides, budget)], progress)
+    x, y = sides.part("train")
+    ranges = Outside(x.amin(0), x.amax(0), -1.0), Outside(y.amin(0), y.amax(0), 1.0)
+    choose = sides.part("choose")
+    best = max((learnt.critic, *ranges), key=lambda critic: _difference(critic, choose))
+    return replace(learnt, critic=best)
+
+
+def _difference(critic: nn.Module, part: Part) -> float:
+    return float(scores(critic, part.x).mean() - scores(critic, part.y).mean())
 
 
 def scores(critic: nn.Module, x: Tensor) -> Tensor:
@@ -151,7 +162,7 @@ class Training:
     def _look(self, share: float) -> None:
         """Keep the critic if it does better than ever on samples that choose."""
         slope = max(1.0, _slope(self.critic, self.choose)) if self.constraint.has_penalty else 1.0
-        estimate = float(scores(self.critic, self.choose.x).mean() - scores(self.critic, self.choose.y).mean()) / slope
+        estimate = _difference(self.critic, self.choose) / slope
         if not math.isfinite(estimate):
             raise WganError("a critic diverged; remove extreme values from the samples, or use --method quadrature.")
         if estimate > max(value for _, value in self.trace):

@@ -212,3 +212,36 @@ class Lattice(nn.Module):
     def extra_repr(self) -> str:
         """The sizes, for ``repr``."""
         return f"{self.weight.shape[1]}, minima={self.minima}, maxima={len(self.weight) // self.minima}"
+
+
+class Outside(nn.Module):
+    r"""How far samples are outside a box, the distance to a convex set and so of slope 1.
+
+    .. math:: f(x) = s \, \| x - \min(\max(x, l), u) \|_2
+
+    It needs no training, and sees at once what a perceptron takes long to learn: noise that is another one in each
+    sample, but leaves the range that the numbers had.
+
+    Args:
+        low: The corner l (D,).
+        high: The corner u (D,).
+        sign: s, 1 or -1.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, low: Tensor, high: Tensor, sign: float) -> None:
+        super().__init__()
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+        self.sign = sign
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples (N, D) to scores (N,)."""
+        distance: Tensor = torch.linalg.vector_norm(x - x.clamp(self.low, self.high), dim=1)
+        return self.sign * distance
+
+    def extra_repr(self) -> str:
+        """The sign and the size, for ``repr``."""
+        return f"{self.sign:g}, {len(self.low)}"
