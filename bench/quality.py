@@ -3,8 +3,8 @@
 The textbook side is bench/textbook.py at the settings of the scripts: perceptrons (100-128-256-512-1024-picture with
 batch norm, picture-512-256-1), Adam 2e-4 with betas (0.5, 0.999), weight 10, 5 critic steps, batches of 64; samples
 come from its generator as the scripts draw them, in training mode in batches of 64. Our side is a preset, trained as
-`wgan train` does it, its records with their catching up included; samples come from the averaged generator, as
-`wgan sample` gives them.
+`wgan train` does it, in memory that is kept, its records with their catching up included; samples come from the
+averaged generator, as `wgan sample` gives them.
 
 At checkpoints of training time (what scoring takes is not counted) 10,000 samples, rounded to 8 bits, are compared with
 the test split by the Frechet distance of features, and by precision and recall (balls to the third neighbour); the

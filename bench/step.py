@@ -1,10 +1,10 @@
 """One WGAN-GP generator iteration, 5 critic steps and a generator step, against the textbook loop's.
 
 Both sides have the same networks with the same first weights, batches of 64 from the same array, and the same settings
-of Adam. Ours is a Trainer as anybody makes one: attach, then advance, its average of the generator included, in memory
-that is kept as `wgan train` keeps it. The other is bench/textbook.py, always float32. They take turns; the ratios are
-those of the rounds. GFLOP/s count the arithmetic that an iteration needs (bench/flops.py), and the share is that of the
-convolution peak which is measured beside it in the same precision with the same threads.
+of Adam. Ours is a Trainer as `wgan train` runs one: its average of the generator included, in memory that is kept. The
+other is bench/textbook.py, always float32. They take turns; the ratios are those of the rounds. GFLOP/s count the
+arithmetic that an iteration needs (bench/flops.py), and the share is that of the convolution peak which is measured
+beside it in the same precision with the same threads.
 
 Before, both take ten iterations in float64 from the same numbers: losses and weights must agree to 1e-8.
 """

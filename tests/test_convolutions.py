@@ -77,14 +77,24 @@ def test_wide_layers_are_pytorch_s(transposed: bool, bias: bool, precision: torc
         assert float((a - b).detach().norm() / b.detach().norm()) < (1e-5 if precision == torch.float32 else 0.02)
 
 
-def test_small_layers_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> Tensor:
-        raise AssertionError("a small layer was run as a product")
-
-    monkeypatch.setattr(convolutions, "down", refuse)
-    Conv2d(3, 64, 4, 2, 1)(torch.zeros(2, 3, 8, 8))
-    with pytest.raises(AssertionError, match="product"):
-        Conv2d(256, 256, 4, 2, 1)(torch.zeros(2, 256, 8, 8))
+@pytest.mark.parametrize(
+    ("channels", "precision", "product"),
+    [
+        (64, torch.float32, False),
+        (128, torch.float32, False),
+        (256, torch.float32, True),
+        (64, torch.bfloat16, False),
+        (128, torch.bfloat16, True),
+    ],
+)
+def test_small_layers_are_left_to_pytorch(
+    channels: int, precision: torch.dtype, product: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(convolutions, "gather", lambda *given: calls.append(given) or gather(*given))
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        Conv2d(channels, channels, 4, 2, 1)(torch.zeros(2, channels, 8, 8))
+    assert bool(calls) == product
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

@@ -158,19 +158,40 @@ def test_early_outliers_do_not_flatten_the_rest() -> None:
 
 def test_few_records_are_early_by_their_steps(tmp_path: Path, drawn: list[Figure]) -> None:
     steps = [1, 4, 16, *range(250, 3001, 250)]
-    records = [{"step": n, "wasserstein": 50.0 if n < 4 else -0.2 if n < 250 else 2 + 500 / n} for n in steps]
+    values = [50.0 if n < 4 else -0.2 if n < 250 else 2 + 500 / n for n in steps]
+    records = [{"step": n, "wasserstein": w, "noise_floor": 0.1} for n, w in zip(steps, values, strict=True)]
     curves(records, tmp_path / "c.png")
     low, high = drawn[0].axes[0].get_ylim()
-    assert -0.5 < low < -0.2 and 4 < high < 6, "with 0, around which the noise is drawn"
+    assert -0.5 < low < -0.2 and 4 < high < 6
     assert choose_scale([np.array([50.0, -0.2, 4.0, 2.0])], [1]).high == pytest.approx(4 + 0.08 * 4.2)
+
+
+@pytest.mark.parametrize("tau", [30, 60, 100])
+def test_a_smooth_beginning_is_not_cut(tau: float) -> None:
+    t = np.arange(1000)
+    curve = 10 * (1 - np.exp(-t / tau)) + 0.5
+    assert choose_scale([curve], [20]).low is None or choose_scale([curve], [20]).low <= curve[20]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_noise_is_in_sight_if_there_is_any(tmp_path: Path, drawn: list[Figure], sign: int) -> None:
+    def limits_with(**more: float) -> tuple[float, float]:
+        values = [500.0, 250.0, *np.linspace(100, 101, 200)]
+        curves([{"step": n, "wasserstein": sign * v, **more} for n, v in enumerate(values)], tmp_path / "c.png")
+        return drawn[-1].axes[0].get_ylim()
+
+    without, within = limits_with(), limits_with(noise_floor=0.5)
+    assert without[0] * without[1] > 0 and within[0] < 0 < within[1]
 
 
 def test_means_over_a_few_last_steps_are_left_out(tmp_path: Path, drawn: list[Figure]) -> None:
     records = [{"step": n, "critic_loss": n / 100, "gradient_norm": n / 100} for n in (100, 200, 300, 301)]
     curves(records, tmp_path / "c.png")
     assert [len(axes.lines[0].get_xdata()) for axes in drawn[0].axes] == [3, 4]
+    curves([*records, {"step": 400, "critic_loss": 4.0}, {"step": 500, "critic_loss": 5.0}], tmp_path / "c.png")
+    assert drawn[1].axes[0].lines[0].get_xdata().tolist() == [100, 200, 300, 400, 500], "nor before a new start"
     curves([*records[:3], {"step": 360, "critic_loss": 1.0}], tmp_path / "c.png")
-    assert len(drawn[1].axes[0].lines[0].get_xdata()) == 4
+    assert len(drawn[2].axes[0].lines[0].get_xdata()) == 4
 
 
 def test_late_outliers_are_never_cut() -> None:

@@ -4,9 +4,11 @@ import platform
 import resource
 import subprocess
 import sys
+from unittest.mock import Mock, call
 
 import pytest
 
+from wgan import heap
 from wgan.heap import kept_memory
 
 PAGES = 64 * 2**20 // resource.getpagesize()
@@ -20,14 +22,14 @@ C.malloc.restype = ctypes.c_void_p
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(10):
-        place = ctypes.c_void_p(C.malloc(2**26))
-        C.memset(place, 1, 2**26)
-        C.free(place)
+        places = [ctypes.c_void_p(C.malloc(2**26)) for _ in range(40)]  # more than 2 GiB, beyond an int
+        C.memset(places[0], 1, 2**26)
+        for place in places:
+            C.free(place)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 with kept_memory():
     print(faults())
-faults()
 print(faults())
 """
 
@@ -40,8 +42,17 @@ def test_freed_memory_is_kept_inside_only() -> None:
     assert outside > 9 * PAGES
 
 
-def test_it_is_left_also_by_an_error() -> None:
+def test_it_is_left_also_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Mock()
+    monkeypatch.setattr(heap, "_glibc", lambda: library)
     with pytest.raises(ZeroDivisionError), kept_memory():
+        assert library.mallopt.call_args_list == [call(*each) for each in heap._KEEP.items()]
+        library.reset_mock()
         raise ZeroDivisionError
-    with kept_memory(), kept_memory():
+    assert library.mock_calls == [*(call.mallopt(*each) for each in heap._USUAL.items()), call.malloc_trim(0)]
+
+
+def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap, "_glibc", lambda: None)
+    with kept_memory():
         pass

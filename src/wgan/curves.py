@@ -99,9 +99,13 @@ def table(records: Sequence[Mapping[str, Any]], key: str, error: str = "") -> Fl
 
 
 def _whole(rows: Floats) -> Floats:
-    """The rows without a last one that is the mean of much fewer steps than that before, and shakes."""
-    intervals = np.diff(rows[-3:, 0])
-    return rows[:-1] if len(intervals) == 2 and intervals[1] < intervals[0] / 5 else rows
+    """The rows without those that are means of much fewer steps than that before, and shake: the last before a stop."""
+    if len(rows) < 3:
+        return rows
+    intervals = np.diff(rows[:, 0])
+    own, after = intervals[1:], np.r_[intervals[2:], np.inf]
+    few = (own < intervals[:-1] / 5) & (own < after / 5)
+    return rows[np.r_[True, True, ~few]]
 
 
 def scatter(
@@ -193,9 +197,11 @@ def _draw(axes: Axes, panel: Panel, tables: Mapping[str, Floats]) -> None:
         steps, floor, _ = _thin(noise).T
         axes.fill_between(steps, -floor, floor, color=GREY, alpha=0.18, linewidth=0, label="noise")
     scale = choose_scale(series, early)
-    low = scale.low if scale.high is None or not panel.noise else min(scale.low or 0.0, -0.08 * scale.high)
+    low, high = scale.low, scale.high
+    if len(noise) and scale.name == "linear" and low is not None and high is not None:
+        low, high = min(low, -0.08 * high), max(high, -0.08 * low)  # with 0, around which the noise is
     axes.set_yscale(scale.name, **({"linthresh": scale.threshold} if scale.name == "symlog" else {}))
-    axes.set(xlabel="generator steps", ylabel=panel.ylabel, xlim=(0, None), ylim=(low, scale.high))
+    axes.set(xlabel="generator steps", ylabel=panel.ylabel, xlim=(0, None), ylim=(low, high))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

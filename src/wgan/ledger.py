@@ -41,6 +41,8 @@ class Ledger:
 
     def add(self, name: str, value: Tensor, step: int) -> None:
         """Add a scalar that was computed in generator step ``step``."""
+        if self._waiting:
+            value = value.to(self._waiting[0][1].device)
         self._waiting.append((self.names.index(name), value.detach().clone(), step))
         if len(self._waiting) == _MANY:
             self._settle()
@@ -80,13 +82,13 @@ class Ledger:
         """Count what is waiting, one after the other, so that it does not matter when this is done."""
         if not self._waiting:
             return
-        values = torch.stack([value for _, value, _ in self._waiting]).tolist()
-        for (row, _, step), value in zip(self._waiting, values, strict=True):
+        waiting, self._waiting = self._waiting, []
+        values = torch.stack([value for _, value, _ in waiting]).tolist()
+        for (row, _, step), value in zip(waiting, values, strict=True):
             self._sums[row] += value
             self._counts[row] += 1
             if not (self._bad or math.isfinite(value)):
                 self._bad = self.names[row], step
-        self._waiting.clear()
 
 
 def check_values(values: Mapping[str, float | None], step: int) -> None:

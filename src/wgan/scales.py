@@ -23,14 +23,16 @@ def choose_scale(series: Sequence[Floats], early: Sequence[int] = ()) -> Scale:
     """Chooses the vertical axis on which all of some curves, each (n,) in the order of time, can be read.
 
     Positive values over a factor of more than 20 get a logarithmic axis, others over two orders of magnitude a
-    symlog one. On a linear axis, outliers among the early values are cut; later ones never are: they are news.
+    symlog one. On a linear axis, a few outliers in the first tenth of a curve are cut; later ones never are: they are
+    news.
 
     Args:
         series: The values.
-        early: How many values of each curve are early, if more than its first tenth.
+        early: How many first values of each curve say nothing of what is usual.
     """
-    skipped = [max(len(v) // 10, *early[i : i + 1], 0) for i, v in enumerate(series)]
-    values, late = np.concatenate(series), np.concatenate([v[n:] for v, n in zip(series, skipped, strict=True)])
+    first = [*early, *[0] * (len(series) - len(early))]
+    values, later_on = np.concatenate(series), np.concatenate([v[n:] for v, n in zip(series, first, strict=True)])
+    late = np.concatenate([v[max(n, len(v) // 10) :] for v, n in zip(series, first, strict=True)])
     sizes, later = (np.abs(v[v != 0]) for v in (values, late))
     if not len(later):
         return Scale("linear")
@@ -40,7 +42,8 @@ def choose_scale(series: Sequence[Floats], early: Sequence[int] = ()) -> Scale:
     small, large = np.quantile(later, 0.05), later.max()
     if large > 100 * small:
         return Scale("symlog", threshold=10.0 ** math.floor(math.log10(max(small, large / 1e4))))
-    low, high = late.min(), late.max()
+    low, high = np.quantile(later_on, (0.02, 0.98))
+    low, high = min(low, late.min()), max(high, late.max())
     span = high - low
     shown = values[(values >= low - span) & (values <= high + span)]
     if len(shown) == len(values) or span == 0:

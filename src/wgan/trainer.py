@@ -147,7 +147,7 @@ class Trainer:
                 yield self.record()
 
     def advance(self) -> None:
-        """Take one generator step, after the critic steps that go before it; the device is not waited for."""
+        """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
         if self._since is None:
             self._since = time.perf_counter()
         images = self.images
