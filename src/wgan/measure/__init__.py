@@ -19,17 +19,15 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import stats
-from torch import Tensor
 
 from wgan.certificate import certify, observed
 from wgan.distances.estimate import expected_seconds
 from wgan.distances.samples import halves, rows
 from wgan.distances.transport import across_and_within, signed_root
 from wgan.errors import UsageError
-from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, fit_certified, fit_free, scores
+from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, difference, fit_certified, fit_free
 from wgan.measure.sides import CUT, FEWEST, Sides, open_sides
 from wgan.measure.verdict import MARGIN, NINETY, Guess, combine
-from wgan.measurement import stderr
 from wgan.seeds import rng
 
 SURE = 0.999
@@ -249,22 +247,17 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float) -> tuple[Guess, float, 
     through the root: where there is no difference, it may be as large as the root of the product.
     """
     unit = sides.scale / fitted.slope
-    (train, _), (held, error) = (_difference(fitted, *sides.part(part)) for part in ("train", "judge"))
+    (train, _), (held, error) = (difference(fitted.critic, sides.part(part)) for part in ("train", "judge"))
     value, spread = _root(train * held, train * error) if train > 0 else (held, error)
     guess = Guess(value * unit, spread * unit, MARGIN * abs(value) * unit + rise)
     return guess, train * unit, (train - held) * unit
 
 
-def _difference(fitted: Fitted, x: Tensor, y: Tensor) -> tuple[float, float]:
-    on_x, on_y = scores(fitted.critic, x), scores(fitted.critic, y)
-    return float(on_x.mean() - on_y.mean()), stderr(on_x, on_y) or 0.0
-
-
 def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:
     """The certified lower bound, the constant that certifies it, and the largest slope seen."""
-    x, y = sides.part("certify")
-    difference, error = _difference(fitted, x, y)
+    x, y = part = sides.part("certify")
+    found, error = difference(fitted.critic, part)
     constant = certify(fitted.critic, (sides.dim,)).constant
     seen = observed(fitted.critic, torch.cat([x[:SLOPES], y[:SLOPES]]))
     errors = float(stats.t.ppf(SURE, min(len(x), len(y)) - 1))
-    return (difference - errors * error) / constant * sides.scale, constant, seen
+    return (found - errors * error) / constant * sides.scale, constant, seen

@@ -18,6 +18,7 @@ from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstra
 from wgan.constraints.base import descend
 from wgan.errors import WganError
 from wgan.measure.sides import Part, Sides
+from wgan.measurement import stderr
 from wgan.networks import Critic, make_critic
 from wgan.networks.lipschitz import Lattice, Outside
 from wgan.penalties import gradient_norms
@@ -93,12 +94,14 @@ def fit_certified(sides: Sides, budget: Budget, progress: Progress) -> Fitted:
     x, y = sides.part("train")
     ranges = Outside(x.amin(0), x.amax(0), -1.0), Outside(y.amin(0), y.amax(0), 1.0)
     choose = sides.part("choose")
-    best = max((learnt.critic, *ranges), key=lambda critic: _difference(critic, choose))
+    best = max((learnt.critic, *ranges), key=lambda critic: difference(critic, choose)[0])
     return replace(learnt, critic=best)
 
 
-def _difference(critic: nn.Module, part: Part) -> float:
-    return float(scores(critic, part.x).mean() - scores(critic, part.y).mean())
+def difference(critic: nn.Module, part: Part) -> tuple[float, float]:
+    """By how much the mean score of A is above that of B, and its standard error."""
+    on_x, on_y = scores(critic, part.x), scores(critic, part.y)
+    return float(on_x.mean() - on_y.mean()), stderr(on_x, on_y) or 0.0
 
 
 def scores(critic: nn.Module, x: Tensor) -> Tensor:
@@ -162,7 +165,7 @@ class Training:
     def _look(self, share: float) -> None:
         """Keep the critic if it does better than ever on samples that choose."""
         slope = max(1.0, _slope(self.critic, self.choose)) if self.constraint.has_penalty else 1.0
-        estimate = _difference(self.critic, self.choose) / slope
+        estimate = difference(self.critic, self.choose)[0] / slope
         if not math.isfinite(estimate):
             raise WganError("a critic diverged; remove extreme values from the samples, or use --method quadrature.")
         if estimate > max(value for _, value in self.trace):

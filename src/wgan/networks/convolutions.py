@@ -108,7 +108,7 @@ class _Kernel(Function):
     @staticmethod
     def forward(y: Tensor, x: Tensor, window: Window) -> Tensor:
         pixels = _pixels(y).t()
-        if pixels.dtype == torch.bfloat16:  # whose product takes half as long again if it has to turn a factor
+        if pixels.dtype == torch.bfloat16:  # whose product takes up to half as long again with a factor turned
             pixels = pixels.contiguous()
         product = pixels @ gather(x, window)
         return product.view(y.shape[1], *window.kernel, x.shape[1]).permute(0, 3, 1, 2)
