@@ -7,7 +7,7 @@ measuring changes nothing about training.
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -17,6 +17,7 @@ from wgan.certificate import certify
 from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
+from wgan.parallel import ALONE, Group
 from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
 
@@ -97,6 +98,7 @@ class Meter:
         move: Brings a batch to the networks' device and type.
         certified: Whether to compute the critic's Lipschitz constant each time, for the bound.
         samples: At most so many a side; by default 1,024, or 512 of pictures that are larger than 32 x 32.
+        group: The processes that measure together, each some of the batches; all must then measure.
     """
 
     def __init__(
@@ -108,10 +110,11 @@ class Meter:
         move: Callable[[Tensor], Tensor],
         certified: bool = False,
         samples: int | None = None,
+        group: Group = ALONE,
     ) -> None:
         large = math.prod(data.shape[-2:]) > 32**2 and len(data.shape) > 1
         self.samples = samples or (MEASURED_LARGE if large else MEASURED)
-        self.shape, self.certified = data.shape, certified
+        self.shape, self.certified, self.group = data.shape, certified, group
         self.latent, self.batch, self.seed, self.move = latent, batch, seed, move
         self.train, self.held_out = data.train, data.held_out
         self.train_index = self._fixed(data.train, "train")
@@ -139,13 +142,23 @@ class Meter:
         return self._all_scores(probe(generator), probe(critic), step)
 
     def _all_scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        fakes = range(max(len(self.train_index), len(self.held_out_index)))
-        with torch.no_grad():
-            return (
-                _scores(critic, (self.real(self.train, i) for i in self.train_index)),
-                _scores(critic, (self.real(self.held_out, i) for i in self.held_out_index)),
-                _scores(critic, (self.fake(generator, step, k) for k in fakes)),
-            )
+        fakes = max(len(self.train_index), len(self.held_out_index))
+        return (
+            *self._real_scores(critic),
+            self._scores(critic, [self.batch] * fakes, lambda k: self.fake(generator, step, k)),
+        )
+
+    def _real_scores(self, critic: nn.Module) -> tuple[Tensor, Tensor]:
+        """Of trained-on and of held-out samples."""
+        train, held_out = self.train_index, self.held_out_index
+        return (
+            self._scores(critic, list(map(len, train)), lambda k: self.real(self.train, train[k])),
+            self._scores(critic, list(map(len, held_out)), lambda k: self.real(self.held_out, held_out[k])),
+        )
+
+    @torch.no_grad()
+    def _scores(self, critic: nn.Module, sizes: list[int], batch: Callable[[int], Tensor]) -> Tensor:
+        return self.group.gather(sizes, lambda k: critic(batch(k)))
 
     def gap(self, critic: nn.Module) -> dict[str, float | None]:
         """What the critic has learnt by heart: by how much more it gives samples that it was trained on.
@@ -154,10 +167,7 @@ class Meter:
             ``gap``, the mean score of trained-on samples less that of unseen ones, and its standard error
             ``gap_stderr``, None if there is a single sample.
         """
-        critic = probe(critic)
-        with torch.no_grad():
-            on_train = _scores(critic, (self.real(self.train, i) for i in self.train_index))
-            on_held_out = _scores(critic, (self.real(self.held_out, i) for i in self.held_out_index))
+        on_train, on_held_out = self._real_scores(probe(critic))
         return {"gap": float(on_train.mean() - on_held_out.mean()), "gap_stderr": stderr(on_train, on_held_out)}
 
     def real(self, samples: Samples, index: Tensor) -> Tensor:
@@ -173,14 +183,19 @@ class Meter:
     def _gradient_norms(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor]:
         """Norms between real and generated samples, and at generated ones, batch by batch to bound the memory."""
         critic.eval()  # a gradient of one sample's score must not run through its neighbours
-        draw, between, at_fake = rng(self.seed, "measured points", step), [], []
-        for k, index in enumerate(self.held_out_index[: math.ceil(GRADIENTS / self.batch)]):
-            real = self.real(self.held_out, index)
+        index = self.held_out_index[: math.ceil(GRADIENTS / self.batch)]
+        draw = rng(self.seed, "measured points", step)
+        positions = [torch.rand(len(part), generator=draw) for part in index]
+
+        def norms(k: int) -> Tensor:
+            real = self.real(self.held_out, index[k])
             fake = self.fake(generator, step, k)[: len(real)]
-            points = segments(real, fake, torch.rand(len(real), generator=draw))
-            with torch.no_grad():
-                between.append(gradient_norms(critic, points))
-                at_fake.append(gradient_norms(critic, fake))
+            points = torch.cat([segments(real, fake, positions[k]), fake])
+            return gradient_norms(critic, points)
+
+        with torch.no_grad():
+            both = self.group.gather([2 * len(part) for part in index], norms)
+        between, at_fake = zip(*(part.chunk(2) for part in both.split([2 * len(part) for part in index])), strict=True)
         return torch.cat(between), torch.cat(at_fake)
 
     def _fixed(self, samples: Samples, part: str) -> tuple[Tensor, ...]:
@@ -200,10 +215,6 @@ def lower_bound(held_out: float, error: float | None, constant: float | None) ->
 def _noise_floor(real: Tensor, fakes: int) -> float | None:
     """95 % of the differences of mean scores between so many real samples and as many other real ones as fakes."""
     return USUAL * float(real.std()) * math.sqrt(1 / len(real) + 1 / fakes) if len(real) > 1 else None
-
-
-def _scores(critic: nn.Module, batches: Iterable[Tensor]) -> Tensor:
-    return torch.cat([critic(batch).flatten() for batch in batches]).cpu().double()
 
 
 def stderr(a: Tensor, b: Tensor) -> float | None:

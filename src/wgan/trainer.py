@@ -131,7 +131,8 @@ class Trainer:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
         opened = open_data(data, DataConfig())
         self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
-        self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device, self.constraint.certified)
+        common = self.latent, self.batch, self.seed, self.to_device
+        self._meter = Meter(opened, *common, certified=self.constraint.certified, group=self.group)
         return opened
 
     def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:
@@ -286,11 +287,10 @@ class Trainer:
         return record
 
     def _measured(self) -> dict[str, float | None]:
-        values = self._meter.gap(self.critic)  # at once: catching up spreads the scores, and a gap is lost among them
+        values = self._meter.gap(self.critic)  # before catching up, which spreads scores: a gap is lost among them
         with self.caught_up(min(self.catch_up, self.critic_updates)):
             values |= self._meter(self.generator, self.critic, self.step)._asdict()
         check_values(values, self.step)
-        # A discriminator's logits are no distance.
         return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:

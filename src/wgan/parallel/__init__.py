@@ -13,7 +13,7 @@ around a critic with a gradient penalty.
 import datetime
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
 
@@ -82,6 +82,28 @@ class Group:
             with _talking():
                 torch.distributed.all_reduce(flat)
             flat.div_(self.size)
+
+    def gather(self, sizes: Sequence[int], compute: Callable[[int], Tensor]) -> Tensor:
+        """Vectors that are computed one by one, each by one of the processes, and end up in all of them.
+
+        Args:
+            sizes: How many numbers each of them has.
+            compute: The vector (size,) of a number; it must be the same in whichever process.
+
+        Returns:
+            All of them in their order, (sum of sizes,), float64, on the processor.
+
+        Raises:
+            LostError: A process is gone.
+        """
+        flat = torch.zeros(sum(sizes), dtype=torch.float64)
+        for number, place in enumerate(flat.split(list(sizes))):
+            if number % self.size == self.rank:
+                place.copy_(compute(number).flatten())
+        if self.size > 1:
+            with _talking():
+                torch.distributed.all_reduce(flat)  # a sum with zeros, which is exact
+        return flat
 
     def largest(self, *numbers: int) -> list[int]:
         """The largest that any process gives, for each of these numbers.
