@@ -5,10 +5,10 @@
 
 Counts the numbers that one generator step (with its critic steps) sends and its floating point operations, both from
 the networks themselves. The time of an all-reduce of B bytes among P processes is taken as
-2 (P - 1) / P * B / bandwidth + 2 log2(P) * latency, that of computing as operations / flops, and nothing overlaps.
-After each generator step one more all-reduce, of the three numbers by which all learn whether to go on, goes from
-processor to processor over gloo, at a latency of its own. The rates are assumptions, to be replaced by your machine's;
-``--write`` puts the table into docs/scaling.md.
+2 (P - 1) / P * B / bandwidth + 2 log2(P) * latency, that of computing as operations / flops, and nothing overlaps (in
+training the making of samples does). After each generator step one more all-reduce, of the three numbers by which all
+learn whether to go on, goes from processor to processor over gloo, at a latency of its own. The rates are assumptions,
+to be replaced by your machine's; ``--write`` puts the table into docs/scaling.md.
 """
 
 import argparse
@@ -97,11 +97,11 @@ def _operations(config: Config, generator: torch.nn.Module, critic: torch.nn.Mod
     n = 2
     real, between, z = torch.rand(n, *shape), torch.rand(n), torch.rand(n, config.latent.latent)
     total = 0.0
+    with Operations() as making, torch.no_grad():
+        fake = generator(z)
     with Operations() as counter:
-        with torch.no_grad():
-            fake = generator(z)
         (critic(fake).mean() - critic(real).mean()).backward()
-    total += counter.total
+    total += making.total + counter.total
     for part in make_constraint(config.loss).parts:
         if part.has_penalty:
             with Operations() as counter:
@@ -109,7 +109,8 @@ def _operations(config: Config, generator: torch.nn.Module, critic: torch.nn.Mod
             total += counter.total / part.every
     with Operations() as counter:
         critic(generator(z)).mean().backward(inputs=list(generator.parameters()))
-    return (total * config.optimizer.critic_steps + counter.total) / n
+    moves = config.optimizer
+    return (total * moves.critic_steps + counter.total - making.total * moves.reuse) / n
 
 
 def table(rates: Rates) -> str:

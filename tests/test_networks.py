@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wgan import registry
-from wgan.config import CriticConfig, NetworkConfig
+from wgan.config import CriticConfig, GeneratorConfig
 from wgan.networks import Critic, Generator, Latent, make_critic, make_generator, resolve_family
 
 FAMILIES = list(registry.NETWORKS)
@@ -29,6 +29,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("resnet", {"depth": 0}),
     ("mlp", {"depth": 0}),
 ]
+GENERATORS: list[dict[str, Any]] = [{"refine": refine, "gain": gain} for refine in (True, False) for gain in (1.0, 3.0)]
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +101,21 @@ def test_options_build_networks_that_learn(family: str, options: dict[str, Any],
         assert_differentiable_twice(critic, torch.randn(3, *shape))
     assert_learns(critic, (critic(fake.detach()) * torch.tensor([1.0, 2.0, -1.0])).sum())
     assert_learns(generator, (fake * torch.randn_like(fake)).sum())
+
+
+@pytest.mark.parametrize("options", GENERATORS)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (1, 28, 28)])
+def test_the_end_of_a_dcgan_s_generator(shape: tuple[int, ...], options: dict[str, Any]) -> None:
+    """Refined, its last layer keeps the size; either way the gain is on what goes into the tanh."""
+    generator = make_generator("dcgan", shape, Latent(6), width=4, norm="layer", **options)
+    last = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)][-1]
+    assert isinstance(last, nn.Conv2d) == (options["refine"] or min(shape[1:]) <= 4)
+    assert min(last.weight.shape[:2]) == min(4, shape[0])
+    before: list[Tensor] = []
+    last.register_forward_hook(lambda m, args, out: before.append(out))
+    x = generator(noise(generator.latent))
+    torch.testing.assert_close(x, (options["gain"] * before[0]).tanh())
+    assert_learns(generator, (x * torch.randn_like(x)).sum())
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 3), (1, 5, 7), (3, 28, 28), (4, 37, 53), (1, 64, 48)])
@@ -195,7 +211,7 @@ def test_none_is_the_default_and_every_field_of_the_config_is_known(family: str)
     fields = {name: None for name in vars(CriticConfig()) if name != "family"}
     assert str(make_critic(family, (1, 16, 16), **fields)) == str(make_critic(family, (1, 16, 16)))
     module = registry.NETWORKS[family].load()
-    for make, config in ((module.generator, NetworkConfig()), (module.critic, CriticConfig())):
+    for make, config in ((module.generator, GeneratorConfig()), (module.critic, CriticConfig())):
         taken = {p.name for p in inspect.signature(make).parameters.values() if p.kind is p.KEYWORD_ONLY}
         assert taken <= set(vars(config)) - {"family"}
         assert {"width", "depth", "widths", "norm", "affine", "activation", "init"} <= taken

@@ -77,6 +77,7 @@ CASES: Mapping[str, Any] = {
     **{f"objective {name}": lambda group, name=name: tiny_trainer(objective=OBJECTIVES[name].load()(), group=group)
        for name in OBJECTIVES},
     "lazy sum": lambda group: tiny_trainer(constraint=Sum(R1(2.0), R2(5.0, every=2)), group=group),
+    "reused samples": lambda group: tiny_trainer(reuse=True, group=group),
     "instance noise": lambda group: tiny_trainer(instance_noise=0.3, group=group),
     "mirrored pictures": lambda group: pictures(group, instance_noise=0.1),
     "an unused weight": with_spare,

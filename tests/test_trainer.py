@@ -275,6 +275,35 @@ def test_the_generator_keeps_no_graph_in_critic_steps() -> None:
     assert all(p.grad is None for p in trainer.generator.parameters())
 
 
+@pytest.mark.parametrize("reuse", [False, True])
+@pytest.mark.parametrize("steps", [1, 3, 7])
+def test_every_step_has_new_samples_unless_the_generator_reuses_the_critic_s_last(steps: int, reuse: bool) -> None:
+    trainer = tiny_trainer(critic_steps=steps, reuse=reuse, constraint=WeightClipping(0.01))
+    made, seen = list[Tensor](), list[Tensor]()
+    trainer.generator.register_forward_hook(lambda m, args, out: made.append(out.detach()))
+    trainer.critic.register_forward_hook(lambda m, args, out: seen.append(args[0][-16:].detach()))
+    for step in range(2):
+        trainer.advance()
+        assert len(made) == (step + 1) * (steps + 1 - reuse)
+    assert len({tuple(samples.flatten().tolist()) for samples in made}) == len(made)
+    expected = [*made[:steps], made[steps - 1] if reuse else made[steps]]
+    assert all(map(torch.equal, seen[: steps + 1], expected))
+
+
+def test_a_generator_step_on_reused_samples_has_the_gradient_of_the_new_critic() -> None:
+    trainer = tiny_trainer(critic_steps=1, reuse=True, constraint=WeightClipping(0.01))
+    twin, latents, gradients = copy.deepcopy(trainer.generator), list[Tensor](), list[Tensor]()
+    trainer.generator.register_forward_hook(lambda m, args, out: latents.append(args[0]))
+    for weight in trainer.generator.parameters():
+        weight.register_post_accumulate_grad_hook(lambda p: gradients.append(p.grad.clone()))
+    trainer.advance()
+    loss = -trainer.critic(twin(latents[0])).mean()  # the critic has not moved since
+    wanted = torch.autograd.grad(loss, list(twin.parameters()))
+    assert len(gradients) == len(wanted)
+    for gradient in wanted:
+        assert any(torch.equal(gradient, found) for found in gradients)
+
+
 @pytest.mark.parametrize("name", ["gp", "clip", "spectral"])
 def test_bf16_agrees_with_fp32_and_keeps_scores_and_penalties_wide(name: str) -> None:
     def losses(precision: torch.dtype) -> dict[str, float | None]:

@@ -126,6 +126,7 @@ def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trai
             generator_lr=moves.generator_lr,
             critic_steps=moves.critic_steps,
             warmup=(moves.warmup_steps, moves.warmup_critic_steps),
+            reuse=moves.reuse,
             ema_half_life=moves.ema_half_life,
             instance_noise=loss.instance_noise,
             batch=run.batch,

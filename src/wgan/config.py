@@ -64,6 +64,16 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
+class GeneratorConfig(NetworkConfig):
+    """The generator; what is left out is the family's own choice."""
+
+    refine: bool | None = None
+    """dcgan only: a convolution at full size makes the picture; off: the last transposed one does, which is cheaper."""
+    gain: float | None = None
+    """dcgan only: what the numbers before the last tanh are multiplied by (3)."""
+
+
+@dataclass(frozen=True)
 class CriticConfig(NetworkConfig):
     """The critic; what is left out is the family's own choice."""
 
@@ -117,6 +127,8 @@ class OptimizerConfig:
     """Take --warmup-critic-steps before each of the first so many generator steps, and before every 500th."""
     warmup_critic_steps: int = 100
     """Critic steps during warm-up (Arjovsky et al., 2017: 100 for the first 25)."""
+    reuse: bool = False
+    """Take a generator step on the samples of the critic step before it: faster, most so with one critic step."""
     ema_half_life: float = 10_000
     """Half-life, in pictures shown to the critic, of the average of the generator's weights; 0 for none."""
 
@@ -162,7 +174,7 @@ class Config:
     """The whole configuration of a run: what ``config.toml`` holds."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    generator: NetworkConfig = field(default_factory=NetworkConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
     latent: LatentConfig = field(default_factory=LatentConfig)
     loss: LossConfig = field(default_factory=LossConfig)

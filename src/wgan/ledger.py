@@ -102,12 +102,13 @@ def check_values(values: Mapping[str, float | None], step: int) -> None:
             raise DivergedError(name, step)
 
 
-def check_weights(network: nn.Module, name: str, step: int) -> None:
-    """Raise for a network's first weight that is NaN or infinite.
+def check_weights(step: int, **networks: nn.Module) -> None:
+    """Raise for the networks' first weight that is NaN or infinite.
 
     Raises:
         DivergedError: One is.
     """
-    for weight_name, weight in network.named_parameters():
-        if not bool(weight.isfinite().all()):
-            raise DivergedError(f"the {name}'s weight {weight_name}", step)
+    for name, network in networks.items():
+        for weight_name, weight in network.named_parameters():
+            if not bool(weight.isfinite().all()):
+                raise DivergedError(f"the {name}'s weight {weight_name}", step)

@@ -7,6 +7,7 @@ what a step draws depends on the seed and the step alone, and measuring never di
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from typing import Any
 
 import torch
@@ -29,11 +30,12 @@ from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam
 from wgan.parallel import ALONE, Exchange, Group
+from wgan.prefetch import Prefetch
 from wgan.schedule import CriticSteps, Decay, set_rates
 from wgan.seeds import rng, seeded
 
 WGAN_ADAM = Adam((0.0, 0.9))
-DRAWN = 5  # batches generated for the critic at a time: autocast then converts the weights that it keeps only once
+DRAWN = 5  # batches generated for the critic at a time by a lone process: autocast converts its weights only once
 MakeOptimizer = Callable[[Iterable[nn.Parameter], float], Optimizer]
 
 
@@ -52,16 +54,16 @@ class Trainer:
         decay: How both learning rates fall, if they do.
         critic_steps: Critic steps, each on fresh batches, before a generator step.
         warmup: (steps, critic steps) of the first generator steps, repeated once at every 500th.
+        reuse: Take a generator step on the samples of the critic step before it, and save their making.
         ema_half_life: Half-life of the generator's average, in real samples shown to the critic; 0 for none.
         instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
-        catch_up: Steps, no more than it has taken before, that the critic takes alone before a record measures it, and
-            that are then undone: a critic that is behind the generator finds far less than there is.
+        catch_up: Steps, no more than it took before, that the critic takes alone before a record measures it, and that
+            are then undone: a critic that is behind the generator finds far less than there is.
         device: Where to train.
-        precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
-            the last layer of the critics in :mod:`wgan.networks`.
+        precision: ``torch.bfloat16`` is for autocast; norms, losses, means and our critics' last layers stay wide.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
 
     Raises:
@@ -82,6 +84,7 @@ class Trainer:
         decay: Decay | None = None,
         critic_steps: int = 5,
         warmup: tuple[int, int] = (0, 100),
+        reuse: bool = False,
         ema_half_life: float = 10_000,
         instance_noise: float = 0.0,
         batch: int = 64,
@@ -105,7 +108,7 @@ class Trainer:
         self.generator_optimizer = optimizer(self._generator_weights, generator_lr)
         self.critic_optimizer = optimizer(self._critic_weights, critic_lr)
         self.learning_rates, self.decay = (generator_lr, critic_lr), decay
-        self.critic_steps = CriticSteps(critic_steps, *warmup)
+        self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         self.catch_up = catch_up * self.objective.measures_distance
         self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
         self.average = Average(self.generator, ema_half_life)
@@ -113,8 +116,7 @@ class Trainer:
         self.dtype, self.one_pass = next(self.critic.parameters()).dtype, not has_batch_norm(self.critic)
         self._average_critic = Exchange(group, self._critic_weights)
         self._average_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
-        self.step = self.critic_updates = 0
-        self.earlier, self.mark = 0.0, (0.0, 0)
+        self.step, self.critic_updates, self.earlier, self.mark = 0, 0, 0.0, (0.0, 0)
         self._since: float | None = None
 
     @property
@@ -131,8 +133,8 @@ class Trainer:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
         opened = open_data(data, DataConfig())
         self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
-        common = self.latent, self.batch, self.seed, self.to_device
-        self._meter = Meter(opened, *common, certified=self.constraint.certified, group=self.group)
+        draws = self.latent, self.batch, self.seed
+        self._meter = Meter(opened, *draws, self.to_device, self.constraint.certified, group=self.group)
         return opened
 
     def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:
@@ -151,20 +153,20 @@ class Trainer:
         """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
         if self._since is None:
             self._since = time.perf_counter()
-        images = self.images
         set_rates((self.generator_optimizer, self.critic_optimizer), self.learning_rates, self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
-            for fake in self._fakes(self.critic_steps.before(self.step)):
-                self.critic_step(fake)
-            self._generator_step()
+            steps = self.critic_steps.before(self.step)
+            fakes = Prefetch(self._fakes(steps - self.reuse))
+            for fake in islice(fakes, steps):
+                self.critic_step(fake.detach(), fakes.prepare)
+            self._generator_step(fake if self.reuse else next(fakes))
         self.step += 1
-        self.average.update(self.generator, self.images, self.images - images)
+        self.average.update(self.generator, self.images, steps * self.batch)
 
     @contextmanager
     def caught_up(self, steps: int) -> Iterator[None]:
         """Inside, the critic has taken some steps alone, of falling size; afterwards all is as it was."""
-        updates, ledger = self.critic_updates, self.ledger
-        self.ledger = Ledger(ledger.names)
+        updates, ledger, self.ledger = self.critic_updates, self.ledger, Ledger(self.ledger.names)
         changed = self.critic_optimizer, self.critic, self.generator
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
@@ -174,15 +176,17 @@ class Trainer:
             self.critic_updates, self.ledger = updates, ledger
 
     def _fakes(self, steps: int) -> Iterator[Tensor]:
-        """Generated samples for the next critic steps, each of which is taken before the next is asked for."""
-        for taken in range(0, steps, DRAWN):
-            updates = range(self.critic_updates, self.critic_updates + min(DRAWN, steps - taken))
+        """Generated samples for the next critic steps, and at last, with their graph, for a generator step."""
+        first, at_once = self.critic_updates, DRAWN if self.group.size == 1 else 1
+        for taken in range(0, steps, at_once):
+            updates = range(first + taken, first + min(taken + at_once, steps))
             with torch.no_grad(), self._autocast():
                 drawn = [self._generate("critic latent", update) for update in updates]
             yield from drawn
+        yield self._generate("generator latent", self.step)
 
-    def critic_step(self, fake: Tensor | None = None) -> None:
-        """Take one step of the critic alone, on generated samples that are drawn for it if none are given."""
+    def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Take a step of the critic alone, on generated samples or new ones; ``meanwhile`` the other processes come."""
         real = self._noised(self.to_device(self.batches[self.critic_updates]), "real noise")
         fake = self._noised(next(self._fakes(1)) if fake is None else fake, "fake noise")
         with parametrize.cached(), self._autocast():
@@ -190,7 +194,7 @@ class Trainer:
             loss = self.objective.critic_loss(real_scores, fake_scores)
             total, penalty = self._penalised(loss, real, fake)
         total.backward(inputs=self._critic_weights)
-        losses = self._average_critic(loss, *(() if penalty is None else (penalty,)))
+        losses = self._average_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
         self.critic_optimizer.step()
         self.critic_optimizer.zero_grad()
         self.constraint.project(self.critic)
@@ -198,9 +202,8 @@ class Trainer:
         for name, value in zip(("critic_loss", "penalty"), losses, strict=False):
             self.ledger.add(name, value, self.step + 1)
 
-    def _generator_step(self) -> None:
-        fake = self._noised(self._generate("generator latent", self.step), "generator noise")
-        loss = self.objective.generator_loss(self._scores(fake))
+    def _generator_step(self, fake: Tensor) -> None:
+        loss = self.objective.generator_loss(self._scores(self._noised(fake, "generator noise")))
         loss.backward(inputs=self._generator_weights)
         (loss,) = self._average_generator(loss)
         self.generator_optimizer.step()
@@ -214,8 +217,7 @@ class Trainer:
             if part.has_penalty and self.critic_updates % part.every == 0:
                 between = torch.rand(self.batch, generator=rng(self.seed, f"penalty {number}", self.critic_updates))
                 term = part.weight * part.penalty(self.critic, real, fake, self.group.share(between))
-                total = total + part.every * term
-                logged = term if logged is None else logged + term
+                total, logged = total + part.every * term, term if logged is None else logged + term
         return total, logged
 
     def _score(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -233,8 +235,7 @@ class Trainer:
     def _generate(self, stream: str, index: int) -> Tensor:
         z = self.to_device(self.group.share(self.latent.draw(self.batch, rng(self.seed, stream, index))))
         with self._autocast():
-            samples: Tensor = self.generator(z).to(self.dtype)
-        return samples
+            return self.generator(z).to(self.dtype)  # type: ignore[no-any-return]
 
     def _noised(self, samples: Tensor, stream: str) -> Tensor:
         if not self.instance_noise:
@@ -258,8 +259,7 @@ class Trainer:
             DivergedError: A loss, a penalty or a weight is NaN or infinite; it has the name and the step.
         """
         self.ledger.check()
-        check_weights(self.critic, "critic", self.step)
-        check_weights(self.generator, "generator", self.step)
+        check_weights(self.step, critic=self.critic, generator=self.generator)
 
     def record(self, reset: bool = True) -> dict[str, Any]:
         """Measure, and give what happened since the last record; the means start anew if they are ``reset``.

@@ -11,7 +11,8 @@ SRC = Path(__file__).parents[2] / "src" / "wgan"
 MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker", "heap"},
+    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker", "heap"}
+    | {"prefetch"},
     {"parallel"},
     {"networks", "data", "distances", "objectives", "optimizers", "ema", "ledger", "pictures", "options"},
     {"slopes", "penalties"},

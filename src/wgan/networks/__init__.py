@@ -22,7 +22,7 @@ def make_generator(family: str, shape: tuple[int, ...], latent: Latent, **option
         family: A name in :data:`wgan.registry.NETWORKS`, or ``"auto"``.
         shape: Of one sample: (C, H, W) for pictures, (D,) for vectors.
         latent: The noise it maps.
-        **options: Fields of :class:`wgan.config.NetworkConfig`; None is the family's default.
+        **options: Fields of :class:`wgan.config.GeneratorConfig`; None is the family's default.
 
     Raises:
         UsageError: The family or an option is unknown, or a value is impossible.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, Generator, Latent
@@ -34,6 +34,8 @@ def generator(
     affine: bool = True,
     activation: str = "relu",
     kernel: int = 4,
+    refine: bool | None = None,
+    gain: float = 3.0,
     init: str = "default",
 ) -> Generator:
     """Latents (N, L) to pictures (N, C, H, W) in [-1, 1].
@@ -43,13 +45,15 @@ def generator(
         latent: The noise.
         width: Channels of the largest hidden maps; they double towards the latent, up to 16 times.
         depth: How many times the picture is halved.
-        widths: Channels from the latent to the picture, instead. As many as the depth: the last transposed
-            convolution makes the picture. One more: all are followed by a norm, and a 3x3 convolution makes
-            the picture.
+        widths: Channels from the latent to the picture, instead: as many as the depth, and one more if refined.
         norm: ``batch``, ``instance``, ``layer`` or ``none``.
         affine: Whether norms have gains and biases.
         activation: ``relu``, ``leaky_relu`` or ``silu``.
         kernel: Side of the transposed convolutions' kernels: 3, 4 or 5.
+        refine: Whether a 3x3 convolution at full size makes the picture, after a last transposed one to ``width``
+            channels; else the last transposed one makes it. By default what the widths say, and yes without them.
+        gain: By what the numbers before the tanh are multiplied. Black and white are beyond 4 or so, and Adam, which
+            moves no weight by more than its learning rate, is slow to take the few weights of the last layer there.
         init: ``default`` or ``normal``.
 
     Raises:
@@ -57,8 +61,9 @@ def generator(
     """
     channels, size = picture(shape, "dcgan")
     style = Style(norm, affine, activation)
-    depths = _depths(shape, size, lambda d: (d, d + 1) if d else (1,))
-    depth, widths = depths.settle(depth, widths, lambda d: doubling(width, max(d, 1))[::-1])
+    ends = (0, 1) if refine is None else (int(refine),)
+    depths = _depths(shape, size, lambda d: tuple(d + end for end in ends) if d else (1,))
+    depth, widths = depths.settle(depth, widths, partial(_narrowing, width, ends[-1]))
     sizes = chain(size, depth)[::-1]
     up = partial(upscale, kernel=_checked(kernel))
     body = nn.Sequential(style.stage(partial(lift, latent.size, widths[0], sizes[0]), widths[0], sizes[0]))
@@ -66,7 +71,8 @@ def generator(
         body.append(style.stage(partial(up, a, b, small, big), b, big))
     straight = len(widths) == depth
     body.append(up(widths[-1], channels, sizes[-2], size) if straight else keep(widths[-1], channels))
-    return initialise(Generator(body.append(nn.Tanh()), latent, shape, depth), init)
+    body.extend([Gain(_positive(gain)), nn.Tanh()] if gain != 1 else [nn.Tanh()])
+    return initialise(Generator(body, latent, shape, depth), init)
 
 
 def critic(
@@ -116,8 +122,36 @@ def critic(
     return initialise(Critic(features, widths[-1] * height * breadth, shape), init)
 
 
+class Gain(nn.Module):
+    """Multiplies by a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape to the same."""
+        return self.factor * x
+
+    def extra_repr(self) -> str:
+        """The number."""
+        return f"{self.factor:g}"
+
+
+def _narrowing(width: int, extra: int, depth: int) -> tuple[int, ...]:
+    """The widths from the latent to the picture; the last one stays for the convolution at full size."""
+    halves = doubling(width, max(depth, 1))[::-1]
+    return (*halves, width) if extra and depth else halves
+
+
 def _depths(shape: tuple[int, ...], size: Size, lengths: Callable[[int], tuple[int, ...]]) -> Depths:
     return Depths(shape, halvings(size, lambda s: min(s) <= 4), 0, to_a_point(size), lengths)
+
+
+def _positive(gain: float) -> float:
+    if not 0 < gain < float("inf"):
+        raise UsageError(f"gain is {gain:g}; give a number above 0.")
+    return gain
 
 
 def _checked(kernel: int) -> int:
