@@ -20,6 +20,7 @@ from toolbox import SMALL, blobs, records, small_config, small_run, vectors
 from wgan import loop, options
 from wgan.errors import UsageError, WganError
 from wgan.overview import closing, overview, overview_table
+from wgan.restart import check_same_config, fixed_options
 from wgan.run import Run
 from wgan.view import View
 
@@ -167,6 +168,15 @@ def test_an_edited_configuration_is_refused(key: str, value: Any, tmp_path: Path
     run.write_config(options.make_config(options.flatten(run.config), {key: value, "steps": 4}))
     with pytest.raises(UsageError, match=key):
         loop.resume(run, {}, source=blobs())
+
+
+def test_a_save_from_before_an_option_was_there_is_not_called_edited(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    saved = fixed_options(run.config)
+    del saved["reuse"]
+    check_same_config(saved, run.config, run)
+    with pytest.raises(UsageError, match="reuse"):
+        check_same_config(saved, options.make_config(options.flatten(run.config), {"reuse": True}), run)
 
 
 def test_a_killed_run_is_called_so(tmp_path: Path) -> None:

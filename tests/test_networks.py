@@ -29,7 +29,6 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("resnet", {"depth": 0}),
     ("mlp", {"depth": 0}),
 ]
-GENERATORS: list[dict[str, Any]] = [{"refine": refine, "gain": gain} for refine in (True, False) for gain in (1.0, 3.0)]
 
 
 @pytest.fixture(autouse=True)
@@ -103,19 +102,39 @@ def test_options_build_networks_that_learn(family: str, options: dict[str, Any],
     assert_learns(generator, (fake * torch.randn_like(fake)).sum())
 
 
-@pytest.mark.parametrize("options", GENERATORS)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (1, 28, 28)])
-def test_the_end_of_a_dcgan_s_generator(shape: tuple[int, ...], options: dict[str, Any]) -> None:
-    """Refined, its last layer keeps the size; either way the gain is on what goes into the tanh."""
-    generator = make_generator("dcgan", shape, Latent(6), width=4, norm="layer", **options)
+@pytest.mark.parametrize("refine", [None, True, False])
+def test_a_refined_generator_ends_with_a_convolution_at_full_size_and_a_gain(
+    refine: bool | None, shape: tuple[int, ...]
+) -> None:
+    generator = make_generator("dcgan", shape, Latent(6), width=7, norm="layer", refine=refine)
     last = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)][-1]
-    assert isinstance(last, nn.Conv2d) == (options["refine"] or min(shape[1:]) <= 4)
-    assert min(last.weight.shape[:2]) == min(4, shape[0])
+    straight = refine is False and min(shape[1:]) > 4
+    assert isinstance(last, nn.ConvTranspose2d if straight else nn.Conv2d)
+    assert (last.stride, last.in_channels, last.out_channels) == ((2, 2) if straight else (1, 1), 7, shape[0])
     before: list[Tensor] = []
     last.register_forward_hook(lambda m, args, out: before.append(out))
     x = generator(noise(generator.latent))
-    torch.testing.assert_close(x, (options["gain"] * before[0]).tanh())
+    torch.testing.assert_close(x, ((1 if refine is False else 3) * before[0]).tanh())
     assert_learns(generator, (x * torch.randn_like(x)).sum())
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "gain"),
+    [
+        ({"widths": (9, 7, 5)}, nn.ConvTranspose2d, False),
+        ({"widths": (9, 7, 5), "depth": 2}, nn.Conv2d, False),
+        ({"widths": (9, 7, 5), "refine": True}, nn.Conv2d, True),
+        ({"widths": (9, 7, 5), "refine": False}, nn.ConvTranspose2d, False),
+        ({}, nn.Conv2d, True),
+    ],
+)
+def test_widths_say_how_a_generator_ends_unless_it_is_said(options: dict[str, Any], kind: type, gain: bool) -> None:
+    generator = make_generator("dcgan", (1, 28, 28), Latent(6), **options)
+    assert isinstance(generator.body, nn.Sequential)
+    last = [type(layer).__name__ for layer in generator.body]
+    end = [kind.__name__, *(["Gain"] if gain else []), "Tanh"]
+    assert last[-len(end) :] == end
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 3), (1, 5, 7), (3, 28, 28), (4, 37, 53), (1, 64, 48)])

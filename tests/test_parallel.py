@@ -30,6 +30,7 @@ from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Vectors
 from wgan.errors import UsageError
+from wgan.measurement import Meter
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.parallel import ALONE, Exchange, Group, joined
 from wgan.registry import CONSTRAINTS, OBJECTIVES
@@ -254,6 +255,76 @@ def test_a_process_that_is_alone_exchanges_nothing() -> None:
     assert Exchange(ALONE, [weight])(value) == (value,) and weight.grad is None
     with joined() as group:
         assert group is ALONE and group.largest(1, 0) == [1, 0] and group.first_says(True)
+
+
+class Present:
+    """torch.distributed with the sum of both processes, one of which is played by a tensor."""
+
+    def __init__(self, others: Tensor | None = None) -> None:
+        self.others, self.started, self.waited = others, 0, 0
+
+    def all_reduce(self, flat: Tensor, async_op: bool = False) -> "Present":
+        self.started += 1
+        flat.add_(flat if self.others is None else self.others)
+        return self
+
+    def wait(self) -> None:
+        self.waited += 1
+
+
+@pytest.mark.parametrize("rank", range(3))
+@pytest.mark.parametrize("sizes", [(4, 4, 3, 4, 1), (2, 2), (5,)])
+def test_each_process_computes_its_pieces_only_and_all_have_all(
+    sizes: tuple[int, ...], rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = [torch.rand(size, dtype=torch.float64) for size in sizes]
+    zero = [torch.zeros(size, dtype=torch.float64) for size in sizes]
+    own = range(rank, len(sizes), 3)
+    others = torch.cat([zero[k] if k in own else pieces[k] for k in range(len(sizes))])
+    monkeypatch.setattr(torch, "distributed", Present(others))
+    asked: list[int] = []
+    whole = Group(rank, 3).gather(sizes, lambda k: (asked.append(k), pieces[k])[1])  # type: ignore[func-returns-value]
+    assert asked == list(own)
+    assert torch.equal(whole, torch.cat(pieces))
+
+
+def test_what_is_done_meanwhile_is_done_once_between_sending_and_waiting_and_may_have_a_graph(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    present, weight, told = Present(), nn.Parameter(torch.ones(2)), list[Any]()
+    monkeypatch.setattr(torch, "distributed", present)
+    exchange = Exchange(Group(0, 2), [weight])
+    weight.grad = torch.tensor([1.0, 2.0])
+    (value,) = exchange(
+        torch.tensor(3.0),
+        meanwhile=lambda: told.append((present.started, present.waited, (2 * weight).requires_grad)),
+    )
+    assert told == [(1, 0, True)] and present.waited == 1
+    assert value == 3 and torch.equal(weight.grad, torch.tensor([1.0, 2.0]))  # the mean of both, who are equal
+
+
+def test_measuring_a_critic_with_batch_norm_does_not_depend_on_the_number_of_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer, data = pictures(ALONE), open_data(blobs(200), DataConfig(held_out=0.5))
+    critic = make_critic("dcgan", (1, 8, 8), width=4, norm="batch").double()
+    gathered: dict[int, list[Tensor]] = {0: [], 1: [], 2: []}
+    for rank, size in ((0, 1), (0, 2), (1, 2)):
+        own = gathered[rank + size - 1]
+        monkeypatch.setattr(torch, "distributed", mock.Mock(all_reduce=own.append))
+        meter = Meter(data, trainer.latent, 16, 0, trainer.to_device, group=Group(rank, size))
+        told = meter(trainer.generator, critic, 0)
+        if size == 1:
+            alone = told
+    assert not gathered[0]
+    scores, norms = (one + other for one, other in zip(gathered[1], gathered[2], strict=True))
+    pairs = [part.chunk(2) for part in norms.split(32)]
+    assert len(pairs) == 6
+    assert float(torch.cat([a for a, _ in pairs]).mean()) == pytest.approx(alone.gradient_norm, rel=1e-12)
+    assert float(torch.cat([b for _, b in pairs]).mean()) == pytest.approx(alone.gradient_norm_fake, rel=1e-12)
+    train, held_out, fake = scores.split([96, 96, 96])
+    assert float(train.mean() - fake.mean()) == pytest.approx(alone.wasserstein, rel=1e-9)
+    assert float(held_out.mean() - fake.mean()) == pytest.approx(alone.wasserstein_heldout, rel=1e-9)
 
 
 @pytest.fixture

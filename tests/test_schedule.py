@@ -3,7 +3,7 @@
 import pytest
 
 from wgan.errors import UsageError
-from wgan.schedule import Budget, Decay, Interval, seconds
+from wgan.schedule import Budget, CriticSteps, Decay, Interval, seconds
 
 
 @pytest.mark.parametrize(("text", "value"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400), ("1h30m", 5400)])
@@ -44,3 +44,14 @@ def test_a_budget_ends_at_its_first_limit() -> None:
 def test_the_decay_falls_in_a_line() -> None:
     decay = Decay(100, 200)
     assert [decay.factor(step) for step in (0, 100, 150, 199, 200, 300)] == pytest.approx([1, 1, 0.5, 0.01, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("steps", "allowed"), [((0,), False), ((1, 0, 0), True), ((5, 2, 0), False), ((5, 2, 1), True)]
+)
+def test_a_generator_step_needs_a_critic_step(steps: tuple[int, ...], allowed: bool) -> None:
+    if allowed:
+        assert CriticSteps(*steps).before(0) >= 1
+    else:
+        with pytest.raises(UsageError, match="critic_steps is 0; at least 1"):
+            CriticSteps(*steps)

@@ -68,9 +68,7 @@ class GeneratorConfig(NetworkConfig):
     """The generator; what is left out is the family's own choice."""
 
     refine: bool | None = None
-    """dcgan only: a convolution at full size makes the picture; off: the last transposed one does, which is cheaper."""
-    gain: float | None = None
-    """dcgan only: what the numbers before the last tanh are multiplied by (3)."""
+    """dcgan only: end with a 3x3 convolution at full size; off: with the last transposed one, which is cheaper."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ class OptimizerConfig:
     warmup_critic_steps: int = 100
     """Critic steps during warm-up (Arjovsky et al., 2017: 100 for the first 25)."""
     reuse: bool = False
-    """Take a generator step on the samples of the critic step before it: faster, most so with one critic step."""
+    """Take a generator step on the samples of the critic step before it: faster, but the critic has just seen them."""
     ema_half_life: float = 10_000
     """Half-life, in pictures shown to the critic, of the average of the generator's weights; 0 for none."""
 

@@ -8,6 +8,8 @@ measuring changes nothing about training.
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -17,10 +19,13 @@ from wgan.certificate import certify
 from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
+from wgan.networks.base import flat_scores
 from wgan.parallel import ALONE, Group
 from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
 
+Batch = tuple[int, Callable[[], Tensor]]
+"""How many samples a batch has, and what makes it."""
 MEASURED, MEASURED_LARGE = 1024, 512  # samples a side for the estimate, and if they are pictures above 32x32
 GRADIENTS = 256  # samples for the gradient norms
 USUAL = 1.96  # standard errors, on both sides, that 95 % of normal errors stay within
@@ -122,11 +127,11 @@ class Meter:
 
     def __call__(self, generator: nn.Module, critic: nn.Module, step: int) -> Measurement:
         """Measure the networks as they are after ``step`` generator steps."""
-        generator, critic = probe(generator), probe(critic)
-        on_train, on_held_out, on_fake = self._all_scores(generator, critic, step)
-        between, at_fake = self._gradient_norms(generator, critic, step)
+        generator, still = probe(generator), copy.deepcopy(critic).eval()
+        on_train, on_held_out, on_fake = self._all_scores(generator, probe(critic), step)
+        between, at_fake = self._gradient_norms(generator, still, step)
         held_out, error = float(on_held_out.mean() - on_fake.mean()), stderr(on_held_out, on_fake)
-        constant = certify(critic, self.shape).constant if self.certified else None
+        constant = certify(still, self.shape).constant if self.certified else None
         return Measurement(
             wasserstein=float(on_train.mean() - on_fake.mean()),
             wasserstein_heldout=held_out,
@@ -143,22 +148,21 @@ class Meter:
 
     def _all_scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
         fakes = max(len(self.train_index), len(self.held_out_index))
-        return (
-            *self._real_scores(critic),
-            self._scores(critic, [self.batch] * fakes, lambda k: self.fake(generator, step, k)),
-        )
+        made: list[Batch] = [(self.batch, partial(self.fake, generator, step, k)) for k in range(fakes)]
+        train, held_out, fake = self._scores(critic, [*self._reals(), made])
+        return train, held_out, fake
 
-    def _real_scores(self, critic: nn.Module) -> tuple[Tensor, Tensor]:
-        """Of trained-on and of held-out samples."""
-        train, held_out = self.train_index, self.held_out_index
-        return (
-            self._scores(critic, list(map(len, train)), lambda k: self.real(self.train, train[k])),
-            self._scores(critic, list(map(len, held_out)), lambda k: self.real(self.held_out, held_out[k])),
-        )
+    def _reals(self) -> list[list[Batch]]:
+        """The trained-on and the held-out batches."""
+        parts = (self.train, self.train_index), (self.held_out, self.held_out_index)
+        return [[(len(rows), partial(self.real, samples, rows)) for rows in index] for samples, index in parts]
 
     @torch.no_grad()
-    def _scores(self, critic: nn.Module, sizes: list[int], batch: Callable[[int], Tensor]) -> Tensor:
-        return self.group.gather(sizes, lambda k: critic(batch(k)))
+    def _scores(self, critic: nn.Module, sides: list[list[Batch]]) -> list[Tensor]:
+        """Of each side, (N,); the batches of all are dealt to the processes in one go."""
+        sizes, makers = zip(*chain(*sides), strict=True)
+        scores = self.group.gather(sizes, lambda k: flat_scores(critic(makers[k]()), sizes[k]))
+        return list(scores.split([sum(size for size, _ in side) for side in sides]))
 
     def gap(self, critic: nn.Module) -> dict[str, float | None]:
         """What the critic has learnt by heart: by how much more it gives samples that it was trained on.
@@ -167,7 +171,7 @@ class Meter:
             ``gap``, the mean score of trained-on samples less that of unseen ones, and its standard error
             ``gap_stderr``, None if there is a single sample.
         """
-        on_train, on_held_out = self._real_scores(probe(critic))
+        on_train, on_held_out = self._scores(probe(critic), self._reals())
         return {"gap": float(on_train.mean() - on_held_out.mean()), "gap_stderr": stderr(on_train, on_held_out)}
 
     def real(self, samples: Samples, index: Tensor) -> Tensor:
@@ -181,8 +185,10 @@ class Meter:
             return self.move(generator(self.move(z)))
 
     def _gradient_norms(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor]:
-        """Norms between real and generated samples, and at generated ones, batch by batch to bound the memory."""
-        critic.eval()  # a gradient of one sample's score must not run through its neighbours
+        """Norms between real and generated samples, and at generated ones, batch by batch to bound the memory.
+
+        The critic is in evaluation mode: the gradient of one sample's score must not run through its neighbours.
+        """
         index = self.held_out_index[: math.ceil(GRADIENTS / self.batch)]
         draw = rng(self.seed, "measured points", step)
         positions = [torch.rand(len(part), generator=draw) for part in index]
@@ -190,8 +196,8 @@ class Meter:
         def norms(k: int) -> Tensor:
             real = self.real(self.held_out, index[k])
             fake = self.fake(generator, step, k)[: len(real)]
-            points = torch.cat([segments(real, fake, positions[k]), fake])
-            return gradient_norms(critic, points)
+            points = segments(real, fake, positions[k])
+            return torch.cat([gradient_norms(critic, points), gradient_norms(critic, fake)])
 
         with torch.no_grad():
             both = self.group.gather([2 * len(part) for part in index], norms)

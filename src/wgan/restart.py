@@ -32,6 +32,7 @@ def check_same_config(saved: Mapping[str, Any], config: Config, run: Run) -> Non
         UsageError: ``config.toml`` was edited; the message names what.
     """
     found = fixed_options(config)
+    saved = fixed_options(options.make_config(saved))  # with today's defaults for what it does not know
     changed = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
     if changed:
         raise UsageError(

@@ -123,8 +123,9 @@ class CriticSteps:
     warmup: int = 100
 
     def __post_init__(self) -> None:
-        if self.usual < 1:
-            raise UsageError(f"critic_steps is {self.usual}; at least 1 is needed before each generator step.")
+        least = min(self.usual, self.warmup) if self.warmup_steps else self.usual
+        if least < 1:
+            raise UsageError(f"critic_steps is {least}; at least 1 is needed before each generator step.")
 
     def before(self, step: int) -> int:
         """Critic steps before the generator step that follows ``step`` finished ones."""

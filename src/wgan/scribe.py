@@ -12,7 +12,7 @@ from wgan.diagnosis import Watch, diagnose
 from wgan.environment import peak_memory
 from wgan.gallery import Gallery
 from wgan.ledger import DivergedError
-from wgan.networks import complete_options
+from wgan.networks import Generator, complete_options
 from wgan.restart import fingerprint, fixed_options
 from wgan.run import Run
 from wgan.state import snapshot
@@ -82,13 +82,13 @@ class Scribe(Silent):
     def save(self) -> None:
         tensors, counters = snapshot(self.trainer)
         self.run.save(tensors, counters | {"data": fingerprint(self.data), "config": fixed_options(self.config)})
-        generator = self.config.generator
+        generator, made = self.config.generator, self.trainer.generator
+        assert isinstance(made, Generator)  # for it was made from the configuration
         network = {
             "family": generator.family,
             "shape": list(self.data.shape),
             "latent": dataclasses.asdict(self.trainer.latent),
-            "options": complete_options("generator", generator.family, network_options(generator))
-            | {"depth": self.trainer.generator.depth},
+            "options": complete_options("generator", generator.family, network_options(generator)) | made.settled,
         }
         self.run.save_generator(self.trainer.average.module.state_dict(), network, self.data.units)
 

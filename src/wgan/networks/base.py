@@ -6,7 +6,9 @@ Invariants: latents have shape (N, L), samples (N, *shape), scores (N,), and sco
 less than float32.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,12 +78,14 @@ class Generator(nn.Module):
         body: Maps (N, L) to (N, ...) with as many numbers a sample as ``shape`` has.
         latent: The noise it expects.
         shape: Of one sample: (C, H, W) or (D,).
-        depth: How deep its family made it, for a file that outlives the family's own choice.
+        settled: Options that its family chose, for a file that outlives the family's own choice.
     """
 
-    def __init__(self, body: nn.Module, latent: Latent, shape: tuple[int, ...], depth: int | None = None) -> None:
+    def __init__(
+        self, body: nn.Module, latent: Latent, shape: tuple[int, ...], settled: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
-        self.depth = depth
+        self.settled = dict(settled or {})
         self.body = body
         self.latent = latent
         self.shape = shape

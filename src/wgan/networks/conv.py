@@ -71,7 +71,7 @@ def generator(
     for (a, b), (small, big) in zip(pairwise(sides), pairwise(sizes), strict=True):
         body.append(style.stage(partial(upscale, a, b, small, big, KERNEL), b, big))
     body.extend([keep(widths[-1], channels), nn.Tanh()])
-    return initialise(Generator(body, latent, shape, depth), init)
+    return initialise(Generator(body, latent, shape, {"depth": depth}), init)
 
 
 def critic(

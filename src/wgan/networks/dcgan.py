@@ -21,6 +21,7 @@ from wgan.networks.layers import Style, downscale, initialise, keep, lift, pictu
 from wgan.networks.sizes import Depths, Size, chain, doubling, halvings, to_a_point
 
 KERNELS = (3, 4, 5)
+GAIN = 3.0
 
 
 def generator(
@@ -35,7 +36,6 @@ def generator(
     activation: str = "relu",
     kernel: int = 4,
     refine: bool | None = None,
-    gain: float = 3.0,
     init: str = "default",
 ) -> Generator:
     """Latents (N, L) to pictures (N, C, H, W) in [-1, 1].
@@ -45,15 +45,15 @@ def generator(
         latent: The noise.
         width: Channels of the largest hidden maps; they double towards the latent, up to 16 times.
         depth: How many times the picture is halved.
-        widths: Channels from the latent to the picture, instead: as many as the depth, and one more if refined.
+        widths: Channels from the latent to the picture, instead. As many as the depth: the last transposed
+            convolution makes the picture. One more: a 3x3 convolution makes it.
         norm: ``batch``, ``instance``, ``layer`` or ``none``.
         affine: Whether norms have gains and biases.
         activation: ``relu``, ``leaky_relu`` or ``silu``.
         kernel: Side of the transposed convolutions' kernels: 3, 4 or 5.
-        refine: Whether a 3x3 convolution at full size makes the picture, after a last transposed one to ``width``
-            channels; else the last transposed one makes it. By default what the widths say, and yes without them.
-        gain: By what the numbers before the tanh are multiplied. Black and white are beyond 4 or so, and Adam, which
-            moves no weight by more than its learning rate, is slow to take the few weights of the last layer there.
+        refine: Whether the last transposed convolution goes to maps of full size, of ``width`` channels, from which a
+            3x3 convolution with a gain of 3 makes the picture. By default yes, unless there are ``widths``: then they
+            say it, without a gain. A picture too small to halve is always made by a convolution.
         init: ``default`` or ``normal``.
 
     Raises:
@@ -61,6 +61,7 @@ def generator(
     """
     channels, size = picture(shape, "dcgan")
     style = Style(norm, affine, activation)
+    refine = True if refine is None and widths is None else refine
     ends = (0, 1) if refine is None else (int(refine),)
     depths = _depths(shape, size, lambda d: tuple(d + end for end in ends) if d else (1,))
     depth, widths = depths.settle(depth, widths, partial(_narrowing, width, ends[-1]))
@@ -69,10 +70,12 @@ def generator(
     body = nn.Sequential(style.stage(partial(lift, latent.size, widths[0], sizes[0]), widths[0], sizes[0]))
     for (a, b), (small, big) in zip(pairwise(widths), pairwise(sizes), strict=False):
         body.append(style.stage(partial(up, a, b, small, big), b, big))
-    straight = len(widths) == depth
-    body.append(up(widths[-1], channels, sizes[-2], size) if straight else keep(widths[-1], channels))
-    body.extend([Gain(_positive(gain)), nn.Tanh()] if gain != 1 else [nn.Tanh()])
-    return initialise(Generator(body, latent, shape, depth), init)
+    if len(widths) == depth:
+        body.append(up(widths[-1], channels, sizes[-2], size))
+    else:
+        body.extend([keep(widths[-1], channels), *([Gain(GAIN)] if refine else [])])
+    settled = {"depth": depth, "refine": refine}
+    return initialise(Generator(body.append(nn.Tanh()), latent, shape, settled), init)
 
 
 def critic(
@@ -123,7 +126,11 @@ def critic(
 
 
 class Gain(nn.Module):
-    """Multiplies by a number."""
+    """Multiplies by a number.
+
+    Black and white are where a tanh has seen 4 or more, and Adam, which moves no weight by more than its learning rate,
+    is slow to take the few weights of a last layer there.
+    """
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -146,12 +153,6 @@ def _narrowing(width: int, extra: int, depth: int) -> tuple[int, ...]:
 
 def _depths(shape: tuple[int, ...], size: Size, lengths: Callable[[int], tuple[int, ...]]) -> Depths:
     return Depths(shape, halvings(size, lambda s: min(s) <= 4), 0, to_a_point(size), lengths)
-
-
-def _positive(gain: float) -> float:
-    if not 0 < gain < float("inf"):
-        raise UsageError(f"gain is {gain:g}; give a number above 0.")
-    return gain
 
 
 def _checked(kernel: int) -> int:

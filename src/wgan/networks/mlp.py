@@ -58,7 +58,8 @@ def generator(
     hidden = _widths(shape, 3 if flat else 4, depth, widths, default if width is None else width)
     sides = (latent.size, *hidden)
     last = [nn.Linear(sides[-1], prod(shape)), *([] if flat else [nn.Tanh()])]
-    return initialise(Generator(nn.Sequential(*_hidden(sides, style), *last), latent, shape, len(hidden)), init)
+    body = nn.Sequential(*_hidden(sides, style), *last)
+    return initialise(Generator(body, latent, shape, {"depth": len(hidden)}), init)
 
 
 def critic(

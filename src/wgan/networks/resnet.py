@@ -93,7 +93,7 @@ def generator(
     for (a, b), (small, big) in zip(pairwise(widths), pairwise(sizes), strict=True):
         body.append(_up(a, b, small, big, style))
     last = [style.make_norm(widths[-1], size), style.make_activation(), keep(widths[-1], channels), nn.Tanh()]
-    return initialise(Generator(body.extend(sequence(last)), latent, shape, depth), init)
+    return initialise(Generator(body.extend(sequence(last)), latent, shape, {"depth": depth}), init)
 
 
 def critic(

@@ -1,4 +1,4 @@
-"""What a step brings to its mean over all processes."""
+"""The one all-reduce of a step."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import final

@@ -75,7 +75,7 @@ class Group:
 
         Args:
             sizes: How many numbers each of them has.
-            compute: The vector (size,) of a number; it must be the same in whichever process.
+            compute: The vector (size,) of that number; the same one in whichever process, and after whichever others.
 
         Returns:
             All of them in their order, (sum of sizes,), float64, on the processor.
