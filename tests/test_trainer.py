@@ -466,7 +466,7 @@ def _tensors(tree: object) -> list[Tensor]:
 
 
 def test_a_record_is_of_the_critic_that_caught_up() -> None:
-    ready, slow = (tiny_trainer(constraint=GradientPenalty(), critic_lr=0.01, catch_up=n) for n in (200, 0))
+    ready, slow = (tiny_trainer(constraint=GradientPenalty(), critic_lr=0.01, catch_up=n) for n in (300, 0))
     for trainer in (ready, slow):
         for _ in range(20):
             trainer.advance()  # 60 critic steps
@@ -474,7 +474,7 @@ def test_a_record_is_of_the_critic_that_caught_up() -> None:
     assert (
         ready_record["wasserstein_heldout"] > slow_record["wasserstein_heldout"] + 3 * slow_record["wasserstein_stderr"]
     )
-    with slow.caught_up(60):  # no more than it has taken
+    with slow.caught_up(240):  # four times what it has taken
         again = slow._meter(slow.generator, slow.critic, slow.step)
     assert again.wasserstein_heldout == ready_record["wasserstein_heldout"]
 

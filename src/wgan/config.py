@@ -44,7 +44,7 @@ class NetworkConfig:
     family: str = "auto"
     """mlp, dcgan, conv or resnet; auto is dcgan for pictures and mlp for vectors."""
     width: int | None = None
-    """Channels of the layer nearest to the picture, doubling with each halving (mlp: of the narrowest layer)."""
+    """Channels of the largest hidden maps, doubling with each halving of these (mlp: of the narrowest layer)."""
     depth: int | None = None
     """How many times the picture is halved (mlp: how many hidden layers)."""
     widths: tuple[int, ...] | None = None

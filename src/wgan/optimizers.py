@@ -1,10 +1,13 @@
 """The optimizers of the papers, as small recipes that make one from parameters and a learning rate."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
+"""Makes an optimizer from parameters and a learning rate."""
 
 
 @dataclass(frozen=True)

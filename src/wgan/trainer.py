@@ -5,7 +5,7 @@ what a step draws depends on the seed and the step alone, and measuring never di
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from torch.optim import Optimizer
 
 from wgan.catchup import ahead
 from wgan.config import DataConfig
@@ -28,15 +27,13 @@ from wgan.networks import Latent
 from wgan.networks.base import check_same_shape, flat_scores, latent_of
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
-from wgan.optimizers import Adam
+from wgan.optimizers import Adam, MakeOptimizer
 from wgan.parallel import ALONE, Exchange, Group
 from wgan.prefetch import Prefetch
 from wgan.schedule import CriticSteps, Decay, set_rates
 from wgan.seeds import rng, seeded
 
-WGAN_ADAM = Adam((0.0, 0.9))
 DRAWN = 5  # batches generated for the critic at a time by a lone process: autocast converts its weights only once
-MakeOptimizer = Callable[[Iterable[nn.Parameter], float], Optimizer]
 
 
 class Trainer:
@@ -60,10 +57,11 @@ class Trainer:
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
-        catch_up: Steps, no more than it took before, that the critic takes alone before a record measures it, and that
-            are then undone: a critic that is behind the generator finds far less than there is.
+        catch_up: Steps, at most 4 times those that it took before, that the critic takes alone before a record measures
+            it, and that are then undone: a critic that is behind the generator finds far less than there is.
         device: Where to train.
-        precision: ``torch.bfloat16`` is for autocast; norms, losses, means and our critics' last layers stay wide.
+        precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
+            the last layer of the critics in :mod:`wgan.networks`.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
 
     Raises:
@@ -78,7 +76,7 @@ class Trainer:
         objective: Objective | None = None,
         constraint: Constraint | None = None,
         latent: Latent | None = None,
-        optimizer: MakeOptimizer = WGAN_ADAM,
+        optimizer: MakeOptimizer | None = None,
         critic_lr: float = 1e-4,
         generator_lr: float = 1e-4,
         decay: Decay | None = None,
@@ -105,8 +103,9 @@ class Trainer:
         group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
-        self.generator_optimizer = optimizer(self._generator_weights, generator_lr)
-        self.critic_optimizer = optimizer(self._critic_weights, critic_lr)
+        make = optimizer or Adam()
+        self.generator_optimizer = make(self._generator_weights, generator_lr)
+        self.critic_optimizer = make(self._critic_weights, critic_lr)
         self.learning_rates, self.decay = (generator_lr, critic_lr), decay
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         self.catch_up = catch_up * self.objective.measures_distance
@@ -186,7 +185,7 @@ class Trainer:
         yield self._generate("generator latent", self.step)
 
     def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Take a step of the critic alone, on generated samples or new ones; ``meanwhile`` the other processes come."""
+        """Take a step of the critic alone, on new samples if none are given; ``meanwhile``: while gradients travel."""
         real = self._noised(self.to_device(self.batches[self.critic_updates]), "real noise")
         fake = self._noised(next(self._fakes(1)) if fake is None else fake, "fake noise")
         with parametrize.cached(), self._autocast():
@@ -288,9 +287,10 @@ class Trainer:
 
     def _measured(self) -> dict[str, float | None]:
         values = self._meter.gap(self.critic)  # before catching up, which spreads scores: a gap is lost among them
-        with self.caught_up(min(self.catch_up, self.critic_updates)):
+        with self.caught_up(min(self.catch_up, 4 * self.critic_updates)):
             values |= self._meter(self.generator, self.critic, self.step)._asdict()
         check_values(values, self.step)
+        # A discriminator's logits are no distance.
         return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
