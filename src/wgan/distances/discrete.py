@@ -118,7 +118,8 @@ def earth_mover(p: ArrayLike, q: ArrayLike, cost: ArrayLike) -> float:
     p, q, cost = _probabilities("p", p), _probabilities("q", q), np.asarray(cost, np.float64)
     if cost.shape != (len(p), len(q)) or not np.isfinite(cost).all():
         raise UsageError(f"cost must be finite and have shape ({len(p)}, {len(q)}); it has shape {cost.shape}.")
-    return float(ot.emd2(p, q, np.ascontiguousarray(cost), numItermax=10**8))
+    least = float(cost.min())  # POT calls some problems with negative costs infeasible; a unit of mass moves in all
+    return least + float(ot.emd2(p, q, np.ascontiguousarray(cost - least), numItermax=10**8))
 
 
 def earth_mover_line(
