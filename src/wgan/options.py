@@ -107,10 +107,10 @@ def _displaced(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]
     for network in ("generator", "critic"):
         sizes, widths = {f"{network}_width", f"{network}_depth"}, {f"{network}_widths"}
         names |= widths if given.keys() & sizes else set()
-        names |= sizes | {f"{network}_refine"} if given.keys() & widths else set()
+        names |= sizes if given.keys() & widths else set()
         if given.get(network, earlier.get(network, "auto")) != earlier.get(network, "auto"):
             names |= {name for name, f in all_fields().items() if f.section == network}
-    return names
+    return names | {"generator_refine"} if "generator_widths" in given else names  # widths say it themselves
 
 
 def flatten(config: Config) -> dict[str, Any]:

@@ -132,8 +132,8 @@ class Trainer:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
         opened = open_data(data, DataConfig())
         self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
-        draws = self.latent, self.batch, self.seed
-        self._meter = Meter(opened, *draws, self.to_device, self.constraint.certified, group=self.group)
+        what = opened, self.latent, self.batch, self.seed, self.to_device, self.constraint.certified
+        self._meter = Meter(*what, group=self.group)
         return opened
 
     def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:

@@ -64,7 +64,7 @@ def generator(
     refine = True if refine is None and widths is None else refine
     ends = (0, 1) if refine is None else (int(refine),)
     depths = _depths(shape, size, lambda d: tuple(d + end for end in ends) if d else (1,))
-    depth, widths = depths.settle(depth, widths, partial(_narrowing, width, ends[-1]))
+    depth, widths = depths.settle(depth, widths, partial(_narrowing, width, bool(refine)))
     sizes = chain(size, depth)[::-1]
     up = partial(upscale, kernel=_checked(kernel))
     body = nn.Sequential(style.stage(partial(lift, latent.size, widths[0], sizes[0]), widths[0], sizes[0]))
@@ -145,10 +145,10 @@ class Gain(nn.Module):
         return f"{self.factor:g}"
 
 
-def _narrowing(width: int, extra: int, depth: int) -> tuple[int, ...]:
-    """The widths from the latent to the picture; the last one stays for the convolution at full size."""
+def _narrowing(width: int, refine: bool, depth: int) -> tuple[int, ...]:
+    """The widths from the latent to the picture; refined, the last one is there once more, at full size."""
     halves = doubling(width, max(depth, 1))[::-1]
-    return (*halves, width) if extra and depth else halves
+    return (*halves, width) if refine and depth else halves
 
 
 def _depths(shape: tuple[int, ...], size: Size, lengths: Callable[[int], tuple[int, ...]]) -> Depths:
