@@ -466,7 +466,7 @@ def _tensors(tree: object) -> list[Tensor]:
 
 
 def test_a_record_is_of_the_critic_that_caught_up() -> None:
-    ready, slow = (tiny_trainer(constraint=GradientPenalty(), critic_lr=0.01, catch_up=n) for n in (300, 0))
+    ready, slow = (tiny_trainer(constraint=GradientPenalty(), critic_lr=0.01, catch_up=n) for n in (600, 0))
     for trainer in (ready, slow):
         for _ in range(20):
             trainer.advance()  # 60 critic steps
@@ -474,9 +474,31 @@ def test_a_record_is_of_the_critic_that_caught_up() -> None:
     assert (
         ready_record["wasserstein_heldout"] > slow_record["wasserstein_heldout"] + 3 * slow_record["wasserstein_stderr"]
     )
-    with slow.caught_up(240):  # four times what it has taken
+    with slow.caught_up(480):  # quarters of twice the batches that it was shown
         again = slow._meter(slow.generator, slow.critic, slow.step)
     assert again.wasserstein_heldout == ready_record["wasserstein_heldout"]
+
+
+def test_a_critic_catches_up_on_quarters_of_batches() -> None:
+    trainer, seen = tiny_trainer(constraint=WeightClipping(0.1)), list[Tensor]()
+    trainer.advance()
+    batch = trainer.batches[trainer.critic_updates].double()
+    hook = trainer.critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].chunk(2)[0]))
+    with trainer.caught_up(4):
+        hook.remove()
+    assert len(seen) == 4
+    assert all(torch.equal(real, batch[part::4]) for part, real in enumerate(seen))
+
+
+def test_a_critic_that_mixes_its_batch_catches_up_on_whole_ones() -> None:
+    trainer, sizes = tiny_trainer(constraint=WeightClipping(0.1)), set[int]()
+    trainer.critic.insert(1, nn.BatchNorm1d(16).double())
+    mixing = Trainer(trainer.generator, trainer.critic, constraint=WeightClipping(0.1), latent=Latent(3), batch=16)
+    mixing.attach(vectors())
+    hook = mixing.critic.register_forward_pre_hook(lambda _, inputs: sizes.add(len(inputs[0])))
+    with mixing.caught_up(2):
+        hook.remove()
+    assert sizes == {16}
 
 
 def test_a_fault_inside_leaves_the_critic_where_it_was() -> None:

@@ -149,8 +149,8 @@ class RunConfig:
     """What every random choice hangs on."""
     log_every: str = "50"
     """Measure and log after this many generator steps, or 1epoch."""
-    catch_up: int = 20
-    """Critic steps alone before each measurement, then undone: a critic behind the generator finds too little."""
+    catch_up: int = 80
+    """Small critic steps alone before each measurement, then undone: one behind the generator finds too little."""
     sample_every: str = "500"
     """Draw the picture of samples after this many generator steps, or 1epoch (early ones come sooner)."""
     save_every: str = "60s"

@@ -30,7 +30,7 @@ LEARNT, BEHIND = 0.1, 0.25
 """Shares of the estimate from which it matters that the critic knows samples by heart, or lags."""
 STEEP, FLAT, STARVED = 1.2, 0.5, 0.05
 """Mean gradient norms that break a constraint, leave it slack, or starve the generator, as shares of what is usual."""
-LAG_STEPS, LAG_SAMPLES = 200, 2048
+LAG_STEPS, LAG_SAMPLES = 800, 2048
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
     Args:
         trainer: It is left as it is.
         data: Its data.
-        steps: Further critic steps.
+        steps: Further critic steps, on parts of batches.
 
     Returns:
         The findings lag and bound.
@@ -132,7 +132,7 @@ def _lag(before: float, recorded: float, after: float, error: float, steps: int)
     rise = after - before
     evidence = {"held_out": before, "held_out_recorded": recorded, "held_out_later": after, "rise_stderr": error}
     said = (
-        f"{steps} critic steps with the generator frozen bring the held-out estimate from {before:.3g} to {after:.3g} "
+        f"{steps} small critic steps with the generator frozen bring the held-out estimate from {before:.3g} to {after:.3g} "
         f"(a rise of {with_error(rise, error)})"
     )
     if rise <= SURE * error or rise <= BEHIND * abs(after):

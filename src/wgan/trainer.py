@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.catchup import ahead
+from wgan.catchup import BEYOND, PARTS, Pair, ahead, parts
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty
 from wgan.data import open_data
@@ -57,8 +57,8 @@ class Trainer:
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
-        catch_up: Steps, at most 4 times those that it took before, that the critic takes alone before a record measures
-            it, and that are then undone: a critic that is behind the generator finds far less than there is.
+        catch_up: Steps on quarters of batches, at most 8 times the steps before, that the critic takes alone before a
+            record measures it, and that are then undone: one that is behind the generator finds far less than there is.
         device: Where to train.
         precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
             the last layer of the critics in :mod:`wgan.networks`.
@@ -150,44 +150,45 @@ class Trainer:
 
     def advance(self) -> None:
         """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
-        if self._since is None:
-            self._since = time.perf_counter()
+        self._since = self._since or time.perf_counter()
         set_rates((self.generator_optimizer, self.critic_optimizer), self.learning_rates, self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             steps = self.critic_steps.before(self.step)
             fakes = Prefetch(self._fakes(steps - self.reuse))
             for fake in islice(fakes, steps):
-                self.critic_step(fake.detach(), fakes.prepare)
+                self.critic_step(self._pair(fake.detach()), fakes.prepare)
             self._generator_step(fake if self.reuse else next(fakes))
         self.step += 1
         self.average.update(self.generator, self.images, steps * self.batch)
 
     @contextmanager
     def caught_up(self, steps: int) -> Iterator[None]:
-        """Inside, the critic has taken some steps alone, of falling size; afterwards all is as it was."""
+        """Inside, the critic has taken some small steps alone, on parts of batches; afterwards all is as it was."""
         updates, ledger, self.ledger = self.critic_updates, self.ledger, Ledger(self.ledger.names)
-        changed = self.critic_optimizer, self.critic, self.generator
+        small = parts(self._pair, min(PARTS, self.batch // self.group.size) if self.one_pass else 1)
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with chance, ahead(self.critic_step, steps, *changed):
+            with chance, ahead(self.critic_step, small, steps, self.critic_optimizer, self.critic, self.generator):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
 
     def _fakes(self, steps: int) -> Iterator[Tensor]:
         """Generated samples for the next critic steps, and at last, with their graph, for a generator step."""
-        first, at_once = self.critic_updates, DRAWN if self.group.size == 1 else 1
+        due, at_once = range(self.critic_updates, self.critic_updates + steps), DRAWN if self.group.size == 1 else 1
         for taken in range(0, steps, at_once):
-            updates = range(first + taken, first + min(taken + at_once, steps))
             with torch.no_grad(), self._autocast():
-                drawn = [self._generate("critic latent", update) for update in updates]
+                drawn = [self._generate("critic latent", update) for update in due[taken : taken + at_once]]
             yield from drawn
         yield self._generate("generator latent", self.step)
 
-    def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def _pair(self, fake: Tensor | None = None) -> Pair:
+        """For the next critic step; generated samples are new if none are given."""
+        return self.to_device(self.batches[self.critic_updates]), next(self._fakes(1)) if fake is None else fake
+
+    def critic_step(self, pair: Pair | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Take a step of the critic alone, on new samples if none are given; ``meanwhile``: while gradients travel."""
-        real = self._noised(self.to_device(self.batches[self.critic_updates]), "real noise")
-        fake = self._noised(next(self._fakes(1)) if fake is None else fake, "fake noise")
+        real, fake = map(self._noised, pair or self._pair(), ("real noise", "fake noise"))
         with parametrize.cached(), self._autocast():
             real_scores, fake_scores = self._score(real, fake)
             loss = self.objective.critic_loss(real_scores, fake_scores)
@@ -211,10 +212,10 @@ class Trainer:
 
     def _penalised(self, loss: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor | None]:
         """The critic's loss with the penalties that are due, and their weighted sum (None when none is due)."""
-        total, logged = loss, None
+        total, logged, taken = loss, None, self.critic_updates
         for number, part in enumerate(self.constraint.parts):
-            if part.has_penalty and self.critic_updates % part.every == 0:
-                between = torch.rand(self.batch, generator=rng(self.seed, f"penalty {number}", self.critic_updates))
+            if part.has_penalty and taken % part.every == 0:
+                between = torch.rand(len(real) * self.group.size, generator=rng(self.seed, f"penalty {number}", taken))
                 term = part.weight * part.penalty(self.critic, real, fake, self.group.share(between))
                 total, logged = total + part.every * term, term if logged is None else logged + term
         return total, logged
@@ -287,11 +288,10 @@ class Trainer:
 
     def _measured(self) -> dict[str, float | None]:
         values = self._meter.gap(self.critic)  # before catching up, which spreads scores: a gap is lost among them
-        with self.caught_up(min(self.catch_up, 4 * self.critic_updates)):
+        with self.caught_up(min(self.catch_up, BEYOND * PARTS * self.critic_updates)):
             values |= self._meter(self.generator, self.critic, self.step)._asdict()
         check_values(values, self.step)
-        # A discriminator's logits are no distance.
-        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
+        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)  # logits are none
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` generated samples (n, ...) of the averaged generator, on the processor."""
