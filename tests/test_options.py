@@ -55,8 +55,9 @@ def test_later_layers_win_and_drop_what_contradicts_them() -> None:
     other = options.make_config(preset, {"critic": "mlp"})
     assert (other.critic.family, other.critic.widths, other.critic.kernel) == ("mlp", None, None)
     paper = options.make_config(options.preset("wgan"), {"generator_widths": [8, 8]}).generator
-    assert (paper.widths, paper.width, paper.refine) == ((8, 8), None, None)
-    assert options.make_config(options.preset("wgan"), {"generator_width": 8}).generator.refine is False
+    assert (paper.widths, paper.width, paper.refine, paper.modulate) == ((8, 8), None, None, None)
+    same = options.make_config(options.preset("wgan"), {"generator_width": 8}).generator
+    assert same.refine is False and same.modulate is False
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)

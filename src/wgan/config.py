@@ -69,6 +69,8 @@ class GeneratorConfig(NetworkConfig):
 
     refine: bool | None = None
     """dcgan only: end with a 3x3 convolution at full size; off: with the last transposed one, which is cheaper."""
+    modulate: bool | None = None
+    """dcgan only: let the gains of norms hang on the noise, for more variety; off: they are the same for all."""
 
 
 @dataclass(frozen=True)

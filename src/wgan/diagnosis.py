@@ -132,8 +132,8 @@ def _lag(before: float, recorded: float, after: float, error: float, steps: int)
     rise = after - before
     evidence = {"held_out": before, "held_out_recorded": recorded, "held_out_later": after, "rise_stderr": error}
     said = (
-        f"{steps} small critic steps with the generator frozen bring the held-out estimate from {before:.3g} to {after:.3g} "
-        f"(a rise of {with_error(rise, error)})"
+        f"{steps} small critic steps with the generator frozen bring the held-out estimate from {before:.3g} to "
+        f"{after:.3g} (a rise of {with_error(rise, error)})"
     )
     if rise <= SURE * error or rise <= BEHIND * abs(after):
         return Finding("lag", f"the critic keeps up: {said}.", evidence, fault=False)

@@ -110,7 +110,8 @@ def _displaced(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]
         names |= sizes if given.keys() & widths else set()
         if given.get(network, earlier.get(network, "auto")) != earlier.get(network, "auto"):
             names |= {name for name, f in all_fields().items() if f.section == network}
-    return names | {"generator_refine"} if "generator_widths" in given else names  # widths say it themselves
+    settled = {"generator_refine", "generator_modulate"}  # widths settle them themselves
+    return names | settled if "generator_widths" in given else names
 
 
 def flatten(config: Config) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, Generator, Latent
 from wgan.networks.layers import Style, downscale, initialise, keep, lift, picture, upscale
+from wgan.networks.modulation import Guided
 from wgan.networks.sizes import Depths, Size, chain, doubling, halvings, to_a_point
 
 KERNELS = (3, 4, 5)
@@ -36,6 +37,7 @@ def generator(
     activation: str = "relu",
     kernel: int = 4,
     refine: bool | None = None,
+    modulate: bool | None = None,
     init: str = "default",
 ) -> Generator:
     """Latents (N, L) to pictures (N, C, H, W) in [-1, 1].
@@ -54,27 +56,30 @@ def generator(
         refine: Whether the last transposed convolution goes to maps of full size, of ``width`` channels, from which a
             3x3 convolution with a gain of 3 makes the picture. By default yes, unless there are ``widths``: then they
             say it, without a gain. A picture too small to halve is always made by a convolution.
+        modulate: Whether the gains of norms hang on the latent (:mod:`wgan.networks.modulation`). By default yes, if
+            norms have gains and there are no ``widths``.
         init: ``default`` or ``normal``.
 
     Raises:
         UsageError: The shape is that of vectors, or an option has an impossible value.
     """
     channels, size = picture(shape, "dcgan")
-    style = Style(norm, affine, activation)
+    modulate = norm != "none" and affine and widths is None if modulate is None else modulate
+    style = Style(norm, affine, activation, latent=latent.size * modulate)
     refine = True if refine is None and widths is None else refine
     ends = (0, 1) if refine is None else (int(refine),)
     depths = _depths(shape, size, lambda d: tuple(d + end for end in ends) if d else (1,))
     depth, widths = depths.settle(depth, widths, partial(_narrowing, width, bool(refine)))
     sizes = chain(size, depth)[::-1]
     up = partial(upscale, kernel=_checked(kernel))
-    body = nn.Sequential(style.stage(partial(lift, latent.size, widths[0], sizes[0]), widths[0], sizes[0]))
+    body = Guided(style.stage(partial(lift, latent.size, widths[0], sizes[0]), widths[0], sizes[0]))
     for (a, b), (small, big) in zip(pairwise(widths), pairwise(sizes), strict=False):
         body.append(style.stage(partial(up, a, b, small, big), b, big))
     if len(widths) == depth:
         body.append(up(widths[-1], channels, sizes[-2], size))
     else:
         body.extend([keep(widths[-1], channels), *([Gain(GAIN)] if refine else [])])
-    settled = {"depth": depth, "refine": refine}
+    settled = {"depth": depth, "refine": refine, "modulate": modulate}
     return initialise(Generator(body.append(nn.Tanh()), latent, shape, settled), init)
 
 

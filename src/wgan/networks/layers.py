@@ -10,6 +10,7 @@ from wgan.errors import UsageError
 from wgan.networks.base import describe
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.memory import ChannelsLast
+from wgan.networks.modulation import Guided, Modulated
 from wgan.networks.norms import InstanceNorm2d
 from wgan.networks.sizes import Size, down_padding, up_padding
 from wgan.registry import unknown
@@ -42,6 +43,7 @@ class Style:
         affine: Whether norms have gains and biases of their own.
         activation: ``relu``, ``leaky_relu`` (slope 0.2) or ``silu``; all can be differentiated twice.
         dropout: The share of activations dropped.
+        latent: Numbers of the latent on which the gains of norms hang (:mod:`wgan.networks.modulation`); 0 for none.
 
     References:
         Batch Normalization (Ioffe and Szegedy, 2015), https://arxiv.org/abs/1502.03167
@@ -49,13 +51,14 @@ class Style:
         Layer Normalization (Ba et al., 2016), https://arxiv.org/abs/1607.06450
 
     Raises:
-        UsageError: A name is unknown or the dropout is outside [0, 1).
+        UsageError: A name is unknown, the dropout is outside [0, 1), or gains hang on the latent but there are none.
     """
 
     norm: str
     affine: bool
     activation: str
     dropout: float = 0.0
+    latent: int = 0
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
@@ -64,19 +67,25 @@ class Style:
             raise UsageError(unknown("activation", self.activation, ACTIVATIONS))
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout:g}; give a share from 0 up to, but not, 1.")
+        if self.latent and (self.norm == "none" or not self.affine):
+            raise UsageError("modulate is about the gains of norms, but there are none; leave it out, or affine on.")
 
     def make_norm(self, channels: int, size: Size | None) -> nn.Module | None:
         """The norm over maps (N, channels, *size), or over vectors (N, channels) if size is None."""
+        norm = self._plain_norm(channels, size, self.affine and not self.latent)
+        return Modulated(norm, self.latent, channels) if norm is not None and self.latent else norm
+
+    def _plain_norm(self, channels: int, size: Size | None, affine: bool) -> nn.Module | None:
         if self.norm == "batch":
             kind = nn.BatchNorm1d if size is None else nn.BatchNorm2d
-            return kind(channels, affine=self.affine)
+            return kind(channels, affine=affine)
         if self.norm == "layer":
             if size is None:
-                return nn.LayerNorm(channels, elementwise_affine=self.affine)
-            return nn.GroupNorm(1, channels, affine=self.affine)
+                return nn.LayerNorm(channels, elementwise_affine=affine)
+            return nn.GroupNorm(1, channels, affine=affine)
         # The instance norm of a single pixel would be 0 whatever the pixel is, and PyTorch refuses it.
         if self.norm == "instance" and size is not None and size != (1, 1):
-            return InstanceNorm2d(channels, affine=self.affine)
+            return InstanceNorm2d(channels, affine=affine)
         return None
 
     def make_activation(self) -> nn.Module:
@@ -104,7 +113,8 @@ class Style:
 
 def sequence(layers: Iterable[nn.Module | None]) -> nn.Sequential:
     """The layers one after the other, without the Nones."""
-    return nn.Sequential(*(layer for layer in layers if layer is not None))
+    there = [layer for layer in layers if layer is not None]
+    return Guided(*there) if any(isinstance(layer, Modulated) for layer in there) else nn.Sequential(*there)
 
 
 def lift(latent: int, channels: int, size: Size, *, bias: bool = True) -> nn.Sequential:

@@ -1,0 +1,51 @@
+r"""Norms whose gains hang on the latent, so that all stages of a generator see it and not the first alone.
+
+After a norm without gains and biases, channel c is :math:`y_c = (1 + \langle a_c, z \rangle + d_c) \hat x_c + b_c`.
+
+References:
+    On Self Modulation for Generative Adversarial Networks (Chen, Lucic, Houlsby, Gelly, 2019),
+    https://arxiv.org/abs/1810.01365, where the biases hang on the latent too.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+SPREAD = 0.8
+"""Standard deviation of the first gains, for latents N(0, 1)."""
+
+
+class Modulated(nn.Module):
+    """A norm of maps with gains that hang on the latent.
+
+    Args:
+        norm: Maps (N, C, H, W) to the same, without gains and biases.
+        latent: How many numbers the latent has, L.
+        channels: C.
+    """
+
+    def __init__(self, norm: nn.Module, latent: int, channels: int) -> None:
+        super().__init__()
+        self.norm = norm
+        self.gain = nn.Linear(latent, channels)
+        self.bias = nn.Parameter(torch.zeros(channels))
+        nn.init.normal_(self.gain.weight, 0.0, SPREAD / math.sqrt(latent))
+        nn.init.zeros_(self.gain.bias)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """Maps (N, C, H, W) and latents (N, L) to maps."""
+        normed = self.norm(x)
+        gain, bias = (1 + self.gain(z))[:, :, None, None], self.bias[:, None, None]
+        return torch.addcmul(bias.to(normed.dtype), normed, gain.to(normed.dtype))
+
+
+class Guided(nn.Sequential):
+    """Layers one after the other; those that want the latent are given it."""
+
+    def forward(self, input: Tensor, z: Tensor | None = None) -> Tensor:
+        """Maps or, first of all, latents, and the latents (by default: the input itself) to maps."""
+        x, z = input, input if z is None else z
+        for layer in self:
+            x = layer(x, z) if isinstance(layer, Guided | Modulated) else layer(x)
+        return x

@@ -1,0 +1,65 @@
+"""Norms whose gains hang on the latent."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from wgan.networks import Latent, make_generator
+from wgan.networks.layers import NORM_LAYERS
+from wgan.networks.modulation import Guided, Modulated
+
+
+def test_each_sample_is_normed_and_then_scaled_by_what_its_latent_says() -> None:
+    torch.manual_seed(0)
+    layer = Modulated(nn.BatchNorm2d(3, affine=False), 5, 3).double()
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter)
+    x, z = torch.randn(4, 3, 6, 7).double() + 2, torch.randn(4, 5).double()
+    maps, latents = x.numpy(), z.numpy()
+    mean, variance = (f(maps, axis=(0, 2, 3), keepdims=True) for f in (np.mean, np.var))
+    weight, shift, bias = (p.detach().numpy() for p in (layer.gain.weight, layer.gain.bias, layer.bias))
+    gains = 1 + latents @ weight.T + shift
+    expected = gains[:, :, None, None] * (maps - mean) / np.sqrt(variance + 1e-5) + bias[:, None, None]
+    np.testing.assert_allclose(layer(x, z).detach().numpy(), expected, rtol=1e-12)
+
+
+def test_the_first_gains_are_spread_alike_for_latents_of_any_size() -> None:
+    torch.manual_seed(0)
+    for size in (4, 512):
+        layer = Modulated(nn.Identity(), size, 256)
+        gains = layer(torch.ones(1000, 256, 1, 1), torch.randn(1000, size))
+        assert gains.mean().item() == pytest.approx(1, abs=0.1)
+        assert gains.std().item() == pytest.approx(0.8, rel=0.1)
+
+
+def test_layers_get_the_latent_wherever_they_are() -> None:
+    inner = Guided(nn.Identity(), Modulated(nn.Identity(), 2, 2))
+    outer = Guided(nn.Unflatten(1, (2, 1, 1)), inner, nn.Flatten())
+    z = torch.tensor([[0.5, -2.0]])
+    gains = 1 + z @ inner[1].gain.weight.T
+    torch.testing.assert_close(outer(z), gains * z)
+
+
+@pytest.mark.parametrize(
+    ("options", "modulated"),
+    [
+        ({}, True),
+        ({"norm": "layer"}, True),
+        ({"norm": "instance"}, True),
+        ({"refine": False}, True),
+        ({"widths": (9, 7, 5), "modulate": True}, True),
+        ({"affine": False}, False),
+        ({"widths": (9, 7, 5)}, False),
+        ({"modulate": False}, False),
+    ],
+)
+def test_all_norms_of_a_generator_are_modulated_or_none(options: dict[str, Any], modulated: bool) -> None:
+    generator = make_generator("dcgan", (3, 20, 12), Latent(6), **options)
+    assert generator.settled["modulate"] is modulated
+    norms = [m for m in generator.modules() if isinstance(m, NORM_LAYERS)]
+    owned = [m.norm for m in generator.modules() if isinstance(m, Modulated)]
+    assert norms and len(owned) == (len(norms) if modulated else 0)
+    assert all(getattr(norm, "weight", None) is None for norm in owned)
