@@ -12,8 +12,6 @@ Pair = tuple[Tensor, Tensor]
 """Real and generated samples."""
 PARTS = 4
 """Of how many parts a batch is: so many times the steps, which lead further and take little longer."""
-BEYOND = 2
-"""On how many times the samples that it has been shown a critic goes on alone, at most."""
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.catchup import BEYOND, PARTS, Pair, ahead, parts
+from wgan.catchup import PARTS, Pair, ahead, parts
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty
 from wgan.data import open_data
@@ -57,7 +57,7 @@ class Trainer:
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
-        catch_up: Steps on quarters of batches, at most 8 times the steps before, that the critic takes alone before a
+        catch_up: Steps on quarters of batches, at most 4 times the steps before, that the critic takes alone before a
             record measures it, and that are then undone: one that is behind the generator finds far less than there is.
         device: Where to train.
         precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
@@ -288,7 +288,7 @@ class Trainer:
 
     def _measured(self) -> dict[str, float | None]:
         values = self._meter.gap(self.critic)  # before catching up, which spreads scores: a gap is lost among them
-        with self.caught_up(min(self.catch_up, BEYOND * PARTS * self.critic_updates)):
+        with self.caught_up(min(self.catch_up, PARTS * self.critic_updates)):
             values |= self._meter(self.generator, self.critic, self.step)._asdict()
         check_values(values, self.step)
         return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)  # logits are none
