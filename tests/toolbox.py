@@ -11,7 +11,8 @@ from torch import nn
 
 from wgan import loop, options
 from wgan.config import Config
-from wgan.networks import Latent
+from wgan.networks import Latent, make_critic, make_generator
+from wgan.registry import CONSTRAINTS
 from wgan.run import Run
 from wgan.trainer import Trainer
 
@@ -54,6 +55,17 @@ def tiny_trainer(**changes: Any) -> Trainer:
     settings: dict[str, Any] = {"latent": Latent(3), "batch": 16, "critic_steps": 3, "seed": 5, **changes}
     trainer = Trainer(generator, critic, **settings)
     trainer.attach(vectors())
+    return trainer
+
+
+def picture_trainer(constraint: str = "spectral", dropout: float = 0.0, **changes: Any) -> Trainer:
+    """A trainer of small convolutions on blobs."""
+    torch.manual_seed(0)
+    generator = make_generator("dcgan", (1, 8, 8), Latent(4), width=4, norm="batch")
+    critic = make_critic("dcgan", (1, 8, 8), width=4, dropout=dropout)
+    made = CONSTRAINTS[constraint].load()()
+    trainer = Trainer(generator, critic, constraint=made, batch=8, critic_steps=1, **changes)
+    trainer.attach(blobs())
     return trainer
 
 

@@ -1,0 +1,108 @@
+"""What a record measures: estimate, error, gap, noise floor and bound, and that measuring disturbs nothing."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from toolbox import picture_trainer, tiny_trainer, vectors
+from wgan.config import DataConfig
+from wgan.constraints import GradientPenalty, Orthogonal
+from wgan.data import open_data
+from wgan.data.samples import Vectors
+from wgan.measurement import Meter
+from wgan.networks import Latent
+
+
+def test_the_estimate_is_the_mean_of_held_out_scores_less_that_of_generated_ones() -> None:
+    trainer = tiny_trainer()
+    meter = trainer._meter
+    record = meter(trainer.generator, trainer.critic, 0)
+    fakes = [meter.fake(trainer.generator, 0, k) for k in range(len(meter.train_index))]
+    with torch.no_grad():
+        real_mean = torch.cat([trainer.critic(meter.real(meter.held_out, i)) for i in meter.held_out_index]).mean()
+        fake_mean = torch.cat([trainer.critic(b) for b in fakes]).mean()
+    assert record.wasserstein_heldout == pytest.approx((real_mean - fake_mean).item())
+
+
+class Rows(nn.Module):
+    """A generator that gives these samples, one batch after the other, over and over."""
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.rows, self.given = rows, 0
+
+    def forward(self, z: Tensor) -> Tensor:
+        start = self.given % len(self.rows)
+        self.given += len(z)
+        return self.rows[start : start + len(z)]
+
+
+def test_swapping_real_and_generated_samples_flips_the_sign_of_the_estimate() -> None:
+    critic, x, y = tiny_trainer().critic, vectors(96), vectors(192)[96:] + 5
+    opened = open_data(x, DataConfig())
+
+    def estimate(real: Any, fake: Any) -> float:
+        data = replace(opened, train=Vectors(real), held_out=Vectors(real))
+        meter = Meter(data, Latent(3), 16, 0, lambda batch: batch.double())
+        return meter(Rows(torch.from_numpy(fake)), critic, 0).wasserstein_heldout
+
+    forward, backward = estimate(x, y), estimate(y, x)
+    assert abs(forward) > 0.01 and backward == pytest.approx(-forward, rel=1e-6)
+
+
+def test_standard_error_and_gap_agree_with_numpy() -> None:
+    trainer = tiny_trainer()
+    for _ in range(3):
+        trainer.advance()
+    meter = trainer._meter
+    record = meter(trainer.generator, trainer.critic, 0)
+    reals = [meter.real(meter.train, i) for i in meter.train_index]
+    held_out = [meter.real(meter.held_out, i) for i in meter.held_out_index]
+    fakes = [meter.fake(trainer.generator, 0, k) for k in range(max(len(reals), len(held_out)))]
+    with torch.no_grad():
+        train, held, fake = (
+            torch.cat([trainer.critic(b).flatten() for b in x]).numpy() for x in (reals, held_out, fakes)
+        )
+    error = math.sqrt(held.var(ddof=1) / len(held) + fake.var(ddof=1) / len(fake))
+    assert record.wasserstein_stderr == pytest.approx(error)
+    gap = meter.gap(trainer.critic)
+    assert gap["gap"] == pytest.approx(train.mean() - held.mean())
+    assert gap["gap"] == pytest.approx(record.wasserstein - record.wasserstein_heldout)
+    variances = train.var(ddof=1) / len(train) + held.var(ddof=1) / len(held)
+    assert gap["gap_stderr"] == pytest.approx(math.sqrt(variances))
+
+
+def test_measuring_changes_nothing_about_training() -> None:
+    quiet, watched = (picture_trainer(dropout=0.1) for _ in range(2))
+    for _ in range(4):
+        quiet.advance()
+        watched.advance()
+        watched.record()
+    for name in ("generator", "critic"):
+        one, other = (getattr(t, name).state_dict() for t in (quiet, watched))
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_the_noise_floor_is_what_halves_of_real_samples_differ_by() -> None:
+    trainer = tiny_trainer(catch_up=0)
+    trainer.attach(vectors(20_000))
+    floor = trainer.record()["noise_floor"]
+    with torch.no_grad():
+        rows = trainer._meter.held_out.batch(torch.arange(trainer._meter.held_out.size)).double()
+        scores = trainer.critic(rows).flatten().numpy()
+    draw = np.random.default_rng(0)
+    pairs = [draw.choice(scores, (2, 1024)).mean(axis=1) for _ in range(2000)]
+    assert floor == pytest.approx(np.quantile(np.abs(np.diff(pairs, axis=1)), 0.95), rel=0.15)
+
+
+def test_the_bound_is_that_of_a_critic_of_known_slope() -> None:
+    trainer = tiny_trainer(constraint=Orthogonal(4.0), catch_up=0)
+    record = trainer.record()
+    expected = (record["wasserstein_heldout"] - 3.09 * record["wasserstein_stderr"]) / 4.0
+    assert record["wasserstein_bound"] == pytest.approx(expected, rel=1e-4)
+    assert tiny_trainer(constraint=GradientPenalty()).record()["wasserstein_bound"] is None
