@@ -1,6 +1,11 @@
 """Small data, networks and configurations that many tests share."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ from wgan.networks import Latent, make_critic, make_generator
 from wgan.registry import CONSTRAINTS
 from wgan.run import Run
 from wgan.trainer import Trainer
+from wgan.view import View
 
 SMALL: dict[str, Any] = {
     "generator": "dcgan", "critic": "dcgan", "generator_width": 4, "critic_width": 4, "latent": 8,
@@ -80,3 +86,50 @@ def records(run: Run) -> list[dict[str, Any]]:
     timed = ("seconds", "images_per_second")
     lines = run.metrics.read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
+
+
+def two(arguments: list[str], **environment: str) -> list[subprocess.Popen[str]]:
+    """Start a program in two processes that find each other on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+              "GLOO_SOCKET_IFNAME": "lo", "TORCH_CPP_LOG_LEVEL": "ERROR"}  # fmt: skip
+    return [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env=os.environ | shared | environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+
+
+class Interrupter(View):
+    """Sends a signal to this process after a step, as Ctrl-C would."""
+
+    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
+        self.at, self.number = step, number
+        self.notes: list[str] = []
+
+    def step(self, share: float, step: int) -> None:
+        if step == self.at:
+            os.kill(os.getpid(), self.number)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def tensors(run: Run) -> dict[str, torch.Tensor]:
+    return run.restore()[0]
+
+
+def assert_same(one: Run, other: Run) -> None:
+    """Bit for bit: weights, average, optimizers, metrics and pictures."""
+    first, second = tensors(one), tensors(other)
+    assert first.keys() == second.keys()
+    assert [key for key in first if not torch.equal(first[key], second[key])] == []
+    assert records(one) == records(other)
+    pictures = [{path.name: path.read_bytes() for path in run.sample_paths()} for run in (one, other)]
+    assert pictures[0] == pictures[1]

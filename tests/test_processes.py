@@ -1,0 +1,134 @@
+"""Whole runs of several processes: started by a launcher or by hand, interrupted, killed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from toolbox import SMALL, blobs, records, two
+from wgan import options, worker
+from wgan.run import Run
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    np.save(tmp_path / "blobs.npy", blobs())
+    return tmp_path / "blobs.npy"
+
+
+def flags(**changes: Any) -> list[str]:
+    return [f"{options.flag(name)}={value}" for name, value in {**SMALL, **changes}.items()]
+
+
+def started(folder: Path, *words: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "wgan", *map(str, words)]
+    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def finished(folder: Path, *words: object) -> tuple[int, str, str]:
+    child = started(folder, *words)
+    out, err = child.communicate(timeout=200)
+    return child.returncode, out, err
+
+
+def wait_for(fact: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 100
+    while not (found := fact()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert found
+    return found
+
+
+def worker_of(launcher: int, rank: int) -> int | None:
+    """The process with this rank that a launcher has started."""
+    for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
+        with suppress(OSError):
+            if f"RANK={rank}".encode() in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+                return int(child)
+    return None
+
+
+def test_a_mistake_is_told_once_and_leaves_nothing(tmp_path: Path, source: Path) -> None:
+    code, out, err = finished(tmp_path, "train", source, "--processes", 3, "--quiet", *flags())
+    assert (code, out) == (2, "")
+    assert err == "wgan: --batch: 8 samples cannot be divided among 3 processes; use 9.\n"
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_processes_that_were_started_by_hand_need_a_folder(tmp_path: Path, source: Path) -> None:
+    children = two(["-m", "wgan", "train", str(source), *flags()])
+    told = [child.communicate(timeout=100)[1] for child in children]
+    assert children[0].returncode == 2 and all(child.returncode for child in children)
+    assert told[0].startswith("wgan: --out: several processes") and told[0].count("\n") == 1
+    assert told[1].startswith("wgan: process 1: --out: several processes") and told[1].count("\n") == 1
+
+
+def test_each_process_that_was_started_by_hand_tells_its_own_mistake() -> None:
+    with mock.patch.dict(os.environ, {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "here"}, clear=True):
+        assert worker.report("no data.", 2) == ("process 1: no data.", 2)
+        assert worker.report("stopped.", 130) == ("", 130)  # all were, and the first one says it
+
+
+def test_processes_that_were_started_by_hand_train_as_one_does(tmp_path: Path, source: Path) -> None:
+    words = ["-m", "wgan", "train", str(source), "--quiet", *flags(generator_norm="none", critic_norm="none")]
+    for child in two([*words, "--out", str(tmp_path / "two")]):
+        assert child.communicate(timeout=100)[1] == "" and child.returncode == 0
+    subprocess.run([sys.executable, *words, "--out", str(tmp_path / "one")], check=True, timeout=100)
+    one, both = Run.open(tmp_path / "one"), Run.open(tmp_path / "two")
+    assert both.summary["status"] == "finished" and both.config.run.processes == 2
+    assert [path.name for path in both.sample_paths()] == [path.name for path in one.sample_paths()]
+    for record, expected in zip(records(both), records(one), strict=True):
+        known = {name: value for name, value in expected.items() if value is not None}
+        assert {name: record[name] for name in known} == pytest.approx(known, rel=2e-3, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_once_and_another_number_of_processes_goes_on(tmp_path: Path, source: Path) -> None:
+    child = started(tmp_path, "train", source, "--processes", 2, "--out", "r", *flags(steps=10**6))
+    wait_for((tmp_path / "r" / "metrics.jsonl").exists)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=100)
+    assert child.returncode == 130
+    assert err.count("wgan: stopped and saved; go on with: wgan resume r") == 1 and "Traceback" not in err
+    assert re.findall(r"^[A-Z]\d{4} .*|.*death signal.*|.*closing signal.*", err, re.MULTILINE) == []  # torch's own log
+    run = Run.open(tmp_path / "r")
+    step = run.summary["steps"]
+    assert run.summary["status"] == "interrupted"
+    for processes in (1, 2):
+        code, _, err = finished(tmp_path, "resume", "r", "--steps", step + processes, "--processes", processes)
+        assert code == 0 and f"going on from step {step + processes - 1:,}" in err
+        assert run.summary["steps"] == step + processes and run.config.run.processes == processes
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+def test_kill_9_of_each_process_changes_nothing(tmp_path: Path, source: Path) -> None:
+    settings = flags(steps=150, log_every="5", sample_every="50", save_every="7", critic_dropout=0.1)
+    command = ["train", source, "--processes", 2, *settings]
+    assert finished(tmp_path, *command, "--out", "whole")[0] == 0
+    child = started(tmp_path, *command, "--out", "killed")
+    whole, killed = Run(tmp_path / "whole"), Run(tmp_path / "killed")
+    for rank, lines in ((1, 5), (0, 14)):
+        wait_for(lambda lines=lines: len(killed.records()) > lines)
+        pid = worker_of(child.pid, rank)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+    _, err = child.communicate(timeout=200)
+    assert child.returncode == 0 and "Traceback" not in err and err.count("going on from step") == 2
+    assert err.count("a process was lost") == 2
+    first, second = whole.restore()[0], killed.restore()[0]
+    assert first.keys() == second.keys()
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+    assert records(whole) == records(killed)
+    assert [p.read_bytes() for p in whole.sample_paths()] == [p.read_bytes() for p in killed.sample_paths()]

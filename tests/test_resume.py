@@ -1,0 +1,222 @@
+"""Runs stop and go on exactly, whatever stopped them."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wgan
+from toolbox import Interrupter, assert_same, blobs, small_config, small_run
+from wgan import loop, options
+from wgan.errors import UsageError, WganError
+from wgan.overview import overview
+from wgan.restart import check_same_config, fixed_options
+from wgan.run import Run
+
+HEAVY = {"dcgan64-clip", "dcgan64-gp"}
+
+
+def interrupted(out: Path, step: int, source: Any, number: int = signal.SIGINT, **changes: Any) -> Run:
+    with pytest.raises(loop.Interrupted) as stop:
+        loop.train(small_config(**changes), source=source, out=out, view=Interrupter(step, number))
+    assert stop.value.signal == number
+    assert stop.value.run.summary["status"] == "interrupted"
+    return stop.value.run
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", [1, 5, 8])
+def test_an_interrupted_run_goes_on_bit_for_bit(step: int, number: int, tmp_path: Path) -> None:
+    changes = {"decay": "linear", "critic_dropout": 0.2, "every": 2, "flip": True}
+    whole = small_run(tmp_path / "whole", **changes)
+    broken = interrupted(tmp_path / "broken", step, blobs(), number, **changes)
+    loop.resume(broken, {}, source=blobs())
+    assert_same(whole, broken)
+
+
+@pytest.mark.parametrize("constraint", ["clip", "spectral", "gp", "r1+r2", "spectral+gp", "orthogonal"])
+def test_every_kind_of_state_goes_on(constraint: str, tmp_path: Path) -> None:
+    optimizer = "rmsprop" if constraint == "clip" else "adam"
+    changes = {"constraint": constraint, "optimizer": optimizer, "critic_norm": "none", "instance_noise": 0.1}
+    whole = small_run(tmp_path / "whole", **changes)
+    broken = interrupted(tmp_path / "broken", 5, blobs(), **changes)
+    assert_same(whole, loop.resume(broken, {}, source=blobs()))
+
+
+@pytest.mark.parametrize("name", options.presets())
+def test_every_preset_goes_on_bit_for_bit_with_a_decay(name: str, tmp_path: Path) -> None:
+    steps = 4 if name in HEAVY else 6
+    lighter = {"batch": 4, "warmup_critic_steps": 3, "critic_steps": 2}
+    given = {"steps": steps, "log_every": "2", "sample_every": "3", "decay": "linear", "threads": 1, **lighter}
+    config = options.make_config(options.preset(name), given)
+    source = blobs(24, config.data.size[0] if config.data.size else 28)
+    whole = loop.train(config, source=source, out=tmp_path / "whole")
+    assert whole is not None
+    with pytest.raises(loop.Interrupted) as stop:
+        loop.train(config, source=source, out=tmp_path / "broken", view=Interrupter(steps // 2))
+    assert_same(whole, loop.resume(stop.value.run, {}, source=source))
+
+
+def test_resume_goes_on_past_the_end_and_restarts_a_decay_that_has_ended(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", decay="linear", steps=6)
+    view = Interrupter(-1)
+    loop.resume(run, {"steps": 12}, source=blobs(), view=view)
+    assert [note for note in view.notes if "start again from step 6 and reach 0 at step 12" in note]
+    rates = {record["step"]: record["critic_lr"] for record in run.records()}
+    assert rates[8] == pytest.approx(1e-4 * (1 - 1 / 6))
+    assert run.records()[-1]["step"] == 12
+    assert run.config.run.steps == 12
+
+
+def test_a_decay_that_has_not_ended_moves_its_end(tmp_path: Path) -> None:
+    run = interrupted(tmp_path / "r", 4, blobs(), decay="linear", steps=8)
+    view = Interrupter(-1)
+    loop.resume(run, {"steps": 16}, source=blobs(), view=view)
+    assert any("now fall to 0 at step 16 instead of 8" in note for note in view.notes)
+    rates = {record["step"]: record["critic_lr"] for record in run.records()}
+    assert rates[12] == pytest.approx(1e-4 * (1 - 11 / 16))
+
+
+def test_resume_changes_budget_intervals_threads_and_device_and_nothing_else(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=4)
+    for name in set(options.all_fields()) - set(options.RESUMABLE):
+        with pytest.raises(UsageError, match="cannot change in a resumed run"):
+            loop.resume(run, {name: "1"}, source=blobs())
+    loop.resume(
+        run, {"steps": 8, "log_every": "1", "sample_every": "8", "save_every": "2", "threads": 1}, source=blobs()
+    )
+    assert [record["step"] for record in run.records()] == [1, 4, 5, 6, 7, 8]
+
+
+def test_a_finished_run_that_goes_on_equals_one_that_never_stopped(tmp_path: Path) -> None:
+    whole = small_run(tmp_path / "whole", steps=13, log_every="3", sample_every="5")
+    longer = small_run(tmp_path / "longer", steps=7, log_every="3", sample_every="5")
+    assert longer.summary["only_at_the_end"] == ["record", "picture"]
+    assert_same(whole, loop.resume(longer, {"steps": 13}, source=blobs()))
+
+
+@pytest.mark.parametrize(("key", "value"), [("batch", 16), ("seed", 3), ("constraint", "lp"), ("generator_width", 5)])
+def test_an_edited_configuration_is_refused(key: str, value: Any, tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    run.write_config(options.make_config(options.flatten(run.config), {key: value, "steps": 4}))
+    with pytest.raises(UsageError, match=key):
+        loop.resume(run, {}, source=blobs())
+
+
+def test_a_save_from_before_an_option_was_there_is_not_called_edited(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    saved = fixed_options(run.config)
+    del saved["reuse"]
+    check_same_config(saved, run.config, run)
+    with pytest.raises(UsageError, match="reuse"):
+        check_same_config(saved, options.make_config(options.flatten(run.config), {"reuse": True}), run)
+
+
+def test_a_killed_run_is_called_so(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    run.write_summary({**run.summary, "status": "training"})
+    assert overview(run)["status"] == "killed"
+    run.metrics.write_text("[1]\n")
+    assert overview(run)["status"] == "unreadable"
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "config.toml").write_text("[nonsense")
+    assert overview(Run(tmp_path / "s"))["status"] == "unreadable"
+
+
+def test_a_stop_that_comes_with_the_last_step_is_no_interruption(tmp_path: Path) -> None:
+    run = loop.train(small_config(steps=3), source=blobs(), out=tmp_path / "r", view=Interrupter(3))
+    assert run is not None and run.summary["status"] == "finished"
+
+
+def test_a_budget_that_is_used_up_is_said(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=4)
+    with pytest.raises(UsageError, match=r"used up its budget.*--steps 8"):
+        loop.resume(run, {}, source=blobs())
+
+
+def test_a_run_on_an_object_goes_on_with_that_object_only(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=4)
+    with pytest.raises(UsageError, match="trained on an object in Python; give it again"):
+        loop.resume(run, {"steps": 8})
+    with pytest.raises(UsageError, match="trained on an object in Python"):
+        wgan.train(config=run.config_file, out=tmp_path / "again", quiet=True)
+
+
+def test_a_run_is_found_and_goes_on_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("blobs.npy", blobs())
+    run = loop.train(small_config(data="blobs.npy", steps=2), out=tmp_path / "r")
+    assert run is not None
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert loop.resume(run, {"steps": 4}).summary["steps"] == 4
+
+
+def test_a_run_killed_before_its_first_save_begins_again(tmp_path: Path) -> None:
+    whole = small_run(tmp_path / "whole")
+    killed = Run.create(whole.config, tmp_path / "killed", "x", {})
+    assert_same(whole, loop.resume(killed, {}, source=blobs()))
+
+
+def test_a_run_killed_after_its_last_save_is_finished(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r")
+    run.write_summary({**run.summary, "status": "training"})
+    run.curves.unlink()
+    run.animation.unlink()
+    loop.resume(run, {}, source=blobs())
+    assert run.summary["status"] == "finished" and run.curves.is_file() and run.animation.is_file()
+    assert [record["step"] for record in run.records()] == [1, 4, 8, 12]
+
+
+def test_data_that_has_changed_is_refused(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=4)
+    with pytest.raises(WganError, match="has changed"):
+        loop.resume(run, {"steps": 8}, source=255 - blobs())
+    with pytest.raises(WganError, match=r"has changed.*--init-from"):
+        loop.resume(run, {"steps": 8}, source=blobs(60))
+
+
+CHILD = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from toolbox import blobs, small_config
+from wgan import loop
+from wgan.run import Run
+folder = Path(sys.argv[1])
+config = small_config(steps=60, log_every="3", sample_every="10", save_every="7")
+print("start", flush=True)
+if (folder / "config.toml").exists():
+    loop.resume(Run.open(folder), {{}}, source=blobs())
+else:
+    loop.train(config, source=blobs(), out=folder)
+print("end", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_in_twenty_random_moments_loses_nothing_but_the_steps_since_the_last_save(tmp_path: Path) -> None:
+    whole = small_run(tmp_path / "whole", steps=60, log_every="3", sample_every="10", save_every="7")
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", CHILD.format(tests=str(Path(__file__).parent)), str(folder)]
+    moments, kills = random.Random(0), 0
+    while kills < 20:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "start\n"
+            time.sleep(moments.uniform(0, 0.5))
+            child.kill()
+            ended = "end" in child.stdout.read()
+        kills += child.returncode == -signal.SIGKILL
+        if ended:
+            assert_same(whole, Run.open(folder))
+            shutil.rmtree(folder)
+    assert subprocess.check_output(command, text=True).endswith("end\n")
+    assert_same(whole, Run.open(folder))
