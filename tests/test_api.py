@@ -1,5 +1,6 @@
 """The Python contract: train, load, sample, and anything that has items."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 import wgan
 from toolbox import SMALL, blobs
@@ -47,6 +50,18 @@ def test_a_generator_outlives_its_family_s_own_depth_and_a_run_says_what_is_wron
     assert np.array_equal(wgan.load(tmp_path / "r").sample(3), images)
     with pytest.raises(WganError, match=r"does not fit the networks .*another version of wgan"):
         wgan.resume(tmp_path / "r", blobs(), steps=3, quiet=True)
+
+
+def test_a_generator_from_before_an_option_was_there_is_as_it_was(tmp_path: Path) -> None:
+    options = {**SMALL, "steps": 2, "generator_refine": False, "generator_modulate": False}
+    run = wgan.train(blobs(), out=tmp_path / "r", quiet=True, **options)
+    images, path = run.generator.sample(3), run.folder / "generator.safetensors"
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = json.loads(file.metadata()["wgan"])
+    assert not about["network"]["options"].pop("refine") and not about["network"]["options"].pop("modulate")
+    save_file(tensors, path, {"wgan": json.dumps(about)})
+    assert np.array_equal(wgan.load(path).sample(3), images)
 
 
 def test_numbers_and_text_mean_the_same(tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 """A critic that catches up before a record, and goes back."""
 
 import copy
+from inspect import signature
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from toolbox import picture_trainer, tiny_trainer, vectors
+from wgan.catchup import small_steps
+from wgan.config import RunConfig
 from wgan.constraints import GradientPenalty, WeightClipping
 from wgan.networks import Latent
 from wgan.registry import CONSTRAINTS
@@ -75,14 +79,32 @@ def test_a_critic_catches_up_on_quarters_of_batches() -> None:
 
 
 def test_a_critic_that_mixes_its_batch_catches_up_on_whole_ones() -> None:
-    trainer, sizes = tiny_trainer(constraint=WeightClipping(0.1)), set[int]()
+    trainer, sizes = tiny_trainer(constraint=WeightClipping(0.1)), list[int]()
     trainer.critic.insert(1, nn.BatchNorm1d(16).double())
     mixing = Trainer(trainer.generator, trainer.critic, constraint=WeightClipping(0.1), latent=Latent(3), batch=16)
     mixing.attach(vectors())
-    hook = mixing.critic.register_forward_pre_hook(lambda _, inputs: sizes.add(len(inputs[0])))
-    with mixing.caught_up(2):
+    hook = mixing.critic.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    with mixing.caught_up(7):
         hook.remove()
-    assert sizes == {16}
+    assert sizes == [16] * 4  # real and generated ones apart, of 7 quarters: two batches
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"), [(16, [4, 4, 4, 4, 4]), (10, [3, 3, 2, 2, 3]), (3, [1, 1, 1, 1]), (1, [1, 1])]
+)
+def test_batches_are_cut_as_far_as_they_can_be(batch: int, sizes: list[int]) -> None:
+    made = iter(range(100))
+    small = list(small_steps(lambda: (torch.arange(batch) + batch * next(made), torch.zeros(batch)), 5, batch))
+    assert [len(real) for _, (real, _) in small] == sizes == [len(fake) for _, (_, fake) in small]
+    shares = [share for share, _ in small]
+    assert shares == pytest.approx(np.linspace(1, 0, len(sizes) + 1)[:-1])
+    shown = torch.cat([real for _, (real, _) in small]).tolist()
+    whole = [row for row in shown if row < batch * (len(sizes) // min(4, batch))]
+    assert sorted(whole) == list(range(len(whole))) and len(set(shown)) == len(shown)
+
+
+def test_a_trainer_s_own_default_is_that_of_the_configuration() -> None:
+    assert signature(Trainer).parameters["catch_up"].default == RunConfig().catch_up
 
 
 def test_a_fault_inside_leaves_the_critic_where_it_was() -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from wgan.networks import Latent, make_generator
 from wgan.networks.layers import NORM_LAYERS
+from wgan.networks.memory import placed
 from wgan.networks.modulation import Guided, Modulated
 
 
@@ -35,7 +36,30 @@ def test_the_first_gains_are_spread_alike_for_latents_of_any_size() -> None:
         assert gains.std().item() == pytest.approx(0.8, rel=0.1)
 
 
-def test_layers_get_the_latent_wherever_they_are() -> None:
+def test_other_first_weights_leave_the_gains_as_they_are() -> None:
+    generator = make_generator("dcgan", (1, 28, 28), Latent(64), init="normal")
+    for layer in generator.modules():
+        if isinstance(layer, Modulated):
+            assert layer.gain.weight.std().item() == pytest.approx(0.1, rel=0.1)
+            assert not layer.gain.bias.any() and not layer.bias.any()
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "instance"])
+def test_bf16_keeps_maps_in_bf16_and_their_channels_last(norm: str) -> None:
+    generator = placed(make_generator("dcgan", (1, 28, 28), Latent(8), norm=norm), torch.device("cpu"))
+    seen: list[torch.Tensor] = []
+    for layer in generator.modules():
+        if isinstance(layer, Modulated):
+            layer.register_forward_hook(lambda _, inputs, output: seen.append(output))
+    z = torch.randn(4, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow = generator(z)
+    assert len(seen) == 4 and {maps.dtype for maps in seen} == {torch.bfloat16}
+    assert all(maps.is_contiguous(memory_format=torch.channels_last) for maps in seen)
+    assert (narrow - generator(z)).abs().mean() < 0.02
+
+
+def test_layers_get_the_latent_however_deep_they_are_in_guided_ones() -> None:
     inner = Guided(nn.Identity(), Modulated(nn.Identity(), 2, 2))
     outer = Guided(nn.Unflatten(1, (2, 1, 1)), inner, nn.Flatten())
     z = torch.tensor([[0.5, -2.0]])

@@ -163,7 +163,7 @@ REFUSALS: list[tuple[Callable[[], Any], str]] = [
     (lambda: make_generator("conv", PICTURE, Latent(), refine=True), "option 'refine'"),
     (lambda: make_generator("conv", PICTURE, Latent(), modulate=True), "option 'modulate'"),
     (lambda: make_generator("dcgan", PICTURE, Latent(), modulate=True, norm="none"), "modulate .* there are none"),
-    (lambda: make_generator("dcgan", PICTURE, Latent(), modulate=True, affine=False), "modulate .* or affine on"),
+    (lambda: make_generator("dcgan", PICTURE, Latent(), modulate=True, affine=False), "modulate .* or turn them on"),
     (lambda: Latent(0), "the latent has 0 numbers; give at least 1"),
     (lambda: Latent(3, "unifrm"), "unknown latent kind 'unifrm'. Did you mean 'uniform'?"),
 ]

@@ -1,6 +1,7 @@
-"""A critic that goes on alone for some steps, and then goes back to where it was."""
+"""A critic that goes on alone for some small steps, and then goes back to where it was."""
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -14,19 +15,35 @@ PARTS = 4
 """Of how many parts a batch is: so many times the steps, which lead further and take little longer."""
 
 
+def small_steps(pair: Callable[[], Pair], steps: int, most: int) -> Iterator[tuple[float, Pair]]:
+    """What to go on with: sizes that fall linearly to 0, and quarters of new batches.
+
+    The falling size makes what is measured afterwards where the steps lead to, and not the place that the last of them
+    happened to reach. The parts of a batch take turns at its samples: processes have theirs side by side, and so their
+    parts make up those of the whole batch, as long as four divides what each of them has.
+
+    Args:
+        pair: Makes a batch.
+        steps: How many there are; fewer, on as many samples in all, where a batch has fewer parts.
+        most: Into how many parts a batch may be cut.
+    """
+    parts = min(PARTS, most)
+    total = math.ceil(steps * parts / PARTS)
+    for done in range(total):
+        if not (part := done % parts):
+            real, fake = pair()
+        yield 1 - done / total, (real[part::parts], fake[part::parts])
+
+
 @contextmanager
 def ahead(
-    step: Callable[[Pair], None], pairs: Iterable[Pair], steps: int, optimizer: Optimizer, *networks: nn.Module
+    step: Callable[[Pair], None], small: Iterable[tuple[float, Pair]], optimizer: Optimizer, *networks: nn.Module
 ) -> Iterator[None]:
-    """Take steps of falling size, and undo them exactly afterwards.
-
-    The learning rate falls linearly to 0, so that what is measured inside is where the steps lead to and not the place
-    that the last of them happened to reach.
+    """Take steps, and undo them exactly afterwards.
 
     Args:
         step: Takes one step.
-        pairs: What to take them on.
-        steps: How many to take.
+        small: The share of the learning rate to take it with, and what to take it on.
         optimizer: That of the step.
         *networks: All that a step changes, if only in its buffers.
     """
@@ -35,8 +52,8 @@ def ahead(
     (group,) = optimizer.param_groups
     rate = group["lr"]
     try:
-        for done, pair in zip(range(steps), pairs, strict=False):
-            group["lr"] = rate * (1 - done / steps)
+        for share, pair in small:
+            group["lr"] = rate * share
             step(pair)
         yield
     finally:
@@ -44,15 +61,3 @@ def ahead(
             for tensor, old in zip(tensors, saved, strict=True):
                 tensor.copy_(old)
         optimizer.load_state_dict(state)
-
-
-def parts(pair: Callable[[], Pair], number: int) -> Iterator[Pair]:
-    """New batches without end, each in so many parts, one after the other.
-
-    The parts take turns at the samples, so that those of the processes, which have their samples side by side, make up
-    the parts of the whole batch, as long as the number divides what a process has.
-    """
-    while True:
-        real, fake = pair()
-        for part in range(number):
-            yield real[part::number], fake[part::number]

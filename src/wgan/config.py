@@ -152,7 +152,7 @@ class RunConfig:
     log_every: str = "50"
     """Measure and log after this many generator steps, or 1epoch."""
     catch_up: int = 80
-    """Small critic steps alone before each measurement, then undone: one behind the generator finds too little."""
+    """Critic steps on quarters of batches before each measurement, then undone, lest the critic lags behind."""
     sample_every: str = "500"
     """Draw the picture of samples after this many generator steps, or 1epoch (early ones come sooner)."""
     save_every: str = "60s"

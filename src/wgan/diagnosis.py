@@ -31,6 +31,7 @@ LEARNT, BEHIND = 0.1, 0.25
 STEEP, FLAT, STARVED = 1.2, 0.5, 0.05
 """Mean gradient norms that break a constraint, leave it slack, or starve the generator, as shares of what is usual."""
 LAG_STEPS, LAG_SAMPLES = 800, 2048
+"""Steps, on quarters of batches, after which the critic is no longer behind, and samples a side to see it by."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def pooled(records: Sequence[Mapping[str, Any]]) -> Medians:
     """Medians of the numbers of the last ten records, the first half of training left out; empty if too few."""
     if not records:
         return {}
-    late = [record for record in records[-POOLED:] if record["step"] > records[-1]["step"] / 2]
+    late = [record for record in records[-POOLED:] if record["step"] >= records[-1]["step"] / 2]
     known = {key for key in late[0] if all(isinstance(record.get(key), int | float) for record in late)}
     return {k: float(median(r[k] for r in late)) for k in sorted(known)} if len(late) >= FEWEST else {}
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.catchup import PARTS, Pair, ahead, parts
+from wgan.catchup import PARTS, Pair, ahead, small_steps
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty
 from wgan.data import open_data
@@ -57,11 +57,10 @@ class Trainer:
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
-        catch_up: Steps on quarters of batches, at most 4 times the steps before, that the critic takes alone before a
-            record measures it, and that are then undone: one that is behind the generator finds far less than there is.
+        catch_up: Steps on quarters of batches (under batch norm a quarter as many, on whole ones) that the critic takes
+            alone before a record, at most 4 times those before, and that are then undone, lest the critic lags behind.
         device: Where to train.
-        precision: ``torch.bfloat16`` runs the networks under autocast; norms, losses and means stay wide, and so does
-            the last layer of the critics in :mod:`wgan.networks`.
+        precision: ``torch.bfloat16`` runs networks under autocast; norms, losses, means and critics' heads stay wide.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
 
     Raises:
@@ -88,7 +87,7 @@ class Trainer:
         batch: int = 64,
         flip: bool = False,
         seed: int = 0,
-        catch_up: int = 20,
+        catch_up: int = 80,
         device: torch.device | str = "cpu",
         precision: torch.dtype = torch.float32,
         group: Group = ALONE,
@@ -165,10 +164,10 @@ class Trainer:
     def caught_up(self, steps: int) -> Iterator[None]:
         """Inside, the critic has taken some small steps alone, on parts of batches; afterwards all is as it was."""
         updates, ledger, self.ledger = self.critic_updates, self.ledger, Ledger(self.ledger.names)
-        small = parts(self._pair, min(PARTS, self.batch // self.group.size) if self.one_pass else 1)
+        small = small_steps(self._pair, steps, self.batch // self.group.size if self.one_pass else 1)
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with chance, ahead(self.critic_step, small, steps, self.critic_optimizer, self.critic, self.generator):
+            with chance, ahead(self.critic_step, small, self.critic_optimizer, self.critic, self.generator):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
@@ -249,8 +248,8 @@ class Trainer:
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Move a batch without waiting for it, where the device can do that."""
-        tensor = tensor.pin_memory() if self.device.type == "cuda" else tensor
-        return tensor.to(self.device, self.dtype, non_blocking=True)
+        pinned = tensor.pin_memory() if self.device.type == "cuda" else tensor
+        return pinned.to(self.device, self.dtype, non_blocking=True)
 
     def check(self) -> None:
         """Raise if anything is no longer finite.
@@ -291,7 +290,8 @@ class Trainer:
         with self.caught_up(min(self.catch_up, PARTS * self.critic_updates)):
             values |= self._meter(self.generator, self.critic, self.step)._asdict()
         check_values(values, self.step)
-        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)  # logits are none
+        # A discriminator's logits are no distance.
+        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` generated samples (n, ...) of the averaged generator, on the processor."""

@@ -68,7 +68,7 @@ class Style:
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout:g}; give a share from 0 up to, but not, 1.")
         if self.latent and (self.norm == "none" or not self.affine):
-            raise UsageError("modulate is about the gains of norms, but there are none; leave it out, or affine on.")
+            raise UsageError("modulate is about the gains of norms, but there are none; leave it out, or turn them on.")
 
     def make_norm(self, channels: int, size: Size | None) -> nn.Module | None:
         """The norm over maps (N, channels, *size), or over vectors (N, channels) if size is None."""
@@ -154,7 +154,7 @@ def initialise(network: Module, init: str) -> Module:
     """Set the first weights and return the network.
 
     ``default`` leaves them as they were made. ``normal`` is DCGAN's choice: weights N(0, 0.02^2), gains
-    N(1, 0.02^2), biases 0.
+    N(1, 0.02^2), biases 0; gains that hang on the latent keep their own.
 
     References:
         Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
@@ -171,6 +171,9 @@ def initialise(network: Module, init: str) -> Module:
 
 
 def _normal(module: nn.Module) -> None:
+    if isinstance(module, Modulated):  # it comes after its parts
+        module.reset()
+        return
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif not isinstance(module, NORM_LAYERS):

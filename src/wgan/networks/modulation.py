@@ -1,10 +1,12 @@
 r"""Norms whose gains hang on the latent, so that all stages of a generator see it and not the first alone.
 
-After a norm without gains and biases, channel c is :math:`y_c = (1 + \langle a_c, z \rangle + d_c) \hat x_c + b_c`.
+After a norm without gains and biases, channel c is :math:`y_c = (1 + \langle a_c, z \rangle + d_c) \hat x_c + b_c`,
+with learnt :math:`a_c`, :math:`d_c` and :math:`b_c`.
 
 References:
     On Self Modulation for Generative Adversarial Networks (Chen, Lucic, Houlsby, Gelly, 2019),
-    https://arxiv.org/abs/1810.01365, where the biases hang on the latent too.
+    https://arxiv.org/abs/1810.01365, where gains and biases are both a perceptron's; how these were found is in
+    docs/research/recipe.md.
 """
 
 import math
@@ -30,7 +32,11 @@ class Modulated(nn.Module):
         self.norm = norm
         self.gain = nn.Linear(latent, channels)
         self.bias = nn.Parameter(torch.zeros(channels))
-        nn.init.normal_(self.gain.weight, 0.0, SPREAD / math.sqrt(latent))
+        self.reset()
+
+    def reset(self) -> None:
+        """Set the first weights."""
+        nn.init.normal_(self.gain.weight, 0.0, SPREAD / math.sqrt(self.gain.in_features))
         nn.init.zeros_(self.gain.bias)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
