@@ -207,6 +207,8 @@ def test_normal_init(family: str) -> None:
         for name, p in network.named_parameters():
             if name.endswith("bias"):
                 assert not p.any(), name
+            elif name.endswith("gain.weight"):  # those of modulation keep their own
+                assert p.std().item() == pytest.approx(0.2, rel=0.2), name
             elif p.numel() > 1000:
                 assert p.std().item() == pytest.approx(0.02, rel=0.2), name
                 assert abs(p.mean().item()) < 0.005, name

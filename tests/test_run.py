@@ -133,7 +133,7 @@ def saved_model(path: Path, shape: tuple[int, ...], units: Units) -> Model:
         "family": family,
         "shape": list(shape),
         "latent": {"size": 5, "kind": "uniform"},
-        "options": {"width": 8},
+        "options": {"width": 8} | generator.settled,
     }
     save_model(path, generator.state_dict(), network, units)
     return Model(generator, units)

@@ -182,7 +182,7 @@ class Trainer:
         yield self._generate("generator latent", self.step)
 
     def _pair(self, fake: Tensor | None = None) -> Pair:
-        """For the next critic step; generated samples are new if none are given."""
+        """Samples for the next critic step; the generated ones are new if none are given."""
         return self.to_device(self.batches[self.critic_updates]), next(self._fakes(1)) if fake is None else fake
 
     def critic_step(self, pair: Pair | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -248,8 +248,8 @@ class Trainer:
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Move a batch without waiting for it, where the device can do that."""
-        pinned = tensor.pin_memory() if self.device.type == "cuda" else tensor
-        return pinned.to(self.device, self.dtype, non_blocking=True)
+        tensor = tensor.pin_memory() if self.device.type == "cuda" else tensor
+        return tensor.to(self.device, self.dtype, non_blocking=True)
 
     def check(self) -> None:
         """Raise if anything is no longer finite.
