@@ -8,10 +8,9 @@ textbook), and default again on only 1,000 of the pictures. Steps that grow geom
 record of their own, beside those of every run, and their generator is kept; the time that this takes is not counted.
 Ten of them, evenly spread and with the last, are the checkpoints. At each, 5,000 samples of the generator are
 compared with 5,000 test pictures that no record looks at, by `wgan.distances.transport.debiased` on pixels in [0, 1].
-Samples come from the weights that the critic plays against, not from their average, and batch norm uses the
-statistics of a batch of the training's size, all as in the records. The table has Spearman's rank correlation of that
-distance over the ten checkpoints with the record's held-out estimate, and with the mean critic loss since the record
-before, sign turned.
+Samples come from the generator's average, as those of a user and of the records do. The table has Spearman's rank
+correlation of that distance over the ten checkpoints with the record's held-out estimate, and with the mean critic loss
+since the record before, sign turned.
 """
 
 import argparse
@@ -30,7 +29,6 @@ from wgan.data import open_data
 from wgan.data.samples import Data
 from wgan.diagnosis import diagnose
 from wgan.distances.transport import debiased
-from wgan.measurement import probe
 from wgan.seeds import rng
 from wgan.trainer import Trainer
 
@@ -51,19 +49,15 @@ def train(preset: str, data: Data, time: str, seed: int, threads: int | None) ->
             records.append(trainer.record(reset=logs))
             extra += 0.0 if logs else trainer.seconds - began
         if over or trainer.step >= due:
-            kept[trainer.step] = {k: v.clone() for k, v in trainer.generator.state_dict().items()}
+            kept[trainer.step] = {k: v.clone() for k, v in trainer.average.state().items()}
             due = max(due * 1.2, trainer.step + 1)
     return trainer, records, kept
 
 
 def distance(trainer: Trainer, data: Data, weights: dict, seed: int) -> float:
     """The debiased exact distance of a checkpoint's samples to test pictures that no record looks at."""
-    trainer.generator.load_state_dict(weights)
-    generator, draw = probe(trainer.generator), rng(seed, "fresh latents")
-    with torch.no_grad():
-        batches = -(-SAMPLES // trainer.batch)
-        latents = (trainer.to_device(trainer.latent.draw(trainer.batch, draw)) for _ in range(batches))
-        fakes = torch.cat([generator(z).cpu() for z in latents])[:SAMPLES]
+    trainer.average.load(weights)
+    fakes, draw = trainer.sample(SAMPLES, seed), rng(seed, "fresh pictures")
     seen = torch.cat(trainer._meter.held_out_index)
     others = torch.from_numpy(np.setdiff1d(np.arange(data.held_out.size), seen))
     chosen = others[torch.randperm(len(others), generator=draw)[:SAMPLES]]

@@ -3,17 +3,16 @@
 import copy
 from inspect import signature
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from toolbox import picture_trainer, tiny_trainer, vectors
-from wgan.catchup import small_steps
+from toolbox import picture_trainer, tiny_trainer
+from wgan.catchup import ahead
 from wgan.config import RunConfig
 from wgan.constraints import GradientPenalty, WeightClipping
-from wgan.networks import Latent
 from wgan.registry import CONSTRAINTS
+from wgan.seeds import rng
 from wgan.trainer import Trainer
 
 
@@ -33,7 +32,7 @@ def test_a_critic_that_caught_up_goes_back_exactly_to_where_it_was(name: str) ->
     for trainer in (quiet, watched):
         trainer.advance()
     before = copy.deepcopy(watched.critic.state_dict())
-    with watched.caught_up(5):
+    with watched.caught_up(5, watched.generator):
         assert any(
             not torch.equal(old, new)
             for old, new in zip(before.values(), watched.critic.state_dict().values(), strict=True)
@@ -54,7 +53,7 @@ def _tensors(tree: object) -> list[Tensor]:
 
 
 def test_a_record_is_of_the_critic_that_caught_up() -> None:
-    ready, slow = (tiny_trainer(constraint=GradientPenalty(), critic_lr=0.01, catch_up=n) for n in (600, 0))
+    ready, slow = (tiny_trainer(constraint=GradientPenalty(), critic_lr=0.01, catch_up=n) for n in (150, 0))
     for trainer in (ready, slow):
         for _ in range(20):
             trainer.advance()  # 60 critic steps
@@ -62,45 +61,34 @@ def test_a_record_is_of_the_critic_that_caught_up() -> None:
     assert (
         ready_record["wasserstein_heldout"] > slow_record["wasserstein_heldout"] + 3 * slow_record["wasserstein_stderr"]
     )
-    with slow.caught_up(240):  # quarters of as many batches as it was shown
-        again = slow._meter(slow.generator, slow.critic, slow.step)
+    average = slow.average.module
+    with slow.caught_up(60, average):  # as many as it has taken
+        again = slow._meter(average, slow.critic, slow.step)
     assert again.wasserstein_heldout == ready_record["wasserstein_heldout"]
 
 
-def test_a_critic_catches_up_on_quarters_of_batches() -> None:
-    trainer, seen = tiny_trainer(constraint=WeightClipping(0.1)), list[Tensor]()
-    trainer.advance()
-    batch = trainer.batches[trainer.critic_updates].double()
-    hook = trainer.critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].chunk(2)[0]))
-    with trainer.caught_up(4):
+def test_a_critic_catches_up_with_samples_of_the_average() -> None:
+    trainer, seen = tiny_trainer(constraint=WeightClipping(0.1), generator_lr=0.01), list[Tensor]()
+    for _ in range(3):
+        trainer.advance()
+    due = range(trainer.critic_updates, trainer.critic_updates + 2)
+    reals = [trainer.batches[update].double() for update in due]
+    latents = [trainer.latent.draw(16, rng(trainer.seed, "critic latent", update)).double() for update in due]
+    hook = trainer.critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with trainer.caught_up(2, trainer.average.module):
         hook.remove()
-    assert len(seen) == 4
-    assert all(torch.equal(real, batch[part::4]) for part, real in enumerate(seen))
+    fakes = [trainer.average.module(z) for z in latents]
+    expected = [torch.cat(pair) for pair in zip(reals, fakes, strict=True)]
+    assert len(seen) == 2 and all(map(torch.equal, seen, expected))
+    assert not torch.allclose(trainer.generator(latents[0]), fakes[0], rtol=1e-3)
 
 
-def test_a_critic_that_mixes_its_batch_catches_up_on_whole_ones() -> None:
-    trainer, sizes = tiny_trainer(constraint=WeightClipping(0.1)), list[int]()
-    trainer.critic.insert(1, nn.BatchNorm1d(16).double())
-    mixing = Trainer(trainer.generator, trainer.critic, constraint=WeightClipping(0.1), latent=Latent(3), batch=16)
-    mixing.attach(vectors())
-    hook = mixing.critic.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
-    with mixing.caught_up(7):
-        hook.remove()
-    assert sizes == [16] * 4  # real and generated ones apart, of 7 quarters: two batches
-
-
-@pytest.mark.parametrize(
-    ("batch", "sizes"), [(16, [4, 4, 4, 4, 4]), (10, [3, 3, 2, 2, 3]), (3, [1, 1, 1, 1]), (1, [1, 1])]
-)
-def test_batches_are_cut_as_far_as_they_can_be(batch: int, sizes: list[int]) -> None:
-    made = iter(range(100))
-    small = list(small_steps(lambda: (torch.arange(batch) + batch * next(made), torch.zeros(batch)), 5, batch))
-    assert [len(real) for _, (real, _) in small] == sizes == [len(fake) for _, (_, fake) in small]
-    shares = [share for share, _ in small]
-    assert shares == pytest.approx(np.linspace(1, 0, len(sizes) + 1)[:-1])
-    shown = torch.cat([real for _, (real, _) in small]).tolist()
-    whole = [row for row in shown if row < batch * (len(sizes) // min(4, batch))]
-    assert sorted(whole) == list(range(len(whole))) and len(set(shown)) == len(shown)
+def test_the_steps_of_catching_up_become_smaller() -> None:
+    weight = nn.Linear(1, 1)
+    optimizer, rates = torch.optim.SGD(weight.parameters(), lr=0.8), list[float]()
+    with ahead(lambda: rates.append(optimizer.param_groups[0]["lr"]), 4, optimizer, weight):
+        pass
+    assert rates == pytest.approx([0.8, 0.6, 0.4, 0.2]) and optimizer.param_groups[0]["lr"] == 0.8
 
 
 def test_a_trainer_s_own_default_is_that_of_the_configuration() -> None:
@@ -110,7 +98,7 @@ def test_a_trainer_s_own_default_is_that_of_the_configuration() -> None:
 def test_a_fault_inside_leaves_the_critic_where_it_was() -> None:
     trainer = tiny_trainer()
     before = copy.deepcopy(trainer.critic.state_dict())
-    with pytest.raises(KeyError), trainer.caught_up(3):
+    with pytest.raises(KeyError), trainer.caught_up(3, trainer.generator):
         raise KeyError
     assert all(torch.equal(before[key], value) for key, value in trainer.critic.state_dict().items())
     assert trainer.critic_updates == 0

@@ -14,8 +14,9 @@ from wgan.config import DataConfig
 from wgan.constraints import GradientPenalty, Orthogonal
 from wgan.data import open_data
 from wgan.data.samples import Vectors
-from wgan.measurement import Meter
+from wgan.measurement import Meter, probe
 from wgan.networks import Latent
+from wgan.seeds import rng
 
 
 def test_the_estimate_is_the_mean_of_held_out_scores_less_that_of_generated_ones() -> None:
@@ -27,6 +28,33 @@ def test_the_estimate_is_the_mean_of_held_out_scores_less_that_of_generated_ones
         real_mean = torch.cat([trainer.critic(meter.real(meter.held_out, i)) for i in meter.held_out_index]).mean()
         fake_mean = torch.cat([trainer.critic(b) for b in fakes]).mean()
     assert record.wasserstein_heldout == pytest.approx((real_mean - fake_mean).item())
+
+
+def test_a_record_is_about_the_samples_that_one_gets() -> None:
+    trainer = picture_trainer("gp", catch_up=0, generator_lr=0.01)
+    for _ in range(5):
+        trainer.advance()
+    meter = trainer._meter
+    samples = [
+        trainer.latent.draw(8, rng(trainer.seed, f"measured latent {k}", 5)) for k in range(len(meter.train_index))
+    ]
+    with torch.no_grad():
+        real = torch.cat([trainer.critic(meter.real(meter.held_out, i)) for i in meter.held_out_index]).mean()
+        mine, theirs = (
+            trainer.critic(torch.cat([module(z) for z in samples])).mean()
+            for module in (trainer.average.module, trainer.generator.eval())
+        )
+    estimate = trainer.record()["wasserstein_heldout"]
+    assert estimate == pytest.approx((real - mine).item(), rel=1e-4)
+    assert estimate != pytest.approx((real - theirs).item(), rel=1e-2)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_measured_as_it_works(training: bool) -> None:
+    norm, x = nn.BatchNorm1d(3).train(training), torch.randn(8, 3) + 2
+    twin = probe(norm)
+    assert torch.allclose(twin(x).mean(0), torch.zeros(3) if training else x.mean(0), atol=1e-4)
+    assert torch.equal(norm.running_mean, torch.zeros(3))
 
 
 class Rows(nn.Module):

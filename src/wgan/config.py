@@ -151,8 +151,8 @@ class RunConfig:
     """What every random choice hangs on."""
     log_every: str = "50"
     """Measure and log after this many generator steps, or 1epoch."""
-    catch_up: int = 80
-    """Critic steps on quarters of batches before each measurement, then undone, lest the critic lags behind."""
+    catch_up: int = 20
+    """Critic steps against the averaged generator before each measurement of it, then undone."""
     sample_every: str = "500"
     """Draw the picture of samples after this many generator steps, or 1epoch (early ones come sooner)."""
     save_every: str = "60s"

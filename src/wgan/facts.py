@@ -22,7 +22,8 @@ def facts_of(
     bound = (
         "with a certified bound" if trainer.constraint.certified else "without a certified bound (see `wgan diagnose`)"
     )
-    estimate = f"after {count(run.catch_up, 'small critic step')} alone, {bound}"
+    whose = "averaged generator" if moves.ema_half_life else "generator"
+    estimate = f"of the {whose}, after {count(run.catch_up, 'critic step')} alone, {bound}"
     workers = count(threads, "thread") + (f" in each of {run.processes} processes" if run.processes > 1 else "")
     steps = f"{count(moves.critic_steps, 'critic step')} each{warm}, batch {run.batch}"
     return {

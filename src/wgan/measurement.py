@@ -40,6 +40,8 @@ ESTIMATES = (
 class Measurement(NamedTuple):
     r"""The critic's view of real and generated samples at one moment, in the critic's units.
 
+    In training the generator is its average, which samples come from.
+
     Attributes:
         wasserstein: Mean score of trained-on real samples - mean score of generated ones.
         wasserstein_heldout: The same for held-out real samples, which the critic has never seen.
@@ -84,11 +86,11 @@ def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
 
 
 def probe(module: nn.Module) -> nn.Module:
-    """A copy to measure with: dropout off, batch norm on the statistics of its batch as in training."""
+    """A copy to measure with: dropout off, batch norm on the statistics of its batch if the module is in training."""
     twin = copy.deepcopy(module).eval()
     for part in twin.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
-            part.train()
+            part.train(module.training)
     return twin
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.catchup import PARTS, Pair, ahead, small_steps
+from wgan.catchup import ahead
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty
 from wgan.data import open_data
@@ -57,8 +57,8 @@ class Trainer:
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
-        catch_up: Steps on quarters of batches (under batch norm a quarter as many, on whole ones) that the critic takes
-            alone before a record, at most 4 times those before, and that are then undone, lest the critic lags behind.
+        catch_up: Steps that the critic takes alone before a record, against the generator's average, which the record
+            is about, at most as many as before it; they are then undone.
         device: Where to train.
         precision: ``torch.bfloat16`` runs networks under autocast; norms, losses, means and critics' heads stay wide.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
@@ -87,7 +87,7 @@ class Trainer:
         batch: int = 64,
         flip: bool = False,
         seed: int = 0,
-        catch_up: int = 80,
+        catch_up: int = 20,
         device: torch.device | str = "cpu",
         precision: torch.dtype = torch.float32,
         group: Group = ALONE,
@@ -153,41 +153,41 @@ class Trainer:
         set_rates((self.generator_optimizer, self.critic_optimizer), self.learning_rates, self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             steps = self.critic_steps.before(self.step)
-            fakes = Prefetch(self._fakes(steps - self.reuse))
+            fakes = Prefetch(self._fakes(steps - self.reuse, self.generator))
             for fake in islice(fakes, steps):
-                self.critic_step(self._pair(fake.detach()), fakes.prepare)
+                self.critic_step(fake.detach(), fakes.prepare)
             self._generator_step(fake if self.reuse else next(fakes))
         self.step += 1
         self.average.update(self.generator, self.images, steps * self.batch)
 
     @contextmanager
-    def caught_up(self, steps: int) -> Iterator[None]:
-        """Inside, the critic has taken some small steps alone, on parts of batches; afterwards all is as it was."""
+    def caught_up(self, steps: int, generator: nn.Module) -> Iterator[None]:
+        """Inside, the critic has taken some steps alone, against a generator that stands still; then all is undone."""
         updates, ledger, self.ledger = self.critic_updates, self.ledger, Ledger(self.ledger.names)
-        small = small_steps(self._pair, steps, self.batch // self.group.size if self.one_pass else 1)
+
+        def step() -> None:
+            self.critic_step(next(self._fakes(1, generator)))
+
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with chance, ahead(self.critic_step, small, self.critic_optimizer, self.critic, self.generator):
+            with chance, ahead(step, steps, self.critic_optimizer, self.critic, generator):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
 
-    def _fakes(self, steps: int) -> Iterator[Tensor]:
-        """Generated samples for the next critic steps, and at last, with their graph, for a generator step."""
+    def _fakes(self, steps: int, generator: nn.Module) -> Iterator[Tensor]:
+        """A generator's samples for the next critic steps, and at last, with their graph, for its own."""
         due, at_once = range(self.critic_updates, self.critic_updates + steps), DRAWN if self.group.size == 1 else 1
         for taken in range(0, steps, at_once):
             with torch.no_grad(), self._autocast():
-                drawn = [self._generate("critic latent", update) for update in due[taken : taken + at_once]]
+                drawn = [self._generate(generator, "critic latent", update) for update in due[taken : taken + at_once]]
             yield from drawn
-        yield self._generate("generator latent", self.step)
+        yield self._generate(generator, "generator latent", self.step)
 
-    def _pair(self, fake: Tensor | None = None) -> Pair:
-        """Samples for the next critic step; the generated ones are new if none are given."""
-        return self.to_device(self.batches[self.critic_updates]), next(self._fakes(1)) if fake is None else fake
-
-    def critic_step(self, pair: Pair | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Take a step of the critic alone, on new samples if none are given; ``meanwhile``: while gradients travel."""
-        real, fake = map(self._noised, pair or self._pair(), ("real noise", "fake noise"))
+    def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Take a step of the critic alone, with new fakes if none are given; ``meanwhile``: while gradients travel."""
+        real = self._noised(self.to_device(self.batches[self.critic_updates]), "real noise")
+        fake = self._noised(next(self._fakes(1, self.generator)) if fake is None else fake, "fake noise")
         with parametrize.cached(), self._autocast():
             real_scores, fake_scores = self._score(real, fake)
             loss = self.objective.critic_loss(real_scores, fake_scores)
@@ -231,10 +231,10 @@ class Trainer:
         with self._autocast():
             return flat_scores(self.critic(samples), len(samples)).to(self.dtype)
 
-    def _generate(self, stream: str, index: int) -> Tensor:
+    def _generate(self, generator: nn.Module, stream: str, index: int) -> Tensor:
         z = self.to_device(self.group.share(self.latent.draw(self.batch, rng(self.seed, stream, index))))
         with self._autocast():
-            return self.generator(z).to(self.dtype)  # type: ignore[no-any-return]
+            return generator(z).to(self.dtype)  # type: ignore[no-any-return]
 
     def _noised(self, samples: Tensor, stream: str) -> Tensor:
         if not self.instance_noise:
@@ -287,11 +287,10 @@ class Trainer:
 
     def _measured(self) -> dict[str, float | None]:
         values = self._meter.gap(self.critic)  # before catching up, which spreads scores: a gap is lost among them
-        with self.caught_up(min(self.catch_up, PARTS * self.critic_updates)):
-            values |= self._meter(self.generator, self.critic, self.step)._asdict()
+        with self.caught_up(min(self.catch_up, self.critic_updates), average := self.average.module):
+            values |= self._meter(average, self.critic, self.step)._asdict()
         check_values(values, self.step)
-        # A discriminator's logits are no distance.
-        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
+        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)  # logits are none
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` generated samples (n, ...) of the averaged generator, on the processor."""
