@@ -1,9 +1,13 @@
 """Every test has a cache folder of its own, and every worker of `pytest -n` cores of its own."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
+
+from wgan import curves
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +16,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("WGAN_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were saved, for a look at their axes."""
+    figures: list[Figure] = []
+    save: Callable[[Figure, Path], None] = curves._save
+    monkeypatch.setattr(curves, "_save", lambda figure, path: (figures.append(figure), save(figure, path)))
+    return figures
 
 
 def pytest_configure() -> None:

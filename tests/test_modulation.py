@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from wgan.networks import Latent, make_generator
+from wgan.networks.base import LATENT_KINDS
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.memory import placed
 from wgan.networks.modulation import Guided, Modulated
@@ -15,7 +16,7 @@ from wgan.networks.modulation import Guided, Modulated
 
 def test_each_sample_is_normed_and_then_scaled_by_what_its_latent_says() -> None:
     torch.manual_seed(0)
-    layer = Modulated(nn.BatchNorm2d(3, affine=False), 5, 3).double()
+    layer = Modulated(nn.BatchNorm2d(3, affine=False), Latent(5), 3).double()
     for parameter in layer.parameters():
         nn.init.normal_(parameter)
     x, z = torch.randn(4, 3, 6, 7).double() + 2, torch.randn(4, 5).double()
@@ -27,13 +28,15 @@ def test_each_sample_is_normed_and_then_scaled_by_what_its_latent_says() -> None
     np.testing.assert_allclose(layer(x, z).detach().numpy(), expected, rtol=1e-12)
 
 
-def test_the_first_gains_are_spread_alike_for_latents_of_any_size() -> None:
+@pytest.mark.parametrize("kind", LATENT_KINDS)
+@pytest.mark.parametrize("size", [4, 512])
+def test_the_first_gains_are_spread_alike_for_latents_of_any_kind_and_size(kind: str, size: int) -> None:
     torch.manual_seed(0)
-    for size in (4, 512):
-        layer = Modulated(nn.Identity(), size, 256)
-        gains = layer(torch.ones(1000, 256, 1, 1), torch.randn(1000, size))
-        assert gains.mean().item() == pytest.approx(1, abs=0.1)
-        assert gains.std().item() == pytest.approx(0.8, rel=0.1)
+    latent = Latent(size, kind)
+    layer = Modulated(nn.Identity(), latent, 256)
+    gains = layer(torch.ones(1000, 256, 1, 1), latent.draw(1000, torch.Generator().manual_seed(0)))
+    assert gains.mean().item() == pytest.approx(1, abs=0.1)
+    assert gains.std().item() == pytest.approx(0.8, rel=0.1)
 
 
 def test_other_first_weights_leave_the_gains_as_they_are() -> None:
@@ -60,7 +63,7 @@ def test_bf16_keeps_maps_in_bf16_and_their_channels_last(norm: str) -> None:
 
 
 def test_layers_get_the_latent_however_deep_they_are_in_guided_ones() -> None:
-    inner = Guided(nn.Identity(), Modulated(nn.Identity(), 2, 2))
+    inner = Guided(nn.Identity(), Modulated(nn.Identity(), Latent(2), 2))
     outer = Guided(nn.Unflatten(1, (2, 1, 1)), inner, nn.Flatten())
     z = torch.tensor([[0.5, -2.0]])
     gains = 1 + z @ inner[1].gain.weight.T

@@ -22,6 +22,8 @@ from wgan.run import Run
 from wgan.trainer import Trainer
 from wgan.view import View
 
+Array = NDArray[np.float64]
+
 SMALL: dict[str, Any] = {
     "generator": "dcgan", "critic": "dcgan", "generator_width": 4, "critic_width": 4, "latent": 8,
     "batch": 8, "steps": 12, "log_every": "4", "sample_every": "6", "save_every": "1h", "threads": 1,
@@ -36,6 +38,11 @@ def blobs(n: int = 64, size: int = 8, channels: int = 1) -> NDArray[np.uint8]:
     for image, (y, x) in zip(images, rng.integers(0, size - 3, (n, 2)), strict=True):
         image[y : y + 3, x : x + 3] = rng.integers(128, 256)
     return images
+
+
+def normal(n: int, d: int, seed: int = 0) -> Array:
+    """Normal points (n, d)."""
+    return np.random.default_rng(seed).normal(size=(n, d))
 
 
 def small_config(**changes: Any) -> Config:

@@ -41,6 +41,11 @@ class Latent:
         if self.kind not in LATENT_KINDS:
             raise UsageError(unknown("latent kind", self.kind, LATENT_KINDS))
 
+    @property
+    def rms(self) -> float:
+        """The root mean square of its numbers."""
+        return 1.0 if self.kind == "normal" else 3**-0.5
+
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw ``n`` latents, the same ones for the same state of ``rng``.
 

@@ -65,7 +65,7 @@ def generator(
     """
     channels, size = picture(shape, "dcgan")
     modulate = norm != "none" and affine and widths is None if modulate is None else modulate
-    style = Style(norm, affine, activation, latent=latent.size * modulate)
+    style = Style(norm, affine, activation, latent=latent if modulate else None)
     refine = True if refine is None and widths is None else refine
     ends = (0, 1) if refine is None else (int(refine),)
     depths = _depths(shape, size, lambda d: tuple(d + end for end in ends) if d else (1,))

@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from wgan.errors import UsageError
-from wgan.networks.base import describe
+from wgan.networks.base import Latent, describe
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.memory import ChannelsLast
 from wgan.networks.modulation import Guided, Modulated
@@ -43,7 +43,7 @@ class Style:
         affine: Whether norms have gains and biases of their own.
         activation: ``relu``, ``leaky_relu`` (slope 0.2) or ``silu``; all can be differentiated twice.
         dropout: The share of activations dropped.
-        latent: Numbers of the latent on which the gains of norms hang (:mod:`wgan.networks.modulation`); 0 for none.
+        latent: The noise on which the gains of norms hang (:mod:`wgan.networks.modulation`), if they do.
 
     References:
         Batch Normalization (Ioffe and Szegedy, 2015), https://arxiv.org/abs/1502.03167
@@ -58,7 +58,7 @@ class Style:
     affine: bool
     activation: str
     dropout: float = 0.0
-    latent: int = 0
+    latent: Latent | None = None
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:

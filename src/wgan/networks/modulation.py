@@ -14,8 +14,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from wgan.networks.base import Latent
+
 SPREAD = 0.8
-"""Standard deviation of the first gains, for latents N(0, 1)."""
+"""Root mean square of what the latent first adds to a gain."""
 
 
 class Modulated(nn.Module):
@@ -23,20 +25,20 @@ class Modulated(nn.Module):
 
     Args:
         norm: Maps (N, C, H, W) to the same, without gains and biases.
-        latent: How many numbers the latent has, L.
+        latent: What the generator's noise is, of L numbers.
         channels: C.
     """
 
-    def __init__(self, norm: nn.Module, latent: int, channels: int) -> None:
+    def __init__(self, norm: nn.Module, latent: Latent, channels: int) -> None:
         super().__init__()
-        self.norm = norm
-        self.gain = nn.Linear(latent, channels)
+        self.norm, self.spread = norm, SPREAD / (math.sqrt(latent.size) * latent.rms)
+        self.gain = nn.Linear(latent.size, channels)
         self.bias = nn.Parameter(torch.zeros(channels))
         self.reset()
 
     def reset(self) -> None:
         """Set the first weights."""
-        nn.init.normal_(self.gain.weight, 0.0, SPREAD / math.sqrt(self.gain.in_features))
+        nn.init.normal_(self.gain.weight, 0.0, self.spread)
         nn.init.zeros_(self.gain.bias)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:

@@ -1,0 +1,32 @@
+"""The generator's average."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from toolbox import picture_trainer
+from wgan.ema import Average
+
+
+@given(st.integers(1, 10**6), st.integers(1, 512), st.floats(1, 1e5))
+def test_the_average_forgets_half_in_a_half_life(samples: int, step: int, half_life: float) -> None:
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(module.weight)
+    average = Average(module, half_life)
+    average.update(module, step, step)  # the first update copies
+    nn.init.ones_(module.weight)
+    average.update(module, samples, step)
+    beta = 0.5 ** (step / min(half_life, samples / 20))
+    assert average.module.weight.item() == pytest.approx(1 - beta, abs=1e-6)
+
+
+def test_no_half_life_is_no_average_and_buffers_come_along() -> None:
+    trainer = picture_trainer(ema_half_life=0)
+    for _ in range(3):
+        trainer.advance()
+    average, module = trainer.average.module.state_dict(), trainer.generator.state_dict()
+    assert all(torch.allclose(average[key], module[key]) for key in module)
+    counters = [value for key, value in average.items() if key.endswith("num_batches_tracked")]
+    assert counters and all(int(value) == 6 for value in counters)  # a critic and a generator pass a step

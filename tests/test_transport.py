@@ -1,0 +1,75 @@
+"""Exact transport and what is made of it, against brute force, SciPy, POT and closed forms."""
+
+import itertools
+import math
+
+import numpy as np
+import ot
+import pytest
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from toolbox import Array, normal
+from wgan.distances.estimate import measure
+from wgan.distances.samples import halves
+from wgan.distances.transport import debiased, exact, quadrature, w2
+
+
+def test_transport_is_the_best_of_all_permutations() -> None:
+    x, y = normal(6, 3), normal(6, 3, 1) + 1
+    ways = [list(way) for way in itertools.permutations(range(6))]
+    lengths = cdist(x, y)
+    assert exact(x, y) == pytest.approx(min(lengths[range(6), way].mean() for way in ways), abs=1e-9)
+    assert w2(x, y) == pytest.approx(min((lengths[range(6), way] ** 2).mean() for way in ways) ** 0.5, abs=1e-9)
+
+
+@pytest.mark.parametrize("m", [30, 47])
+def test_transport_is_that_of_pot(m: int) -> None:
+    x, y = normal(30, 5), normal(m, 5, 1) * 2
+    assert exact(x, y) == pytest.approx(ot.emd2([], [], cdist(x, y)), abs=1e-9)
+    assert w2(x, y) ** 2 == pytest.approx(ot.emd2([], [], cdist(x, y) ** 2), abs=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_shifted_copy_is_as_far_as_it_was_shifted(offset: float) -> None:
+    x, shift = normal(50, 8) + offset, np.arange(8.0)
+    assert exact(x, x + shift) == pytest.approx(np.linalg.norm(shift), rel=1e-9)
+    assert w2(x, x + shift) == pytest.approx(np.linalg.norm(shift), rel=1e-9)
+
+
+@pytest.mark.parametrize(("d", "shift"), [(2, 3.0), (10, 1.0), (784, 10.0)])
+def test_quadrature_finds_the_shift_of_a_distribution(d: int, shift: float) -> None:
+    x, y = normal(400, d), normal(400, d, 1) + shift / math.sqrt(d)
+    value, error, _ = measure(quadrature, x, y)
+    assert error is not None and error < 0.3 * shift
+    assert abs(value - shift) < 3 * error
+    assert measure(exact, x, x + shift)[0] > shift * 0.999
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
+def test_quadrature_finds_the_scale_of_a_distribution(factor: float) -> None:
+    x, y = normal(600, 300), factor * normal(600, 300, 1)
+    truth = abs(1 - factor) * float(np.linalg.norm(x, axis=1).mean())
+    value, error, _ = measure(quadrature, x, y)
+    assert error is not None and error < 0.1 * truth
+    assert value == pytest.approx(truth, rel=0.03)
+
+
+def test_debiased_and_quadrature_are_their_formulas() -> None:
+    def matched(x: Array, y: Array) -> float:
+        cost = cdist(x, y)
+        return float(cost[linear_sum_assignment(cost)].mean())
+
+    x, y = normal(60, 4), normal(60, 4, 1) * 2 + 1
+    (a, a2), (b, b2) = halves(x, 3), halves(y, 3)
+    across, within = (matched(a, b2) + matched(a2, b)) / 2, (matched(a, a2), matched(b, b2))
+    assert debiased(x, y, seed=3) == pytest.approx(across - sum(within) / 2, abs=1e-9)
+    assert quadrature(x, y, seed=3) == pytest.approx((across**2 - within[0] * within[1]) ** 0.5, abs=1e-9)
+
+
+def test_debiased_does_not_mind_shared_samples() -> None:
+    x, fresh = normal(400, 10), normal(200, 10, 1)
+    shared = np.concatenate([x[:200], fresh])
+    value, error, _ = measure(debiased, x, shared)
+    assert error is not None and abs(value) < 3 * error
+    assert abs(value) < 0.1 < exact(x[:200], fresh)
