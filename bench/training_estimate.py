@@ -5,7 +5,7 @@ python bench/training_estimate.py [--time 3m] [--seeds 0 1 2] [--threads N] [--o
 
 On Fashion-MNIST, for each seed three trainings of the same time: the preset default, the preset wgan-gp (the
 textbook), and default again on only 1,000 of the pictures. Steps that grow geometrically from 50 by a fifth get a
-record of their own, beside those of every run, and their generator is kept; the time that this takes is not counted.
+record of their own, beside those of every run, and their average is kept; the time that this takes is not counted.
 Ten of them, evenly spread and with the last, are the checkpoints. At each, 5,000 samples of the generator are
 compared with 5,000 test pictures that no record looks at, by `wgan.distances.transport.debiased` on pixels in [0, 1].
 Samples come from the generator's average, as those of a user and of the records do. The table has Spearman's rank
@@ -36,7 +36,7 @@ CHECKPOINTS, SAMPLES = 10, 5000
 
 
 def train(preset: str, data: Data, time: str, seed: int, threads: int | None) -> tuple[Trainer, list, dict]:
-    """A trained trainer, its records, and the generator's weights at the steps that may become checkpoints."""
+    """A trained trainer, its records, and the average at the steps that may become checkpoints."""
     flags = {"time": time, "seed": seed, "threads": threads}
     config = resolve(options.make_config(options.preset(preset), flags), data)
     trainer, plan = make_trainer(config, data)

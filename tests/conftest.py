@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from matplotlib.figure import Figure
 
-from wgan import curves
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +20,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+def drawn(monkeypatch: pytest.MonkeyPatch) -> "list[Figure]":
     """The figures that were saved, for a look at their axes."""
+    from wgan import curves  # not above: it loads numpy, whose threads are counted before workers know their cores
+
     figures: list[Figure] = []
     save: Callable[[Figure, Path], None] = curves._save
     monkeypatch.setattr(curves, "_save", lambda figure, path: (figures.append(figure), save(figure, path)))

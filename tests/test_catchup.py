@@ -12,6 +12,7 @@ from wgan.catchup import ahead
 from wgan.config import RunConfig
 from wgan.constraints import GradientPenalty, WeightClipping
 from wgan.registry import CONSTRAINTS
+from wgan.schedule import Decay
 from wgan.seeds import rng
 from wgan.trainer import Trainer
 
@@ -86,9 +87,21 @@ def test_a_critic_catches_up_with_samples_of_the_average() -> None:
 def test_the_steps_of_catching_up_become_smaller() -> None:
     weight = nn.Linear(1, 1)
     optimizer, rates = torch.optim.SGD(weight.parameters(), lr=0.8), list[float]()
-    with ahead(lambda: rates.append(optimizer.param_groups[0]["lr"]), 4, optimizer, weight):
+    with ahead(lambda: rates.append(optimizer.param_groups[0]["lr"]), 4, optimizer, 0.4, weight):
         pass
-    assert rates == pytest.approx([0.8, 0.6, 0.4, 0.2]) and optimizer.param_groups[0]["lr"] == 0.8
+    assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1]) and optimizer.param_groups[0]["lr"] == 0.8
+
+
+def test_a_critic_catches_up_as_fast_when_its_learning_rate_has_decayed() -> None:
+    trainer = tiny_trainer(constraint=GradientPenalty(), critic_lr=0.01, catch_up=60, decay=Decay(0, 20))
+    for _ in range(20):
+        trainer.advance()
+    recorded, rate = trainer.record()["wasserstein_heldout"], trainer.critic_optimizer.param_groups[0]["lr"]
+    assert rate < 0.001
+    trainer.critic_optimizer.param_groups[0]["lr"] = 0.01
+    assert trainer.record()["wasserstein_heldout"] == recorded
+    trainer.catch_up = 0
+    assert trainer.record()["wasserstein_heldout"] < 0.9 * recorded
 
 
 def test_a_trainer_s_own_default_is_that_of_the_configuration() -> None:

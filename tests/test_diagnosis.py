@@ -16,8 +16,9 @@ from wgan import options
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
 from wgan.data import open_data
-from wgan.diagnosis import FEWEST, POOLED, Watch, diagnose, look_ahead, pooled
+from wgan.diagnosis import FEWEST, LAG_SAMPLES, POOLED, Watch, diagnose, look_ahead, pooled
 from wgan.errors import WganError
+from wgan.measurement import Meter
 from wgan.overview import closing
 from wgan.registry import CONSTRAINTS
 from wgan.run import Run
@@ -138,11 +139,25 @@ def test_a_critic_lags_until_it_is_trained_and_the_bound_is_below_the_distance()
     point = trainer.generator(torch.zeros(1, 3).double()).detach()
     distance = float((points - point).norm(dim=1).mean())  # all mass goes to one point
     lag, bound = look_ahead(trainer, data)
-    assert lag.fault and "behind" in lag.text and lag.evidence["held_out_later"] > 2 * lag.evidence["held_out"]
+    assert lag.fault and "lags" in lag.text and lag.evidence["held_out_later"] > 2 * lag.evidence["held_out"]
     assert 0.5 * distance < bound.evidence["bound"] < bound.evidence["held_out"] <= distance
     for _ in range(300):
         trainer.critic_step()
     assert not look_ahead(trainer, data)[0].fault
+
+
+def test_lag_and_bound_are_about_the_average_and_begin_with_a_record() -> None:
+    trainer, data = far_away(catch_up=10), open_data(vectors(), DataConfig())
+    for _ in range(10):
+        trainer.critic_step()
+    with torch.no_grad():
+        trainer.average.module[2].bias.fill_(1.0)
+    lag, bound = look_ahead(trainer, data, steps=200)
+    assert lag.evidence["held_out"] == trainer.record()["wasserstein_heldout"]  # the data are fewer than both look at
+    meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
+    with trainer.caught_up(210, trainer.average.module):
+        _, real, fake = meter.scores(trainer.average.module, trainer.critic, trainer.step)
+    assert lag.evidence["held_out_later"] == bound.evidence["held_out"] == float(real.mean() - fake.mean())
 
 
 def test_a_critic_without_a_certificate_says_why() -> None:

@@ -82,6 +82,18 @@ def test_the_facts_name_the_folder_and_the_skipped_files(tmp_path: Path) -> None
     assert told["data"]["skipped"].startswith("1 files")
 
 
+@pytest.mark.parametrize(("half_life", "whose"), [(0, "generator"), (1000, "averaged generator")])
+def test_the_facts_say_what_the_estimate_is_of(tmp_path: Path, half_life: int, whose: str) -> None:
+    class Facts(View):
+        def facts(self, facts: Any) -> None:
+            told.append(facts["training"]["estimate"])
+
+    told: list[str] = []
+    config = small_config(steps=1, catch_up=1, ema_half_life=half_life)
+    loop.train(config, source=blobs(), out=tmp_path / "r", view=Facts())
+    assert told[0].startswith(f"of the {whose}, after 1 critic step alone, ")
+
+
 def test_init_from_takes_weights_only(tmp_path: Path) -> None:
     first = small_run(tmp_path / "a", steps=6)
     second = loop.train(

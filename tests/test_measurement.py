@@ -111,9 +111,13 @@ def test_measuring_changes_nothing_about_training() -> None:
         quiet.advance()
         watched.advance()
         watched.record()
-    for name in ("generator", "critic"):
-        one, other = (getattr(t, name).state_dict() for t in (quiet, watched))
-        assert all(torch.equal(one[key], other[key]) for key in one)
+    for one, other in (
+        (quiet.generator, watched.generator),
+        (quiet.critic, watched.critic),
+        (quiet.average.module, watched.average.module),
+    ):
+        states = one.state_dict(), other.state_dict()
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
 def test_the_noise_floor_is_what_halves_of_real_samples_differ_by() -> None:

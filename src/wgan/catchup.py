@@ -10,7 +10,9 @@ from torch.optim import Optimizer
 
 
 @contextmanager
-def ahead(step: Callable[[], None], steps: int, optimizer: Optimizer, *networks: nn.Module) -> Iterator[None]:
+def ahead(
+    step: Callable[[], None], steps: int, optimizer: Optimizer, rate: float, *networks: nn.Module
+) -> Iterator[None]:
     """Take steps, and undo them exactly afterwards.
 
     The learning rate falls linearly to 0: what is measured inside is then where the steps lead to, and not the place
@@ -20,15 +22,14 @@ def ahead(step: Callable[[], None], steps: int, optimizer: Optimizer, *networks:
         step: Takes one.
         steps: How many.
         optimizer: That of the step.
+        rate: The first learning rate; that of the optimizer may have decayed to nothing.
         *networks: All that a step changes, if only in its buffers.
     """
     tensors = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
     saved, state = [tensor.detach().clone() for tensor in tensors], copy.deepcopy(optimizer.state_dict())
-    (group,) = optimizer.param_groups
-    rate = group["lr"]
     try:
         for done in range(steps):
-            group["lr"] = rate * (1 - done / steps)
+            optimizer.param_groups[0]["lr"] = rate * (1 - done / steps)
             step()
         yield
     finally:

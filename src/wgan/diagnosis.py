@@ -26,12 +26,12 @@ FEWEST = 3
 """With fewer there is no diagnosis: that would be too early."""
 SURE = 3.0
 """Standard errors beyond which a difference is no chance."""
-LEARNT, BEHIND = 0.1, 0.25
+LEARNT, BEHIND = 0.25, 0.25
 """Shares of the estimate from which it matters that the critic knows samples by heart, or lags."""
 STEEP, FLAT, STARVED = 1.2, 0.5, 0.05
 """Mean gradient norms that break a constraint, leave it slack, or starve the generator, as shares of what is usual."""
-LAG_STEPS, LAG_SAMPLES = 320, 2048
-"""Steps after which the critic is no longer behind, and samples a side to see it by."""
+LAG_STEPS, LAG_SAMPLES = 120, 2048
+"""Critic steps beyond those before a record, and samples a side, to see by whether it was behind."""
 
 
 @dataclass(frozen=True)
@@ -106,45 +106,45 @@ class Watch:
 
 
 def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Finding, Finding]:
-    """Whether the critic is behind the generator, and how large the distance is at least, if the critic goes on alone.
+    """Whether records say too little, and how large the distance is at least, if the critic goes on for longer.
 
-    The first is about the generator that the critic plays against, the second about its average, as records are. All
-    estimates are of the same held-out samples and latents, so the error of their differences is small.
+    Both are about the average of the generator, as records are. All estimates are of the same held-out and generated
+    samples, so the error of their differences is small.
 
     Args:
         trainer: It is left as it is.
         data: Its data.
-        steps: Further critic steps.
+        steps: Critic steps beyond those before a record.
 
     Returns:
         The findings lag and bound.
     """
     meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
-    scores, average = [], trainer.average.module
-    for generator, further in ((trainer.generator, 0), (trainer.generator, steps), (average, steps)):
-        with trainer.caught_up(further, generator):
-            scores.append(meter.scores(generator, trainer.critic, trainer.step)[1:])
+    scores, average, recorded = [], trainer.average.module, min(trainer.catch_up, trainer.critic_updates)
+    for alone in (recorded, recorded + steps):
+        with trainer.caught_up(alone, average):
+            scores.append(meter.scores(average, trainer.critic, trainer.step)[1:])
             critic = probe(trainer.critic)
-    before, after = (float(real.mean() - fake.mean()) for real, fake in scores[:2])
-    error = stderr(*(new - old for old, new in zip(*scores[:2], strict=True))) or 0.0
-    return _lag(before, after, error, steps), _bound(*scores[2], critic, data.shape)
+    before, after = (float(real.mean() - fake.mean()) for real, fake in scores)
+    error = stderr(*(new - old for old, new in zip(*scores, strict=True))) or 0.0
+    return _lag(before, after, error, steps), _bound(*scores[1], critic, data.shape)
 
 
 def _lag(before: float, after: float, error: float, steps: int) -> Finding:
     rise = after - before
     evidence = {"held_out": before, "held_out_later": after, "rise_stderr": error}
     said = (
-        f"{steps} critic steps with the generator frozen bring its held-out estimate from {before:.3g} to "
+        f"{steps} more critic steps against the frozen generator bring the held-out estimate from {before:.3g} to "
         f"{after:.3g} (a rise of {with_error(rise, error)})"
     )
     if rise <= SURE * error or rise <= BEHIND * abs(after):
         return Finding("lag", f"the critic keeps up: {said}.", evidence, fault=False)
     return Finding(
         "lag",
-        f"the critic is behind the generator: {said}.",
+        f"the critic lags, and records say too little: {said}.",
         evidence,
-        "Take more --critic-steps, or a higher --critic-lr and a lower --generator-lr; for truer records alone, raise "
-        "--catch-up.",
+        "Raise --catch-up for truer records; if samples get no better either, take more --critic-steps, or a higher "
+        "--critic-lr and a lower --generator-lr.",
     )
 
 
@@ -190,7 +190,7 @@ def _negative(medians: Medians, constraint: Constraint) -> Finding | None:
         f"the held-out estimate is negative beyond its error, {with_error(estimate, medians['wasserstein_stderr'])}: "
         "the critic is worse than none.",
         evidence,
-        "Give it more --critic-steps, or more data if it overfits.",
+        "Give it more --critic-steps, or only to its records more of --catch-up; if it overfits, more data.",
     )
 
 

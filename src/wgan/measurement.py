@@ -53,7 +53,7 @@ class Measurement(NamedTuple):
             as those measured, differ in mean score by less, :math:`1.96 \sigma \sqrt{1/n + 1/m}`, where
             :math:`\sigma` is the standard deviation of held-out scores. An estimate within +-noise_floor means nothing.
         gradient_norm: Mean norm of the critic's input gradient between held-out real and generated samples.
-        gradient_norm_fake: The same at generated samples: what drives the generator.
+        gradient_norm_fake: The same at generated samples; near 0, nothing drives the generator.
     """
 
     wasserstein: float

@@ -170,13 +170,13 @@ class Trainer:
 
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with chance, ahead(step, steps, self.critic_optimizer, self.critic, generator):
+            with chance, ahead(step, steps, self.critic_optimizer, self.learning_rates[1], self.critic, generator):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
 
     def _fakes(self, steps: int, generator: nn.Module) -> Iterator[Tensor]:
-        """A generator's samples for the next critic steps, and at last, with their graph, for its own."""
+        """A generator's samples for the next critic steps, and at last, with their graph, for a generator step."""
         due, at_once = range(self.critic_updates, self.critic_updates + steps), DRAWN if self.group.size == 1 else 1
         for taken in range(0, steps, at_once):
             with torch.no_grad(), self._autocast():
@@ -287,7 +287,8 @@ class Trainer:
 
     def _measured(self) -> dict[str, float | None]:
         values = self._meter.gap(self.critic)  # before catching up, which spreads scores: a gap is lost among them
-        with self.caught_up(min(self.catch_up, self.critic_updates), average := self.average.module):
+        average = self.average.module
+        with self.caught_up(min(self.catch_up, self.critic_updates), average):
             values |= self._meter(average, self.critic, self.step)._asdict()
         check_values(values, self.step)
         return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)  # logits are none

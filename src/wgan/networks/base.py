@@ -42,9 +42,14 @@ class Latent:
             raise UsageError(unknown("latent kind", self.kind, LATENT_KINDS))
 
     @property
-    def rms(self) -> float:
-        """The root mean square of its numbers."""
-        return 1.0 if self.kind == "normal" else 3**-0.5
+    def mean(self) -> float:
+        """The mean of its numbers."""
+        return 0.5 if self.kind == "unit" else 0.0
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of its numbers."""
+        return {"normal": 1.0, "uniform": 3**-0.5, "unit": 12**-0.5}[self.kind]
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw ``n`` latents, the same ones for the same state of ``rng``.

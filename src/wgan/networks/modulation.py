@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from wgan.networks.base import Latent
 
 SPREAD = 0.8
-"""Root mean square of what the latent first adds to a gain."""
+"""Standard deviation of a channel's first gains, whose mean is 1."""
 
 
 class Modulated(nn.Module):
@@ -31,15 +31,16 @@ class Modulated(nn.Module):
 
     def __init__(self, norm: nn.Module, latent: Latent, channels: int) -> None:
         super().__init__()
-        self.norm, self.spread = norm, SPREAD / (math.sqrt(latent.size) * latent.rms)
+        self.norm, self.latent = norm, latent
         self.gain = nn.Linear(latent.size, channels)
         self.bias = nn.Parameter(torch.zeros(channels))
         self.reset()
 
     def reset(self) -> None:
         """Set the first weights."""
-        nn.init.normal_(self.gain.weight, 0.0, self.spread)
-        nn.init.zeros_(self.gain.bias)
+        nn.init.normal_(self.gain.weight, 0.0, SPREAD / (math.sqrt(self.latent.size) * self.latent.deviation))
+        with torch.no_grad():
+            self.gain.bias.copy_(-self.latent.mean * self.gain.weight.sum(1))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Maps (N, C, H, W) and latents (N, L) to maps."""
