@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from toolbox import picture_trainer, tiny_trainer
+from toolbox import picture_trainer, tiny_trainer, vectors
 from wgan.catchup import ahead
 from wgan.config import RunConfig
 from wgan.constraints import GradientPenalty, WeightClipping
+from wgan.networks import Latent
 from wgan.registry import CONSTRAINTS
 from wgan.schedule import Decay
 from wgan.seeds import rng
@@ -102,6 +103,22 @@ def test_a_critic_catches_up_as_fast_when_its_learning_rate_has_decayed() -> Non
     assert trainer.record()["wasserstein_heldout"] == recorded
     trainer.catch_up = 0
     assert trainer.record()["wasserstein_heldout"] < 0.9 * recorded
+
+
+@pytest.mark.parametrize("half_life", [0, 1000])
+def test_a_record_leaves_batch_norm_s_statistics_alone(half_life: int) -> None:
+    critic = tiny_trainer().critic.insert(1, nn.BatchNorm1d(16).double())
+    generator = nn.Sequential(nn.Linear(3, 6), nn.BatchNorm1d(6)).double()
+    settings = {"constraint": WeightClipping(0.1), "latent": Latent(3), "batch": 16, "ema_half_life": half_life}
+    trainer = Trainer(generator, critic, **settings)
+    trainer.attach(vectors())
+    for _ in range(3):
+        trainer.advance()
+    modules = trainer.generator, trainer.critic, trainer.average.module
+    before = copy.deepcopy([module.state_dict() for module in modules])
+    trainer.record()
+    for old, module in zip(before, modules, strict=True):
+        assert all(torch.equal(old[key], value) for key, value in module.state_dict().items())
 
 
 def test_a_trainer_s_own_default_is_that_of_the_configuration() -> None:
