@@ -30,11 +30,11 @@ def test_the_gap_is_that_of_the_critic_before_it_catches_up() -> None:
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_a_critic_that_caught_up_goes_back_exactly_to_where_it_was(name: str) -> None:
-    quiet, watched = (picture_trainer(name, dropout=0.0 if name == "orthogonal" else 0.1) for _ in range(2))
+    quiet, watched = (picture_trainer(name, dropout=0.1 * (name != "orthogonal")) for _ in range(2))
     for trainer in (quiet, watched):
         trainer.advance()
     before = copy.deepcopy(watched.critic.state_dict())
-    with watched.caught_up(5, watched.generator):
+    with watched.caught_up(5):
         assert any(
             not torch.equal(old, new)
             for old, new in zip(before.values(), watched.critic.state_dict().values(), strict=True)
@@ -63,21 +63,21 @@ def test_a_record_is_of_the_critic_that_caught_up() -> None:
     assert (
         ready_record["wasserstein_heldout"] > slow_record["wasserstein_heldout"] + 3 * slow_record["wasserstein_stderr"]
     )
-    average = slow.average.module
-    with slow.caught_up(60, average):  # as many as it has taken
-        again = slow._meter(average, slow.critic, slow.step)
+    with slow.caught_up(60):  # as many as it has taken
+        again = slow._meter(slow.average.module, slow.critic, slow.step)
     assert again.wasserstein_heldout == ready_record["wasserstein_heldout"]
 
 
 def test_a_critic_catches_up_with_samples_of_the_average() -> None:
-    trainer, seen = tiny_trainer(constraint=WeightClipping(0.1), generator_lr=0.01), list[Tensor]()
+    trainer = tiny_trainer(constraint=WeightClipping(0.1), generator_lr=0.01, catch_up=1)
+    seen: list[Tensor] = []
     for _ in range(3):
         trainer.advance()
     due = range(trainer.critic_updates, trainer.critic_updates + 2)
     reals = [trainer.batches[update].double() for update in due]
     latents = [trainer.latent.draw(16, rng(trainer.seed, "critic latent", update)).double() for update in due]
     hook = trainer.critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    with trainer.caught_up(2, trainer.average.module):
+    with trainer.caught_up(1):
         hook.remove()
     fakes = [trainer.average.module(z) for z in latents]
     expected = [torch.cat(pair) for pair in zip(reals, fakes, strict=True)]
@@ -128,7 +128,7 @@ def test_a_trainer_s_own_default_is_that_of_the_configuration() -> None:
 def test_a_fault_inside_leaves_the_critic_where_it_was() -> None:
     trainer = tiny_trainer()
     before = copy.deepcopy(trainer.critic.state_dict())
-    with pytest.raises(KeyError), trainer.caught_up(3, trainer.generator):
+    with pytest.raises(KeyError), trainer.caught_up(3):
         raise KeyError
     assert all(torch.equal(before[key], value) for key, value in trainer.critic.state_dict().items())
     assert trainer.critic_updates == 0

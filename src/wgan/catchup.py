@@ -10,9 +10,7 @@ from torch.optim import Optimizer
 
 
 @contextmanager
-def ahead(
-    step: Callable[[], None], steps: int, optimizer: Optimizer, rate: float, *networks: nn.Module
-) -> Iterator[None]:
+def ahead(step: Callable[[], None], steps: int, optimizer: Optimizer, rate: float, critic: nn.Module) -> Iterator[None]:
     """Take steps, and undo them exactly afterwards.
 
     The learning rate falls linearly to 0: what is measured inside is then where the steps lead to, and not the place
@@ -23,9 +21,9 @@ def ahead(
         steps: How many.
         optimizer: That of the step.
         rate: The first learning rate; that of the optimizer may have decayed to nothing.
-        *networks: All that a step changes, if only in its buffers.
+        critic: What a step changes.
     """
-    tensors = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
+    tensors = [*critic.parameters(), *critic.buffers()]
     saved, state = [tensor.detach().clone() for tensor in tensors], copy.deepcopy(optimizer.state_dict())
     try:
         for done in range(steps):

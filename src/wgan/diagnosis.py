@@ -122,10 +122,10 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
         The findings lag and bound.
     """
     meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
-    scores, average, recorded = [], trainer.average.module, min(trainer.catch_up, trainer.critic_updates)
-    for alone in (recorded, recorded + steps):
-        with trainer.caught_up(alone, average):
-            scores.append(meter.scores(average, trainer.critic, trainer.step)[1:])
+    scores = []
+    for further in (0, steps):
+        with trainer.caught_up(further):
+            scores.append(meter.scores(trainer.average.module, trainer.critic, trainer.step)[1:])
             critic = probe(trainer.critic)
     before, after = (float(real.mean() - fake.mean()) for real, fake in scores)
     error = stderr(*(new - old for old, new in zip(*scores, strict=True))) or 0.0

@@ -57,8 +57,7 @@ class Trainer:
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: What every random choice hangs on.
-        catch_up: Steps that the critic takes alone before a record, against the generator's average, which the record
-            is about, at most as many as before it; they are then undone.
+        catch_up: Critic steps against the average before a record of it, at most as many as taken, and then undone.
         device: Where to train.
         precision: ``torch.bfloat16`` runs networks under autocast; norms, losses, means and critics' heads stay wide.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
@@ -161,16 +160,17 @@ class Trainer:
         self.average.update(self.generator, self.images, steps * self.batch)
 
     @contextmanager
-    def caught_up(self, steps: int, generator: nn.Module) -> Iterator[None]:
-        """Inside, the critic has taken some steps alone, against a generator that stands still; then all is undone."""
+    def caught_up(self, further: int = 0) -> Iterator[None]:
+        """Inside, the critic went on against the average, as for a record and ``further``; then all is undone."""
         updates, ledger, self.ledger = self.critic_updates, self.ledger, Ledger(self.ledger.names)
+        steps = min(self.catch_up, updates) + further
 
         def step() -> None:
-            self.critic_step(next(self._fakes(1, generator)))
+            self.critic_step(next(self._fakes(1, self.average.module)))
 
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with chance, ahead(step, steps, self.critic_optimizer, self.learning_rates[1], self.critic, generator):
+            with chance, ahead(step, steps, self.critic_optimizer, self.learning_rates[1], self.critic):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
@@ -287,11 +287,11 @@ class Trainer:
 
     def _measured(self) -> dict[str, float | None]:
         values = self._meter.gap(self.critic)  # before catching up, which spreads scores: a gap is lost among them
-        average = self.average.module
-        with self.caught_up(min(self.catch_up, self.critic_updates), average):
-            values |= self._meter(average, self.critic, self.step)._asdict()
+        with self.caught_up():
+            values |= self._meter(self.average.module, self.critic, self.step)._asdict()
         check_values(values, self.step)
-        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)  # logits are none
+        # A discriminator's logits are no distance.
+        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` generated samples (n, ...) of the averaged generator, on the processor."""
