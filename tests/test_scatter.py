@@ -7,17 +7,14 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from toolbox import normal
 from wgan.curves import count_outside, limits, principal_axes, scatter
 from wgan.errors import UsageError
 
 
-def cloud(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(count, dimensions))
-
-
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 5, 100])
 def test_points_of_any_dimension_make_one_picture(tmp_path: Path, dimensions: int) -> None:
-    real, fake = cloud(300, dimensions), cloud(200, dimensions, 1)
+    real, fake = normal(300, dimensions), normal(200, dimensions, 1)
     scatter(tmp_path / "s.png", real, fake, modes=real[:3], score=lambda p: p.sum(axis=1), title="points")
     with Image.open(tmp_path / "s.png") as picture:
         assert picture.size == (800, 800)
@@ -26,19 +23,19 @@ def test_points_of_any_dimension_make_one_picture(tmp_path: Path, dimensions: in
 
 @pytest.mark.parametrize("constant", [0.0, 3.0, np.nan])
 def test_a_critic_that_says_the_same_everywhere_is_drawn(tmp_path: Path, constant: float) -> None:
-    scatter(tmp_path / "s.png", cloud(9, 2), cloud(9, 2), score=lambda p: np.full(len(p), constant))
+    scatter(tmp_path / "s.png", normal(9, 2), normal(9, 2), score=lambda p: np.full(len(p), constant))
     assert (tmp_path / "s.png").exists()
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
 def test_a_single_point_and_no_generated_ones_are_drawn(tmp_path: Path, dimensions: int) -> None:
-    scatter(tmp_path / "s.png", cloud(1, dimensions), np.zeros((0, dimensions)))
+    scatter(tmp_path / "s.png", normal(1, dimensions), np.zeros((0, dimensions)))
     assert (tmp_path / "s.png").exists()
 
 
 def test_contours_have_a_labelled_bar_and_cover_the_axes(tmp_path: Path, drawn: list[Figure]) -> None:
     asked: list[np.ndarray] = []
-    real = cloud(100, 2)
+    real = normal(100, 2)
     scatter(tmp_path / "s.png", real, real, score=lambda p: (asked.append(p), p[:, 0])[1])
     axes = drawn[0].axes[0]
     low, high = limits(real)
@@ -49,7 +46,7 @@ def test_contours_have_a_labelled_bar_and_cover_the_axes(tmp_path: Path, drawn: 
 
 
 def test_limits_depend_on_the_real_points_alone_and_outsiders_are_counted(tmp_path: Path, drawn: list[Figure]) -> None:
-    real, far = cloud(100, 2), np.full((1200, 2), 99.0)
+    real, far = normal(100, 2), np.full((1200, 2), 99.0)
     scatter(tmp_path / "s.png", real, real)
     scatter(tmp_path / "s.png", real, np.concatenate([real, far]))
     near, beyond = (figure.axes[0] for figure in drawn)
@@ -70,7 +67,7 @@ def test_limits_are_a_square_with_a_margin() -> None:
 
 
 def test_principal_axes_and_shares_of_a_known_ellipsoid(tmp_path: Path, drawn: list[Figure]) -> None:
-    rotation = np.linalg.qr(cloud(4, 4))[0]
+    rotation = np.linalg.qr(normal(4, 4))[0]
     corners = np.concatenate([np.diag([6.0, 3, 2, 1]), -np.diag([6.0, 3, 2, 1])])
     axes, shares = principal_axes(7 + corners @ rotation)
     np.testing.assert_allclose(np.abs(rotation[:2] @ axes), np.eye(2), atol=1e-9)
@@ -88,7 +85,7 @@ def test_other_shapes_are_refused(tmp_path: Path, real: tuple[int, ...], fake: t
 
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_a_side_without_points_is_left_out(tmp_path: Path, drawn: list[Figure], d: int) -> None:
-    points, none = np.random.default_rng(0).normal(size=(50, d)), np.zeros((0, d))
+    points, none = normal(50, d), np.zeros((0, d))
     scatter(tmp_path / "real.png", points, none)
     scatter(tmp_path / "fake.png", none, points)
     legends = [[text.get_text() for text in figure.axes[0].get_legend().get_texts()] for figure in drawn]
