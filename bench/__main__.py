@@ -34,9 +34,11 @@ def run(name: str, arguments: list[str]) -> None:
     )
     parser.add_argument("--trial", action="store_true", help="print the tables, and write neither results nor page")
     parser.add_argument("--threads", type=int, help="processor threads; by default one for each core")
+    parser.add_argument("--section", help="what to call the results, so that those of another machine stay")
     module.add_flags(parser)
     flags = parser.parse_args(arguments)
     result = report.measured(name, arguments, flags.threads, lambda: module.run(flags))
+    result["name"] = flags.section or result["name"]
     print("\n" + report.section(result, module.tables(result["measured"])), flush=True)
     if not flags.trial:
         report.save(result)

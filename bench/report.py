@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wgan import processor
 from wgan.build import set_threads
-from wgan.data.source import processors
-from wgan.environment import PACKAGES, installed, processor, processor_features
+from wgan.environment import PACKAGES, installed
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "bench" / "results", ROOT / "docs" / "benchmarks.md"
@@ -53,10 +53,10 @@ def settings(flags: argparse.Namespace) -> dict[str, Any]:
 def machine(threads: int) -> dict[str, Any]:
     """Processor, cores, threads, and which of its features decide how fast a network is."""
     return {
-        "processor": _model_name() or processor(),
-        "cores": processors(),
+        "processor": _model_name() or processor.name(),
+        "cores": processor.cores(),
         "threads": threads,
-        "features": [name for name in FEATURES if processor_features().get(name)],
+        "features": [name for name in FEATURES if processor.features().get(name)],
     }
 
 

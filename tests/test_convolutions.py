@@ -17,6 +17,14 @@ WINDOWS = {
 }
 
 
+@pytest.fixture(autouse=True, params=[True, False], ids=["tiles", "no tiles"])
+def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the processor is taken for one that multiplies tiles."""
+    monkeypatch.setattr(convolutions, "multiplies_tiles", lambda: request.param)
+    there: bool = request.param
+    return there
+
+
 def draw(*shape: int) -> Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
 
@@ -62,10 +70,10 @@ def test_its_derivatives_are_right_twice(name: str, pixels: int, monkeypatch: py
 def test_wide_layers_are_pytorch_s(transposed: bool, bias: bool, precision: torch.dtype) -> None:
     torch.manual_seed(0)
     made, plain = (ConvTranspose2d, nn.ConvTranspose2d) if transposed else (Conv2d, nn.Conv2d)
-    ours = made(256, 258, 4, 2, 1, bias=bias).to(memory_format=torch.channels_last)
-    theirs = plain(256, 258, 4, 2, 1, bias=bias)
+    ours = made(512, 514, 4, 2, 1, bias=bias).to(memory_format=torch.channels_last)
+    theirs = plain(512, 514, 4, 2, 1, bias=bias)
     theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(3, 256, 4 if transposed else 8, 4)
+    x = torch.randn(3, 512, 4 if transposed else 8, 4)
     found, wanted = [], []
     for layer, values in ((ours, found), (theirs, wanted)):
         inputs = x.clone().requires_grad_()
@@ -88,8 +96,9 @@ def test_wide_layers_are_pytorch_s(transposed: bool, bias: bool, precision: torc
     ],
 )
 def test_small_layers_are_left_to_pytorch(
-    channels: int, precision: torch.dtype, product: bool, monkeypatch: pytest.MonkeyPatch
+    channels: int, precision: torch.dtype, product: bool, tiles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    channels *= 1 if tiles else 2
     calls = []
     monkeypatch.setattr(convolutions, "gather", lambda *given: calls.append(given) or gather(*given))
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
@@ -99,13 +108,14 @@ def test_small_layers_are_left_to_pytorch(
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_kernels_of_fewer_channels_are_products_in_bfloat16(
-    precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    precision: torch.dtype, tiles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    channels = 64 if tiles else 128
     calls = []
     monkeypatch.setattr(convolutions, "gather", lambda *given: calls.append(given) or gather(*given))
-    layer = Conv2d(64, 128, 4, 2, 1)
+    layer = Conv2d(channels, 2 * channels, 4, 2, 1)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
-        scores = layer(torch.zeros(2, 64, 8, 8))
+        scores = layer(torch.zeros(2, channels, 12, 12))
     assert not calls
     scores.float().sum().backward()
     assert len(calls) == (precision == torch.bfloat16)

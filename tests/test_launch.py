@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_made_is_told_the_same(
 def test_more_processes_than_cores_must_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, started = small_run(tmp_path / "r"), []
     run.write_config(options.make_config(options.flatten(run.config), {"processes": 8}))
-    monkeypatch.setattr(commands, "processors", lambda: 2)
+    monkeypatch.setattr(commands.processor, "cores", lambda: 2)
     monkeypatch.setattr(commands, "launch", lambda processes, *_: started.append(processes))
     with pytest.raises(UsageError, match=r"in 8 processes, and this machine has 2 cores.*--processes 2"):
         commands.launch_resume(run, {"steps": 20}, [])

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 
+from wgan import processor
 from wgan.config import Config, LossConfig, NetworkConfig, OptimizerConfig
 from wgan.constraints import Constraint, Sum
 from wgan.data.samples import Data
-from wgan.data.source import processors
-from wgan.environment import processor_features
 from wgan.errors import UsageError, WganError
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, RMSprop
@@ -74,13 +73,13 @@ def has_fast_bf16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 faster than in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    features = processor_features() if device.type == "cpu" else {}
+    features = processor.features() if device.type == "cpu" else {}
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
 def set_threads(threads: int | None, processes: int = 1) -> int:
     """Use this many processor threads, by default this process's part of the cores it may use; gives the number."""
-    number = threads or max(1, processors() // processes)
+    number = threads or max(1, processor.cores() // processes)
     if torch.get_num_threads() != number:
         torch.set_num_threads(number)
     return number

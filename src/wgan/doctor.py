@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from wgan import processor
 from wgan.build import has_fast_bf16, set_threads
 from wgan.console import count
 from wgan.constraints import GradientPenalty
 from wgan.data.cache import cache_folder, cache_sizes
-from wgan.data.source import processors
-from wgan.environment import PACKAGES, installed, processor
+from wgan.environment import PACKAGES, installed
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.trainer import Trainer
 
@@ -27,8 +27,8 @@ def examine(speed: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "versions": {name: installed(name) for name in ("wgan", *PACKAGES)},
         "machine": {
-            "processor": processor(),
-            "cores": processors(),
+            "processor": processor.name(),
+            "cores": processor.cores(),
             "threads": set_threads(None),
             "gpus": gpus,
             "precision": "bf16" if has_fast_bf16(device) else "fp32",

@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from wgan import worker
-from wgan.data.source import processors
+from wgan import processor, worker
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "matplotlib")
 
@@ -22,8 +21,8 @@ def describe_environment(device: str, threads: int, processes: int = 1) -> dict[
         "python": platform.python_version(),
         **{name: installed(name) for name in PACKAGES},
         "platform": platform.platform(),
-        "processor": processor(),
-        "cores": processors(),
+        "processor": processor.name(),
+        "cores": processor.cores(),
         "device": device_name(torch.device(device)),
         "threads": threads,
         "processes": processes,
@@ -38,17 +37,6 @@ def installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def processor_features() -> dict[str, Any]:
-    """What the processor can do, as torch tells it; empty where it does not."""
-    features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return features
-
-
-def processor() -> str:
-    """The processor's name, as the machine tells it."""
-    return str(processor_features().get("cpu_name") or platform.processor() or platform.machine())
 
 
 def device_name(device: torch.device) -> str:

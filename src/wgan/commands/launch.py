@@ -8,9 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wgan import options
+from wgan import options, processor
 from wgan.config import Config
-from wgan.data.source import processors
 from wgan.errors import UsageError, WganError
 from wgan.parallel.launcher import launch
 from wgan.run import Run, numbered_folder
@@ -49,7 +48,7 @@ def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
     flags = [f"{options.flag(name)}={value}" for name, value in given.items()]
     processes = given.get("processes", run.config.run.processes)
     on_gpus = str(given.get("device", run.config.run.device)).startswith("cuda")
-    if "processes" not in given and not on_gpus and processes > (cores := processors()):
+    if "processes" not in given and not on_gpus and processes > (cores := processor.cores()):
         raise UsageError(
             f"{run.folder} was trained in {processes} processes, and this machine has "
             f"{cores} core{'s' * (cores != 1)}; say how many it shall be: wgan resume {run.folder} --processes {cores}"

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, final
 
 from wgan.data.images import MOST_BYTES, Header, Plan, Unreadable, decode, header, reason
-from wgan.data.source import Read, Source, in_order, processors
+from wgan.data.source import Read, Source, in_order
 from wgan.errors import WganError
+from wgan.processor import cores
+
+MOST_WORKERS = 16
+"""Threads that read at once; more wait for the disk."""
 
 MOST_RATIO = 1000
 """A member that grows more than this (and past a megabyte) when it is unpacked is taken for a bomb."""
@@ -52,7 +56,7 @@ class Files(Source):
     ) -> None:
         self.name = path.stem if path.is_file() else path.name
         self.place = str(path)
-        self.workers = processors()
+        self.workers = min(MOST_WORKERS, cores())
         self.skipped = skipped
         self._listed = sorted(listed)
         self._open = opener

@@ -1,6 +1,5 @@
 """A source of pictures: so many items, each with a header and pixels."""
 
-import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,6 @@ from wgan.data.images import Header, Plan, Unreadable
 T = TypeVar("T")
 
 CHUNK = 8
-MOST_WORKERS = 16
 
 
 class Read(NamedTuple):
@@ -80,13 +78,6 @@ class Source(ABC):
     def ready(self, plan: Plan) -> NDArray[np.uint8] | None:
         """All pixels, uint8 (N, H, W, C), if they are in memory in the plan's shape already."""
         return None
-
-
-def processors() -> int:
-    """How many threads may read pictures at once."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(MOST_WORKERS, count)
 
 
 def in_order(function: Callable[[int], T], count: int, workers: int) -> Iterator[T]:

@@ -7,7 +7,8 @@ Gathering the pixels of x that lie under the kernel turns each into one product 
 
 oneDNN's kernels are the faster way to most of them, but not to all. Where a map has 4x4 pixels and hundreds of
 channels, its time goes into putting the weights into another order, which a product does not need. In bfloat16 that
-shows from fewer channels on, and the gradient of a kernel is slow up to 8x8 pixels.
+shows from fewer channels on, and the gradient of a kernel is slow up to 8x8 pixels. Where the processor multiplies
+tiles (AMX) all of this shows from half as many channels on as where it does not: there the arithmetic takes longer.
 """
 
 from typing import Any, NamedTuple, cast
@@ -18,9 +19,11 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from wgan.networks.memory import rows
+from wgan.processor import multiplies_tiles
 
 CHANNELS, CHANNELS_BF16 = 256, 128
-"""From so many channels on both sides, and up to so many pixels of the narrow side, all three are products."""
+"""From so many channels on both sides, and up to so many pixels of the narrow side, all three are products. These and
+the next are for tiles (Xeon, Sapphire Rapids); without (EPYC, Zen 4) it is from twice as many."""
 
 PIXELS = 16
 
@@ -182,14 +185,19 @@ def pays(w: Tensor, window: Window, like: Tensor) -> bool:
     if like.device.type != "cpu" or min(window.narrow) < 1:
         return False
     precision = _precision(like)
-    few = window.places <= KERNEL_PIXELS and min(w.shape[:2]) >= KERNEL_CHANNELS
+    few = window.places <= KERNEL_PIXELS and _wide(w, KERNEL_CHANNELS)
     return _narrow(w, window, precision) or (few and precision == torch.bfloat16)
 
 
 def _narrow(w: Tensor, window: Window, precision: torch.dtype) -> bool:
     """Whether there are many channels of few pixels."""
     channels = CHANNELS_BF16 if precision == torch.bfloat16 else CHANNELS
-    return window.places <= PIXELS and min(w.shape[:2]) >= channels
+    return window.places <= PIXELS and _wide(w, channels)
+
+
+def _wide(w: Tensor, channels: int) -> bool:
+    """Whether a kernel has so many channels on both sides, or twice as many, as the processor is."""
+    return min(w.shape[:2]) >= (channels if multiplies_tiles() else 2 * channels)
 
 
 def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
