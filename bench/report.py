@@ -14,6 +14,7 @@ from typing import Any
 
 from wgan import processor
 from wgan.build import set_threads
+from wgan.console import count
 from wgan.environment import PACKAGES, installed
 
 ROOT = Path(__file__).parents[1]
@@ -92,9 +93,8 @@ def stored() -> Iterator[dict[str, Any]]:
 def section(result: dict[str, Any], tables: str) -> str:
     """A result in Markdown, between the markers by which it is found again."""
     at, of = result["machine"], result["versions"]
-    where = (
-        f"{at['processor']}, {at['cores']} cores, {at['threads']} threads, {' '.join(at['features']) or 'no features'}"
-    )
+    shared = f"{count(at['cores'], 'core')}, {count(at['threads'], 'thread')}"
+    where = f"{at['processor']}, {shared}, {' '.join(at['features']) or 'no features'}"
     with_ = ", ".join(f"{name} {version}" for name, version in of.items() if version)
     lines = [
         f"<!-- bench: {result['name']} -->",

@@ -52,10 +52,11 @@ def sections(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The findings as sections of names and words."""
     machine, cache = found["machine"], found["cache"]
     size, entries = sum(cache["bytes"].values()) / 1e6, count(len(cache["bytes"]), "part")
+    cores, threads = count(machine["cores"], "core"), count(machine["threads"], "thread")
     told = {
         "versions": {name: str(v or "not installed") for name, v in found["versions"].items()},
         "machine": {
-            "processor": f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads used",
+            "processor": f"{machine['processor']}, {cores}, {threads} used",
             "gpu": ", ".join(machine["gpus"]) or "none that torch can use",
             "precision": f"auto is {machine['precision']} here",
         },
