@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from bench import data, quality, report, scores, step, textbook
+from bench.__main__ import main
 from bench.features import feature_map
 from bench.flops import forward_flops, is_piecewise_linear, iteration_flops
 from bench.sheets import cut
@@ -155,6 +156,18 @@ def test_a_section_of_the_page_is_replaced_in_place(monkeypatch: pytest.MonkeyPa
     page = (tmp_path / "page.md").read_text()
     assert "one" not in page and page.count("<!-- bench: step -->") == 1
     assert page.index("three") < page.index("two")
+
+
+def test_another_machine_s_section_stands_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    measured = next(result for result in report.stored() if result["name"] == "step")["measured"]
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(report, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(step, "run", lambda flags: measured)
+    main(["step", "--threads", "1"])
+    main(["step", "--threads", "1", "--section", "step-there"])
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["step-there.json", "step.json"]
+    page = (tmp_path / "page.md").read_text()
+    assert page.count("<!-- bench: step -->") == page.count("<!-- bench: step-there -->") == 1
 
 
 def test_every_workload_is_that_of_a_preset_or_of_the_scripts() -> None:
