@@ -114,7 +114,7 @@ def test_a_kernel_as_large_as_the_stride_loses_nothing() -> None:
 
 @pytest.mark.parametrize(("stride", "by"), [((2, 2), "_DownBackward"), ((2, 1), "ConvolutionBackward0")])
 def test_wide_convolutions_of_small_maps_are_products(stride: tuple[int, int], by: str) -> None:
-    layer, x = OrthogonalConv2d(256, 320, (4, 4), stride, (1, 1)), torch.randn(2, 256, 8, 8)
+    layer, x = OrthogonalConv2d(512, 640, (4, 4), stride, (1, 1)), torch.randn(2, 512, 8, 8)
     weight = layer.weight()
     assert weight.is_contiguous(memory_format=torch.channels_last)
     made = layer(x)
