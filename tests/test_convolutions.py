@@ -124,15 +124,15 @@ def test_kernels_of_fewer_channels_are_products_in_bfloat16(
 @pytest.mark.parametrize(
     ("options", "shape"),
     [
-        ({"padding_mode": "reflect"}, (2, 256, 8, 8)),
-        ({"dilation": 2}, (2, 256, 10, 10)),
-        ({"groups": 2}, (2, 256, 8, 8)),
-        ({}, (256, 8, 8)),
-        ({}, (0, 256, 8, 8)),
+        ({"padding_mode": "reflect"}, (2, 512, 8, 8)),
+        ({"dilation": 2}, (2, 512, 10, 10)),
+        ({"groups": 2}, (2, 512, 8, 8)),
+        ({}, (512, 8, 8)),
+        ({}, (0, 512, 8, 8)),
     ],
 )
 def test_what_pytorch_s_layer_can_do_beyond_is_its_own(options: dict[str, Any], shape: tuple[int, ...]) -> None:
-    ours, theirs = (kind(256, 256, 4, 2, 1, **options) for kind in (Conv2d, nn.Conv2d))
+    ours, theirs = (kind(512, 512, 4, 2, 1, **options) for kind in (Conv2d, nn.Conv2d))
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(shape)
     assert torch.equal(ours(x), theirs(x))
@@ -142,12 +142,12 @@ def test_what_pytorch_s_layer_can_do_beyond_is_its_own(options: dict[str, Any], 
 
 def test_a_kernel_larger_than_the_map_is_refused_by_pytorch() -> None:
     with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
-        Conv2d(256, 256, 5, 2)(torch.zeros(2, 256, 2, 2))
+        Conv2d(512, 512, 5, 2)(torch.zeros(2, 512, 2, 2))
 
 
 def test_a_transposed_one_can_be_told_its_size() -> None:
-    ours, theirs = (kind(256, 256, 4, 2, 1) for kind in (ConvTranspose2d, nn.ConvTranspose2d))
+    ours, theirs = (kind(512, 512, 4, 2, 1) for kind in (ConvTranspose2d, nn.ConvTranspose2d))
     theirs.load_state_dict(ours.state_dict())
-    y = torch.randn(2, 256, 4, 4)
+    y = torch.randn(2, 512, 4, 4)
     assert torch.equal(ours(y, [9, 9]), theirs(y, [9, 9]))
     assert torch.equal(ours(y[0]), theirs(y[0]))

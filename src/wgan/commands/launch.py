@@ -10,6 +10,7 @@ from typing import Any
 
 from wgan import options, processor
 from wgan.config import Config
+from wgan.console import count
 from wgan.errors import UsageError, WganError
 from wgan.parallel.launcher import launch
 from wgan.run import Run, numbered_folder
@@ -51,7 +52,7 @@ def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
     if "processes" not in given and not on_gpus and processes > (cores := processor.cores()):
         raise UsageError(
             f"{run.folder} was trained in {processes} processes, and this machine has "
-            f"{cores} core{'s' * (cores != 1)}; say how many it shall be: wgan resume {run.folder} --processes {cores}"
+            f"{count(cores, 'core')}; say how many it shall be: wgan resume {run.folder} --processes {cores}"
         )
     _launch(processes, ["resume", str(run.folder), *flags, *more], run)
 

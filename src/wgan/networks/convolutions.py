@@ -196,7 +196,7 @@ def _narrow(w: Tensor, window: Window, precision: torch.dtype) -> bool:
 
 
 def _wide(w: Tensor, channels: int) -> bool:
-    """Whether a kernel has so many channels on both sides, or twice as many, as the processor is."""
+    """Whether a kernel has so many channels on both sides; twice as many where the processor multiplies no tiles."""
     return min(w.shape[:2]) >= (channels if multiplies_tiles() else 2 * channels)
 
 
