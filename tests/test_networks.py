@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from wgan import registry
 from wgan.config import CriticConfig, GeneratorConfig
 from wgan.networks import Critic, Generator, Latent, make_critic, make_generator, resolve_family
+from wgan.networks.layers import Squash
 
 FAMILIES = list(registry.NETWORKS)
 PICTURE_FAMILIES = [family for family in FAMILIES if family != "mlp"]
@@ -102,6 +104,29 @@ def test_options_build_networks_that_learn(family: str, options: dict[str, Any],
     assert_learns(generator, (fake * torch.randn_like(fake)).sum())
 
 
+@pytest.mark.parametrize("gain", [1.0, 3.0])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_white_and_black_have_a_slope_in_every_precision(dtype: torch.dtype, gain: float) -> None:
+    """In bfloat16 tanh(4) is 1, and the slope of a tanh is computed from that."""
+    x = (torch.tensor([-4.0, -0.5, 0.0, 4.0], dtype=dtype) / gain).requires_grad_()
+    y = Squash(gain)(x)
+    y.sum().backward()
+    true = np.tanh(gain * x.detach().double().numpy())
+    assert y.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    np.testing.assert_allclose(y.detach().numpy(), true, rtol=1e-6)
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.double().numpy(), gain * (1 - true**2), rtol=4e-3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pictures_are_not_rounded_to_bfloat16(family: str) -> None:
+    generator = make_generator(family, (1, 12, 12), Latent(6), width=8)
+    with torch.autocast("cpu", torch.bfloat16):
+        x = generator(noise(generator.latent))
+    assert x.dtype == torch.float32
+    assert (x != x.bfloat16()).float().mean() > 0.9
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (1, 28, 28)])
 @pytest.mark.parametrize("refine", [None, True, False])
 def test_a_refined_generator_ends_with_a_convolution_at_full_size_and_a_gain(
@@ -132,9 +157,10 @@ def test_a_refined_generator_ends_with_a_convolution_at_full_size_and_a_gain(
 def test_widths_say_how_a_generator_ends_unless_it_is_said(options: dict[str, Any], kind: type, gain: bool) -> None:
     generator = make_generator("dcgan", (1, 28, 28), Latent(6), **options)
     assert isinstance(generator.body, nn.Sequential)
-    last = [type(layer).__name__ for layer in generator.body]
-    end = [kind.__name__, *(["Gain"] if gain else []), "Tanh"]
-    assert last[-len(end) :] == end
+    before, last = generator.body[-2:]
+    assert type(before).__name__ == kind.__name__
+    assert isinstance(last, Squash)
+    assert last.gain == (3.0 if gain else 1.0)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 3), (1, 5, 7), (3, 28, 28), (4, 37, 53), (1, 64, 48)])

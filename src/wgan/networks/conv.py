@@ -19,7 +19,7 @@ from itertools import pairwise
 from torch import nn
 
 from wgan.networks.base import Critic, Generator, Latent
-from wgan.networks.layers import Style, downscale, initialise, keep, lift, picture, upscale
+from wgan.networks.layers import Squash, Style, downscale, initialise, keep, lift, picture, upscale
 from wgan.networks.sizes import Depths, Size, chain, doubling, even_half, halvings, to_a_point
 
 KERNEL = 3
@@ -70,7 +70,7 @@ def generator(
     sides = widths if stem else (latent.size, *widths)
     for (a, b), (small, big) in zip(pairwise(sides), pairwise(sizes), strict=True):
         body.append(style.stage(partial(upscale, a, b, small, big, KERNEL), b, big))
-    body.extend([keep(widths[-1], channels), nn.Tanh()])
+    body.extend([keep(widths[-1], channels), Squash()])
     return initialise(Generator(body, latent, shape, {"depth": depth}), init)
 
 

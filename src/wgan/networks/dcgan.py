@@ -13,11 +13,11 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, Generator, Latent
-from wgan.networks.layers import Style, downscale, initialise, keep, lift, picture, upscale
+from wgan.networks.layers import Squash, Style, downscale, initialise, keep, lift, picture, upscale
 from wgan.networks.modulation import Guided
 from wgan.networks.sizes import Depths, Size, chain, doubling, halvings, to_a_point
 
@@ -78,9 +78,10 @@ def generator(
     if len(widths) == depth:
         body.append(up(widths[-1], channels, sizes[-2], size))
     else:
-        body.extend([keep(widths[-1], channels), *([Gain(GAIN)] if refine else [])])
+        body.append(keep(widths[-1], channels))
+    body.append(Squash(GAIN if refine else 1.0))
     settled = {"depth": depth, "refine": refine, "modulate": modulate}
-    return initialise(Generator(body.append(nn.Tanh()), latent, shape, settled), init)
+    return initialise(Generator(body, latent, shape, settled), init)
 
 
 def critic(
@@ -128,26 +129,6 @@ def critic(
         features.append(style.stage(layer, b, sizes[min(i + 1, depth)], normed=i > 0))
     height, breadth = sizes[-1]
     return initialise(Critic(features, widths[-1] * height * breadth, shape), init)
-
-
-class Gain(nn.Module):
-    """Multiplies by a number.
-
-    Black and white are where a tanh has seen 4 or more, and Adam, which moves no weight by more than its learning rate,
-    is slow to take the few weights of a last layer there.
-    """
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same."""
-        return self.factor * x
-
-    def extra_repr(self) -> str:
-        """The number."""
-        return f"{self.factor:g}"
 
 
 def _narrowing(width: int, refine: bool, depth: int) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from wgan.errors import UsageError
@@ -137,6 +138,31 @@ def downscale(channels: int, into: int, size: Size, kernel: int, *, bias: bool =
 def keep(channels: int, into: int, kernel: int = 3, *, bias: bool = True) -> Conv2d:
     """A convolution of stride 1 that keeps the size; the kernel's side is odd."""
     return Conv2d(channels, into, kernel, padding=kernel // 2, bias=bias)
+
+
+class Squash(nn.Module):
+    r"""Pixels from numbers, :math:`\tanh(g x)`, in float32 or wider, also under ``torch.autocast``.
+
+    A tanh has slope :math:`1 - y^2`, and bfloat16 no y between 1 - 1/256 and 1: white and black pixels, those for which
+    :math:`|g x|` is above 3.5, would have a slope of 0, and those near them one of few slopes.
+
+    Args:
+        gain: g. Black and white are where a tanh has seen 4 or more, and Adam, which moves no weight by more than its
+            learning rate, is slow to take the few weights of a last layer there.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape to the same."""
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        return torch.tanh(wide if self.gain == 1 else self.gain * wide)
+
+    def extra_repr(self) -> str:
+        """The gain."""
+        return f"gain={self.gain:g}"
 
 
 def picture(shape: tuple[int, ...], family: str) -> tuple[int, Size]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, Generator, Latent
-from wgan.networks.layers import Style, initialise
+from wgan.networks.layers import Squash, Style, initialise
 from wgan.networks.sizes import Depths, doubling
 
 DEEPEST = 64
@@ -57,7 +57,7 @@ def generator(
     default = 256 if flat else 128
     hidden = _widths(shape, 3 if flat else 4, depth, widths, default if width is None else width)
     sides = (latent.size, *hidden)
-    last = [nn.Linear(sides[-1], prod(shape)), *([] if flat else [nn.Tanh()])]
+    last = [nn.Linear(sides[-1], prod(shape)), *([] if flat else [Squash()])]
     body = nn.Sequential(*_hidden(sides, style), *last)
     return initialise(Generator(body, latent, shape, {"depth": len(hidden)}), init)
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from wgan.networks.base import Critic, Generator, Latent
-from wgan.networks.layers import Style, initialise, keep, lift, picture, sequence
+from wgan.networks.layers import Squash, Style, initialise, keep, lift, picture, sequence
 from wgan.networks.sizes import Depths, Size, chain, check_width, doubling, halvings, to_a_point
 
 LARGE = 48
@@ -92,7 +92,7 @@ def generator(
     body = nn.Sequential(lift(latent.size, widths[0], sizes[0]))
     for (a, b), (small, big) in zip(pairwise(widths), pairwise(sizes), strict=True):
         body.append(_up(a, b, small, big, style))
-    last = [style.make_norm(widths[-1], size), style.make_activation(), keep(widths[-1], channels), nn.Tanh()]
+    last = [style.make_norm(widths[-1], size), style.make_activation(), keep(widths[-1], channels), Squash()]
     return initialise(Generator(body.extend(sequence(last)), latent, shape, {"depth": depth}), init)
 
 
