@@ -60,6 +60,8 @@ RANGES: dict[str, tuple[Any, tuple[float, float]]] = {
     "symmetric": (GREY / 127.5 - 1, (-1, 1)),
     "bytes as floats": (GREY.astype(np.float32), (0, 255)),
     "own": (GREY * 3.0 - 300, (-300, 465)),
+    "above 1": (GREY / 250, (0, 1.02)),
+    "to 16": (GREY * (16 / 255), (0, 16)),
     "uint16": (GREY.astype(np.uint16) * 257, (0, 65535)),
     "int64": (GREY.astype(np.int64), (0, 255)),
     "bool": (GREY > 99, (0, 1)),

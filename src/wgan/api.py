@@ -10,11 +10,11 @@ from wgan.view import View
 
 if TYPE_CHECKING:
     from wgan.checkup import Diagnosis
-    from wgan.compare import Split
     from wgan.distances.estimate import Estimate
     from wgan.measure import W1
     from wgan.model import Model
     from wgan.run import Run
+    from wgan.sets import Split
 
 TOYS = tuple(name for name, entry in DATASETS.items() if entry.target.startswith("wgan.data.toys:"))
 

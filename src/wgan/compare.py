@@ -1,59 +1,29 @@
 """Two sets of samples, wherever they come from, and the distance between them."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from inspect import isroutine
-from os import PathLike
-from pathlib import Path
 from time import monotonic
-from typing import Any, Literal, cast, get_args
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from typing import Any, get_args
 
 from wgan.config import DataConfig
 from wgan.console import clock, count, with_error
-from wgan.data import open_data
 from wgan.data.progress import Progress, quiet
-from wgan.data.samples import Data
 from wgan.distances.estimate import CRITIC, Estimate, affordable, choose
 from wgan.distances.estimate import measure as with_error_and_null
 from wgan.distances.memory import demand_samples
-from wgan.distances.samples import rows
 from wgan.errors import UsageError
 from wgan.measure import W1, measure
-from wgan.model import Model
-from wgan.registry import DATASETS, DISTANCES, lookup, unknown
-from wgan.run import Run
+from wgan.registry import DISTANCES, lookup, unknown
 from wgan.schedule import seconds
-from wgan.seeds import rng
-
-Split = Literal["all", "train", "held-out"]
+from wgan.sets import Split, kind, open_both
 
 DRAWN = 4000
 DRAWN_FOR_CRITICS = 60_000
 """Samples a side where both sides can be drawn from without end."""
 
-_SECOND = 2**40  # where B's samples of an endless set begin, so that they are not A's
 _UNITS = {"energy": "the square root of the ", "mmd": "none, but relative to the median "}
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two sets.
-
-    Attributes:
-        shape: (C, H, W) for pictures, (D,) for vectors.
-        size: How many samples there are; None if they can be drawn without end.
-        take: Gives so many of them as float64 (n, D): pixels in [0, 1], vectors in their own units.
-    """
-
-    shape: tuple[int, ...]
-    size: int | None
-    take: Callable[[int], NDArray[np.float64]]
 
 
 def compare(
@@ -100,7 +70,7 @@ def compare(
         if method not in ("auto", CRITIC) or samples is not None:
             raise UsageError("functions that draw samples go with the method critic, and without a number of samples.")
         return measure(a, b, **budget)
-    side_a, side_b = _open_both(a, b, options, seed, split, progress)
+    side_a, side_b = open_both(a, b, options, seed, split, progress)
     n, m = _numbers(side_a.size, side_b.size, samples, DRAWN_FOR_CRITICS if method == CRITIC else DRAWN)
     dim = math.prod(side_a.shape)
     why = DISTANCES[method].help if method in DISTANCES else "asked for."
@@ -189,80 +159,6 @@ def _check(method: str, samples: int | None, seed: int, split: str) -> None:
         raise UsageError("--split: " + unknown("value", split, get_args(Split)))
 
 
-def _open_both(a: Any, b: Any, options: DataConfig, seed: int, split: Split, progress: Progress) -> tuple[Side, Side]:
-    """Both sides; what has a shape of its own leads, else A."""
-
-    def opened(source: Any, number: int, like: Side | None) -> Side:
-        try:
-            data = open_data(source, _like(like, options), progress=progress)
-        except UsageError:  # perhaps only because vectors cannot be brought to the shape of pictures
-            data = open_data(source, options, progress=progress)
-        return _of_data(data, seed, number, split)
-
-    ready_a, ready_b = _as_it_is(a, seed, 0), _as_it_is(b, seed, 1)
-    side_a = ready_a or opened(a, 0, ready_b)
-    side_b = ready_b or opened(b, 1, side_a)
-    if side_a.shape != side_b.shape:
-        raise UsageError(f"A has {_kind(side_a.shape)}, but B has {_kind(side_b.shape)}; both must have one shape.")
-    return side_a, side_b
-
-
-def _like(side: Side | None, options: DataConfig) -> DataConfig:
-    """The options that bring pictures to a side's shape."""
-    if side is None or len(side.shape) == 1:
-        return options
-    channels, height, width = side.shape
-    return replace(options, size=(height, width), channels=cast(Literal[1, 3, 4], channels))
-
-
-def _as_it_is(source: Any, seed: int, number: int) -> Side | None:
-    """A generator, or an array of vectors; None if the source has yet to be opened with options."""
-    if isinstance(source, np.ndarray | torch.Tensor) and source.ndim in (1, 2):
-        array = rows(source)
-        return Side((array.shape[1],), len(array), lambda n: array[_chosen(len(array), n, seed).numpy()])
-    model = _model(source)
-    if model is None:
-        return None
-    return Side(model.shape, None, lambda n: _numbers_of(model.sample(n, 2 * seed + number)))
-
-
-def _model(source: Any) -> Model | None:
-    """The generator that a source is, or that its folder or file holds."""
-    if isinstance(source, Run):
-        return source.generator
-    if isinstance(source, str | PathLike) and str(source) not in DATASETS:
-        path = Path(source)
-        if path.suffix == ".safetensors":
-            return Model.load(path)
-        return Run.open(path).generator if Run(path).config_file.is_file() else None
-    return source if isinstance(source, Model) else None
-
-
-def _of_data(data: Data, seed: int, number: int, split: Split) -> Side:
-    parts = {"all": (data.train, data.held_out), "train": (data.train,), "held-out": (data.held_out,)}[split]
-    sizes = [part.size for part in parts if part.size is not None]
-
-    def take(n: int) -> NDArray[np.float64]:
-        if not sizes:
-            return _numbers_of(data.units.to_user(parts[0].batch(torch.arange(n) + number * _SECOND)))
-        index, first = _chosen(sum(sizes), n, seed), sizes[0]
-        within = (index[index < first], index[index >= first] - first)
-        taken = [part.batch(i) for part, i in zip(parts, within, strict=False) if len(i)]
-        return _numbers_of(data.units.to_user(torch.cat(taken)))
-
-    return Side(data.shape, sum(sizes) if sizes else None, take)
-
-
-def _numbers_of(array: NDArray[Any]) -> NDArray[np.float64]:
-    """Pictures as bytes (N, H, W, C), or vectors (N, D) -> (N, D), pixels in [0, 1]."""
-    return rows(array) / 255 if array.ndim == 4 else rows(array)
-
-
-def _chosen(size: int, n: int, seed: int) -> torch.Tensor:
-    """Which n of so many samples."""
-    return torch.arange(size) if n == size else torch.randperm(size, generator=rng(seed, "chosen samples"))[:n]
-
-
 def _numbers(size_a: int | None, size_b: int | None, samples: int | None, otherwise: int) -> tuple[int, int]:
     """How many samples of each side to use; ``otherwise`` so many, if nothing else tells."""
     drawn = samples or size_a or size_b or otherwise
@@ -270,14 +166,7 @@ def _numbers(size_a: int | None, size_b: int | None, samples: int | None, otherw
     return (n, m) if samples is None else (min(n, samples), min(m, samples))
 
 
-def _kind(shape: tuple[int, ...]) -> str:
-    if len(shape) == 1:
-        return f"vectors of {count(shape[0], 'number')}"
-    colours = {1: "grey", 3: "colour", 4: "transparent"}[shape[0]]
-    return f"{colours} pictures of {shape[1]}x{shape[2]}"
-
-
 def _units(shape: tuple[int, ...]) -> str:
     if len(shape) == 1:
         return "Euclidean distance in the samples' own units"
-    return f"Euclidean distance of {_kind(shape)}, pixels from 0 to 1"
+    return f"Euclidean distance of {kind(shape)}, pixels from 0 to 1"

@@ -20,7 +20,7 @@ LAYERS = [
     {"measurement", "measure", "model"},
     {"trainer", "run"},
     {"state", "build", "diagnosis"},
-    {"facts", "gallery", "stop", "doctor", "restart", "overview", "compare", "figures"},
+    {"facts", "gallery", "stop", "doctor", "restart", "overview", "compare", "sets", "figures"},
     {"answers", "scribe", "loop", "output", "flags", "checkup"},
     {"api"},
     {"commands"},

@@ -17,6 +17,8 @@ from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
 
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+LEAST_WHITE = 64
+"""Numbers that all stay below are not on the scale to 255: they would all be nearly black."""
 CHANNELS = (1, 3, 4)
 
 
@@ -115,6 +117,11 @@ class ArrayPictures(Source):
         check_finite(self._array, self.place)
         return self._given or usual_range(self._array.dtype, *self._extremes)
 
+    @property
+    def range_found(self) -> bool:
+        """Whether the extremes of the values chose the range."""
+        return self._given is None and says_no_range(self._array.dtype)
+
     @cached_property
     def notes(self) -> Sequence[str]:
         """What was taken for black and white."""
@@ -179,15 +186,20 @@ def checked_range(given: tuple[float, float] | None) -> tuple[float, float] | No
 
 
 def usual_range(dtype: np.dtype[Any], low: float, high: float) -> tuple[float, float]:
-    """Black and white: the type's own range (bool, uint16), else the smallest usual one that holds all."""
+    """Black and white: the type's own range (bool, uint16), else the smallest usual one that holds all, else theirs."""
     if dtype == np.bool_:
         return 0.0, 1.0
     if dtype == np.uint16:
         return 0.0, 65535.0
     for usual in USUAL_RANGES if dtype.kind == "f" else USUAL_RANGES[2:]:
-        if usual[0] <= low and high <= usual[1]:
+        if usual[0] <= low and high <= usual[1] and (usual[1] == 1 or high >= LEAST_WHITE):
             return usual
     return low, high if high > low else low + 1
+
+
+def says_no_range(dtype: np.dtype[Any]) -> bool:
+    """Whether black and white of a type are a matter of its values."""
+    return dtype not in (np.uint8, np.bool_, np.uint16)
 
 
 def to_bytes(values: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[np.uint8]:

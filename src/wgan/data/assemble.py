@@ -67,6 +67,10 @@ def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None
     units, notes = _standard_units(array[train])
     standard = units.from_user(array).numpy()
     numbers, classes = number_labels(labels or [], None)
+
+    def part(rows: NDArray[np.int64]) -> Vectors:
+        return Vectors(standard[rows], None if numbers is None else numbers[rows], (array, rows))
+
     report = Report(
         name=name,
         source=place,
@@ -82,8 +86,8 @@ def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None
     return Data(
         name=name,
         shape=report.shape,
-        train=Vectors(standard[train], None if numbers is None else numbers[train]),
-        held_out=Vectors(standard[held], None if numbers is None else numbers[held]),
+        train=part(train),
+        held_out=part(held),
         report=report,
         units=units,
     )

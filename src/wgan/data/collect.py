@@ -159,6 +159,7 @@ def _finish(
         duplicates=duplicates_in(digests),
         skipped=found.skipped,
         value_range=source.value_range,
+        range_found=source.range_found,
         notes=[*source.notes, *notes],
     )
     return labels, digests, report

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wgan.config import DataConfig
-from wgan.data.arrays import CHANNELS, Origin, checked_range, open_array, to_bytes, usual_range
+from wgan.data.arrays import CHANNELS, Origin, checked_range, open_array, says_no_range, to_bytes, usual_range
 from wgan.data.assemble import pictures, vectors
 from wgan.data.images import Header, Plan, describe, fit, fit_array, upright
 from wgan.data.progress import Progress
@@ -124,6 +124,13 @@ class ItemPictures(Source):
             return None
         low, high = min(float(a.min()) for a in numbers), max(float(a.max()) for a in numbers)
         return self._given or usual_range(numbers[0].dtype, low, high)
+
+    @property
+    def range_found(self) -> bool:
+        """Whether the extremes of the items looked at chose the range."""
+        items = (self.item(n)[0] for n in self._looked_at)
+        guessed = (says_no_range(item.dtype) for item in items if isinstance(item, np.ndarray))
+        return self._given is None and any(guessed)
 
     @property
     def _looked_at(self) -> list[int]:

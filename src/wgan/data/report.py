@@ -24,6 +24,7 @@ class Report:
         duplicates: How many samples repeat an earlier one exactly.
         skipped: (name, reason) of everything that could not be used.
         value_range: Lowest and highest value of the source that became black and white.
+        range_found: Whether that was seen in the values, not given or said by their type.
         notes: Sentences worth reading before training.
     """
 
@@ -39,6 +40,7 @@ class Report:
     duplicates: int = 0
     skipped: Sequence[tuple[str, str]] = ()
     value_range: tuple[float, float] | None = None
+    range_found: bool = False
     notes: Sequence[str] = ()
 
     def lines(self) -> list[str]:

@@ -66,17 +66,35 @@ class Pictures(Samples):
 
 @final
 class Vectors(Samples):
-    """Rows of a float32 array (N, D)."""
+    """Rows of a float32 array (N, D).
 
-    def __init__(self, array: NDArray[np.float32], labels: NDArray[Any] | None = None) -> None:
+    Args:
+        array: The rows.
+        labels: Class indices, or None.
+        own: The array (M, D) that they were in before they were standardised, and which of its rows they are; by
+            default the same.
+    """
+
+    def __init__(
+        self,
+        array: NDArray[np.float32],
+        labels: NDArray[Any] | None = None,
+        own: tuple[NDArray[Any], NDArray[np.int64]] | None = None,
+    ) -> None:
         self.array = array
         self.shape = (array.shape[1],)
         self.size = len(array)
         self.labels = labels
+        self._own = own or (array, np.arange(len(array)))
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Vectors (N, D)."""
         return torch.from_numpy(self.array[index.numpy()])
+
+    def in_own_units(self, index: torch.Tensor) -> NDArray[np.float64]:
+        """The samples at ``index`` as they came, to the last digit."""
+        array, rows = self._own
+        return np.asarray(array[rows[index.numpy()]], np.float64)
 
 
 @final

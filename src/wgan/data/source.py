@@ -67,6 +67,11 @@ class Source(ABC):
         return None
 
     @property
+    def range_found(self) -> bool:
+        """Whether the value range was seen in the values, not given or said by their type."""
+        return False
+
+    @property
     def notes(self) -> Sequence[str]:
         """What is worth telling about the source."""
         return ()

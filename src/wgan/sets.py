@@ -1,0 +1,162 @@
+"""The two sets of a comparison, opened: data, arrays or generators become rows of numbers in a person's units."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wgan.config import DataConfig
+from wgan.console import count
+from wgan.data import open_data
+from wgan.data.arrays import USUAL_RANGES
+from wgan.data.progress import Progress
+from wgan.data.samples import Data, Samples, Vectors
+from wgan.distances.samples import rows
+from wgan.errors import UsageError
+from wgan.model import Model
+from wgan.registry import DATASETS
+from wgan.run import Run
+from wgan.seeds import rng
+
+Split = Literal["all", "train", "held-out"]
+
+_SECOND = 2**40  # where B's samples of an endless set begin, so that they are not A's
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two sets.
+
+    Attributes:
+        shape: (C, H, W) for pictures, (D,) for vectors.
+        size: How many samples there are; None if they can be drawn without end.
+        take: Gives so many of them as float64 (n, D): pixels in [0, 1], vectors in their own units.
+        values: What became 0 and 1 of pictures, if that was seen in the values themselves.
+    """
+
+    shape: tuple[int, ...]
+    size: int | None
+    take: Callable[[int], NDArray[np.float64]]
+    values: tuple[float, float] | None = None
+
+
+def open_both(a: Any, b: Any, options: DataConfig, seed: int, split: Split, progress: Progress) -> tuple[Side, Side]:
+    """Both sides; what has a shape of its own leads, else A.
+
+    Raises:
+        UsageError: They are of different shapes, or on different scales.
+        WganError: One cannot be read.
+    """
+
+    def opened(source: Any, number: int, like: Side | None) -> Side:
+        source = rows(source) if getattr(source, "ndim", None) == 1 else source
+        try:
+            data = open_data(source, _like(like, options), progress=progress)
+        except UsageError:  # perhaps only because vectors cannot be brought to the shape of pictures
+            data = open_data(source, options, progress=progress)
+        return _of_data(data, seed, number, split)
+
+    plain = split == "all" and options == DataConfig()
+    ready_a, ready_b = (_as_it_is(source, seed, number, plain) for number, source in enumerate((a, b)))
+    side_a = ready_a or opened(a, 0, ready_b)
+    side_b = ready_b or opened(b, 1, side_a)
+    if side_a.shape != side_b.shape:
+        raise UsageError(f"A has {kind(side_a.shape)}, but B has {kind(side_b.shape)}; both must have one shape.")
+    _check_scales(side_a, side_b)
+    return side_a, side_b
+
+
+def _check_scales(a: Side, b: Side) -> None:
+    """Refuse pictures of numbers that were brought to [0, 1] each in their own way.
+
+    Bytes and numbers from 0 to 1 or from -1 to 1 are both brought to what they mean.
+
+    Raises:
+        UsageError: They were.
+    """
+    found = [side.values for side in (a, b)]
+    if found[0] == found[1] or (None in found and set(found) <= {None, *USUAL_RANGES}):
+        return
+    told = ", ".join(f"{name}'s from {v[0]:g} to {v[1]:g}" for name, v in zip("AB", found, strict=True) if v)
+    raise UsageError(
+        f"the values of both sides must be on one scale, but of numbers found in them became black to white: {told}; "
+        "say what is black and white in both with --value-range LOW,HIGH, or scale them to 0 to 1 first."
+    )
+
+
+def _like(side: Side | None, options: DataConfig) -> DataConfig:
+    """The options that bring pictures to a side's shape."""
+    if side is None or len(side.shape) == 1:
+        return options
+    channels, height, width = side.shape
+    return replace(options, size=(height, width), channels=cast(Literal[1, 3, 4], channels))
+
+
+def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Side | None:
+    """A generator, or a whole array of vectors; None if the source has yet to be opened with options."""
+    if plain and isinstance(source, np.ndarray | torch.Tensor) and source.ndim in (1, 2):
+        array = rows(source)
+        return Side((array.shape[1],), len(array), lambda n: array[_chosen(len(array), n, seed).numpy()])
+    model = _model(source)
+    if model is None:
+        return None
+    return Side(model.shape, None, lambda n: _flat(model.sample(n, 2 * seed + number)))
+
+
+def _model(source: Any) -> Model | None:
+    """The generator that a source is, or that its folder or file holds."""
+    if isinstance(source, Run):
+        return source.generator
+    if isinstance(source, str | PathLike) and str(source) not in DATASETS:
+        path = Path(source)
+        if path.suffix == ".safetensors":
+            return Model.load(path)
+        return Run.open(path).generator if Run(path).config_file.is_file() else None
+    return source if isinstance(source, Model) else None
+
+
+def _of_data(data: Data, seed: int, number: int, split: Split) -> Side:
+    both: tuple[Samples, ...] = (data.train, data.held_out)
+    if data.report.count is not None and len({data.train.size, data.held_out.size, data.report.count}) == 1:
+        both = (data.train,)  # all samples are equal, and both parts are all of them
+    parts = {"all": both, "train": (data.train,), "held-out": (data.held_out,)}[split]
+    sizes = [part.size for part in parts if part.size is not None]
+
+    def take(n: int) -> NDArray[np.float64]:
+        if not sizes:
+            first = number * _SECOND + int(torch.randint(_SECOND // 2, (), generator=rng(seed, "first of the endless")))
+            return _numbers_of(parts[0], data, torch.arange(first, first + n))
+        index, end = _chosen(sum(sizes), n, seed), sizes[0]
+        within = (index[index < end], index[index >= end] - end)
+        return np.concatenate([_numbers_of(part, data, i) for part, i in zip(parts, within, strict=False) if len(i)])
+
+    values = data.report.value_range if data.report.range_found else None
+    return Side(data.shape, sum(sizes) if sizes else None, take, values)
+
+
+def _numbers_of(part: Samples, data: Data, index: torch.Tensor) -> NDArray[np.float64]:
+    """Some samples (n, D): vectors to the last digit, pixels in [0, 1]."""
+    return part.in_own_units(index) if isinstance(part, Vectors) else _flat(data.units.to_user(part.batch(index)))
+
+
+def _flat(array: NDArray[Any]) -> NDArray[np.float64]:
+    """Pictures as bytes (N, H, W, C), or vectors (N, D) -> (N, D), pixels in [0, 1]."""
+    return rows(array) / 255 if array.ndim == 4 else rows(array)
+
+
+def _chosen(size: int, n: int, seed: int) -> torch.Tensor:
+    """Which n of so many samples."""
+    return torch.arange(size) if n == size else torch.randperm(size, generator=rng(seed, "chosen samples"))[:n]
+
+
+def kind(shape: tuple[int, ...]) -> str:
+    """What samples of a shape are called."""
+    if len(shape) == 1:
+        return f"vectors of {count(shape[0], 'number')}"
+    colours = {1: "grey", 3: "colour", 4: "transparent"}[shape[0]]
+    return f"{colours} pictures of {shape[1]}x{shape[2]}"
