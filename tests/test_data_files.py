@@ -152,6 +152,14 @@ def test_whatever_else_a_folder_holds_is_skipped_and_named(tmp_path: Path) -> No
     assert f"skipped: {len(skipped)}" in data.report.lines()
 
 
+def test_what_was_written_into_a_folder_by_its_runs_is_skipped_and_named(tmp_path: Path) -> None:
+    written = {f"runs/1/{name}": picture(9) for name in ("config.toml", "checkpoints/x", "reals.png", "samples/1.png")}
+    data = open_data(fill(tmp_path, TEN | written | {"pets-contact-sheet.png": picture(8)}), DataConfig())
+    assert data.report.skipped == [("pets-contact-sheet.png", "a contact sheet"), ("runs/1", "a run's folder")]
+    assert data.report.count == 10 and data.report.classes == {"cats": 5, "dogs": 5}
+    assert open_data(tmp_path / "runs" / "1" / "samples", DataConfig()).report.count == 1, "unless it is asked for"
+
+
 @pytest.mark.parametrize("options", [DataConfig(), DataConfig(size=(8, 8), channels=3)])
 def test_none_left(tmp_path: Path, options: DataConfig) -> None:
     with pytest.raises(WganError, match=r"no pictures"):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import wgan
 from toolbox import Interrupter, assert_same, blobs, small_config, small_run
@@ -39,6 +40,14 @@ def test_an_interrupted_run_goes_on_bit_for_bit(step: int, number: int, tmp_path
     broken = interrupted(tmp_path / "broken", step, blobs(), number, **changes)
     loop.resume(broken, {}, source=blobs())
     assert_same(whole, broken)
+
+
+def test_a_run_inside_its_data_goes_on(tmp_path: Path) -> None:
+    for number, image in enumerate(blobs(40)):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
+    run = small_run(tmp_path / "runs" / "1", str(tmp_path), steps=6)
+    assert run.reals.is_file() and run.sample_paths()
+    assert loop.resume(run, {"steps": 8}).summary["steps"] == 8
 
 
 @pytest.mark.parametrize("constraint", ["clip", "spectral", "gp", "r1+r2", "spectral+gp", "orthogonal"])

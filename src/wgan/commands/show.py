@@ -39,11 +39,12 @@ def data(
         return
     config = options.make_config(given_flags(flags), {"data": source})
     from wgan.data import open_data
+    from wgan.data.files import SHEET
     from wgan.output import write_contact_sheet
 
     view = make_view(as_json)
     opened = open_data(config.data.data, config.data, progress=view.progress)
-    sheet = out or Path(f"{opened.name}-contact-sheet.png")
+    sheet = out or Path(f"{opened.name}{SHEET}")
     write_contact_sheet(opened, sheet)
     text = "\n".join([*opened.report.lines(), f"contact sheet: {sheet}"])
     answer(opened.report.to_json() | {"contact_sheet": str(sheet)}, as_json, text)

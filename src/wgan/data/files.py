@@ -20,6 +20,9 @@ from wgan.processor import cores
 MOST_WORKERS = 16
 """Threads that read at once; more wait for the disk."""
 
+SHEET = "-contact-sheet.png"
+"""How the names of the contact sheets end that `wgan data` draws, perhaps into the folder that it reads."""
+
 MOST_RATIO = 1000
 """A member that grows more than this (and past a megabyte) when it is unpacked is taken for a bomb."""
 
@@ -105,7 +108,7 @@ class Files(Source):
 
 
 def folder(path: Path) -> Files:
-    """The pictures in a folder and the folders in it."""
+    """The pictures in a folder and the folders in it, but for what this package itself wrote there."""
     root = path.resolve()
     listed: list[Listed] = []
     skipped: list[tuple[str, str]] = []
@@ -142,9 +145,14 @@ def _look(entry: os.DirEntry[str], root: Path) -> Path | str:
             raise Unreadable("a link to a folder")
     info = entry.stat()
     if stat.S_ISDIR(info.st_mode):
-        return Path(entry.path)
+        place = Path(entry.path)
+        if (place / "config.toml").is_file() and (place / "checkpoints").is_dir():
+            raise Unreadable("a run's folder")
+        return place
     if not stat.S_ISREG(info.st_mode):
         raise Unreadable("not a regular file")
+    if entry.name.endswith(SHEET):
+        raise Unreadable("a contact sheet")
     return f"{info.st_size} {info.st_mtime_ns}"
 
 
