@@ -223,6 +223,15 @@ def test_a_damaged_member_and_a_damaged_archive(tmp_path: Path) -> None:
         open_data(path, DataConfig())
 
 
+def test_a_picture_that_was_opened_but_cannot_be_decoded_is_skipped_and_named() -> None:
+    opened = [Image.open(io.BytesIO(content)) for content in (picture(1), picture(2)[:-30], picture(3))]
+    opened[2].close()
+    data = open_data(opened, DataConfig())
+    assert [name for name, _ in data.report.skipped] == ["item 1", "item 2"]
+    assert all(why.startswith("broken: ") for _, why in data.report.skipped)
+    assert data.report.count == 1 and (images(data) == [1, 0, 254]).all()
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [("digts", "Did you mean 'digits'"), ("no/where", "no file or folder"), ("x.npy", "no file or folder")],

@@ -12,7 +12,7 @@ from PIL import Image
 from wgan.config import DataConfig
 from wgan.data.arrays import CHANNELS, Origin, checked_range, open_array, says_no_range, to_bytes, usual_range
 from wgan.data.assemble import pictures, vectors
-from wgan.data.images import Header, Plan, describe, fit, fit_array, upright
+from wgan.data.images import Header, Plan, Unreadable, describe, fit, fit_array, reason, upright
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
@@ -105,7 +105,10 @@ class ItemPictures(Source):
         """Bring an item to the plan's shape."""
         item, label = self.item(number)
         if isinstance(item, Image.Image):
-            return Read(describe(item), fit(upright(item), plan), label)
+            try:
+                return Read(describe(item), fit(upright(item), plan), label)
+            except Exception as error:  # a picture that was opened, but is decoded only now
+                raise Unreadable(reason(error)) from error
         pixels = self._bytes(item if item.ndim == 3 else item[..., None], number)
         return Read(_header(item), fit_array(pixels, plan), label)
 
