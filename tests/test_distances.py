@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -18,13 +19,14 @@ from wgan.distances import memory
 from wgan.distances.estimate import affordable, choose, measure
 from wgan.distances.gaussian import gaussian
 from wgan.distances.kernels import energy, mmd
-from wgan.distances.line import line, sliced
+from wgan.distances.line import DIRECTIONS, line, shadows, sliced
 from wgan.distances.memory import free_memory
 from wgan.distances.samples import halves, squared_distances
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
 from wgan.distances.transport import exact, quadrature, w2
 from wgan.errors import UsageError, WganError
 from wgan.registry import DISTANCES
+from wgan.seeds import rng
 
 Pair = tuple[Array, Array]
 
@@ -60,8 +62,8 @@ def test_both_orders_of_sets_and_samples_are_alike(distance: Callable[..., float
     x, y = pair
     found = distance(x, y)
     assert distance(y, x) == pytest.approx(found, rel=1e-6, abs=1e-9)
-    rng = np.random.default_rng(5)
-    assert distance(rng.permutation(x), rng.permutation(y)) == pytest.approx(found, rel=1e-6, abs=1e-9)
+    shuffle = np.random.default_rng(5)
+    assert distance(shuffle.permutation(x), shuffle.permutation(y)) == pytest.approx(found, rel=1e-6, abs=1e-9)
 
 
 def test_what_is_further_away_is_further_away(distance: Callable[..., float], pair: Pair) -> None:
@@ -131,6 +133,28 @@ def test_sliced_sees_its_part_of_a_shift() -> None:
     expected, spread = 2 / math.pi, math.sqrt(1 / 2 - (2 / math.pi) ** 2)  # of |cos|, uniform angle
     assert sliced(x, x + shift) == pytest.approx(5 * expected, abs=5 * 4 * spread / math.sqrt(500))
     assert sliced(x, x + shift) == sliced(x, x + shift, seed=0) != sliced(x, x + shift, seed=1)
+
+
+@pytest.mark.parametrize("block", [1, 500, 2**22])
+def test_sliced_is_that_of_pot_however_many_lines_are_done_at_once(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = normal(40, 3), normal(30, 3, 1) * 2
+    directions = torch.randn(3, DIRECTIONS, generator=rng(7, "directions")).double().numpy()
+    projections = directions / np.linalg.norm(directions, axis=0)
+    monkeypatch.setattr("wgan.distances.line.BLOCK", block)
+    expected = ot.sliced_wasserstein_distance(x, y, projections=projections, p=1)
+    assert sliced(x, y, seed=7) == pytest.approx(expected, rel=1e-12)
+    each = [wasserstein_distance(x @ way, y @ way) for way in projections.T]
+    assert shadows(x, y, 7) == pytest.approx(np.array(each), rel=1e-9)
+
+
+def test_sliced_needs_memory_for_a_few_lines_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wgan.distances.line.BLOCK", 2**16)
+    x = normal(2000, 2)
+    tracemalloc.start()
+    sliced(x, x + 1)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 16 * 8 * 2**16 < 8 * 4000 * DIRECTIONS, "sixteen arrays of a block, less than all shadows"
 
 
 @pytest.mark.parametrize("m", [12, 9])
