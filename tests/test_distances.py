@@ -243,10 +243,19 @@ def test_the_standard_error_is_that_of_repeated_measurements(d: int, method: Cal
     """Of two far Gaussians, the distance is about the difference of the means, along the shift."""
     n = 300
     found = [measure(method, normal(n, d, 2 * k), normal(n, d, 2 * k + 1) + 20) for k in range(4)]
-    factor = 0.5 if method is sliced else 1.0  # E |cos| in space
-    expected = factor * math.sqrt(2 / n)
+    factor = 0.5 if method is sliced else 1.0  # E |cos| in space, where it is uniform
+    lines = 20 * math.sqrt(d) * math.sqrt(1 / 12 / DIRECTIONS) if method is sliced else 0.0
+    expected = math.hypot(factor * math.sqrt(2 / n), lines)
     assert np.mean([error for _, error, _ in found if error is not None]) == pytest.approx(expected, rel=0.35)
     assert np.mean([value for value, *_ in found]) == pytest.approx(factor * 20 * math.sqrt(d), rel=0.08)
+
+
+def test_the_standard_error_of_sliced_has_the_choice_of_the_lines_in_it() -> None:
+    x, y = normal(1000, 2), normal(1000, 2, 1) + np.array([5, 0])
+    spread = 5 * math.sqrt(1 / 2 - (2 / math.pi) ** 2) / math.sqrt(DIRECTIONS)  # of |cos| of a uniform angle
+    assert np.std([sliced(x[:100], y[:100], seed=seed) for seed in range(40)], ddof=1) == pytest.approx(spread, rel=0.3)
+    expected = math.hypot(spread, math.sqrt(2 / 1000) * 2 / math.pi)
+    assert measure(sliced, x, y)[1] == pytest.approx(expected, rel=0.25)
 
 
 def test_the_null_is_the_distance_of_two_halves() -> None:

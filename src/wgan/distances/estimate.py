@@ -2,12 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from wgan.distances.line import shadows, sliced
 from wgan.distances.memory import round_down
 from wgan.distances.samples import Array, by_content, checked, halves
 from wgan.distances.transport import quadrature, quadrature_square, signed_root
@@ -89,16 +90,23 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
 
     It is their standard deviation over :math:`\sqrt{10}`: right where the variance falls as 1/N, and too large where it
     falls faster. The folds' values may err upwards more than the whole's, but by about the same, so that their spread
-    is not touched. ``quadrature`` is a root, so the error is that of its square, carried through the root.
+    is not touched. ``quadrature`` is a root, so the error is that of its square, carried through the root. All folds of
+    ``sliced`` have the same lines, so the error of choosing those is added in squares.
     """
-    squared = method is quadrature
-    of_fold = quadrature_square if squared else method
     folds = zip(*(np.array_split(side[by_content(side, seed)], FOLDS) for side in (x, y)), strict=True)
-    error = statistics.stdev(of_fold(a, b, seed=seed) for a, b in folds) / math.sqrt(FOLDS)
-    if not squared:
+    if method is sliced:
+        table = np.array([shadows(a, b, seed) for a, b in folds])  # (folds, lines)
+        return math.hypot(*(_error_of_mean(table.mean(axis)) for axis in (0, 1)))
+    of_fold = quadrature_square if method is quadrature else method
+    error = _error_of_mean([of_fold(a, b, seed=seed) for a, b in folds])
+    if method is not quadrature:
         return error
     square = value * abs(value)
     return (signed_root(square + error) - signed_root(square - error)) / 2
+
+
+def _error_of_mean(values: Sequence[float] | Array) -> float:
+    return statistics.stdev(map(float, values)) / math.sqrt(len(values))
 
 
 def expected_seconds(n: int, dim: int) -> float:
