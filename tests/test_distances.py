@@ -16,7 +16,7 @@ from scipy.stats import energy_distance, wasserstein_distance
 
 from toolbox import Array, normal
 from wgan.distances import memory
-from wgan.distances.estimate import affordable, choose, measure
+from wgan.distances.estimate import affordable, choose, measure, null_size
 from wgan.distances.gaussian import gaussian
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import DIRECTIONS, line, shadows, sliced
@@ -263,6 +263,16 @@ def test_the_null_is_the_distance_of_two_halves() -> None:
     one, other = halves(x, 7)
     assert measure(line, x, y, seed=7)[2] == pytest.approx(wasserstein_distance(one[:, 0], other[:, 0]))
     assert measure(line, x[:49], y)[1:] == (None, None)
+
+
+def test_the_null_has_no_more_samples_than_the_smaller_set() -> None:
+    """W1 of n and m numbers of one distribution falls as the root of 1/n + 1/m."""
+    found = [measure(line, normal(4000, 1, 2 * k), normal(60, 1, 2 * k + 1))[::2] for k in range(8)]
+    values, nulls = np.array(found, np.float64).T
+    assert null_size(4000, 60) == 60 and null_size(200, 150) == 100
+    assert np.mean(nulls) == pytest.approx(np.mean(values) * math.sqrt(2), rel=0.3)
+    one, other = (half[:60] for half in halves(normal(4000, 1), 0))
+    assert nulls[0] == pytest.approx(wasserstein_distance(one[:, 0], other[:, 0]))
 
 
 def test_the_choice_says_why() -> None:

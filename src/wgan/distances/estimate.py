@@ -33,9 +33,9 @@ class Estimate:
     Attributes:
         value: The distance.
         standard_error: Its standard error; None where there are too few samples to tell.
-        null: The same method's distance between two random halves of A: what no difference looks like; None where
-            there are too few samples.
-        null_n: Samples in each half.
+        null: The same method's distance between two random halves of A, or as much of them as B has samples: what no
+            difference looks like; None where there are too few samples.
+        null_n: Samples in each half, or in what is used of it.
         method: A name in ``wgan.registry.DISTANCES``.
         n: Samples of A.
         m: Samples of B.
@@ -82,7 +82,16 @@ def measure(method: Method, x: Any, y: Any, *, seed: int = 0) -> tuple[float, fl
     value = method(x, y, seed=seed)
     if min(len(x), len(y)) < FEWEST:
         return value, None, None
-    return value, standard_error(method, x, y, value, seed), method(*halves(x, seed), seed=seed)
+    of_halves = halves(x, seed, null_size(len(x), len(y)))
+    return value, standard_error(method, x, y, value, seed), method(*of_halves, seed=seed)
+
+
+def null_size(n: int, m: int) -> int:
+    """Samples in each of the parts of A (n) that give the null: at most as many as B has (m).
+
+    A distance errs upwards by what the smaller set lacks, so larger parts would make noise look like a difference.
+    """
+    return min(n // 2, m)
 
 
 def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) -> float:

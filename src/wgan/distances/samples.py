@@ -54,10 +54,10 @@ def by_content(x: Array, seed: int) -> NDArray[np.int64]:
     return np.argsort(np.frombuffer(b"".join(digests), ">u8"), kind="stable")
 
 
-def halves(x: Array, seed: int) -> tuple[Array, Array]:
-    """Two disjoint random halves (N // 2, D), by content."""
+def halves(x: Array, seed: int, most: int | None = None) -> tuple[Array, Array]:
+    """Two disjoint random halves (N // 2, D), by content, or the first ``most`` samples of each."""
     order, half = by_content(x, seed), len(x) // 2
-    return x[order[:half]], x[order[len(x) - half :]]
+    return x[order[:half][:most]], x[order[len(x) - half :][:most]]
 
 
 def squared_distances(x: Array, y: Array) -> Array:

@@ -104,8 +104,7 @@ def across_and_within(x: Any, y: Any, seed: int) -> tuple[float, float, float]:
     """W1 across two sets of samples and within each, all between halves of one size."""
     x, y = checked(x, y, least=2)
     half = min(len(x), len(y)) // 2
-    x1, x2 = (part[:half] for part in halves(x, seed))
-    y1, y2 = (part[:half] for part in halves(y, seed))
+    (x1, x2), (y1, y2) = halves(x, seed, half), halves(y, seed, half)
     return (exact(x1, y2) + exact(x2, y1)) / 2, exact(x1, x2), exact(y1, y2)
 
 
