@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 from scipy.optimize import minimize
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 from scipy.stats import energy_distance, wasserstein_distance
 
 from toolbox import Array, normal
@@ -204,6 +204,18 @@ def test_mmd_is_the_double_sum() -> None:
     within = [np.mean([k(a, b) for a, b in itertools.permutations(side, 2)]) for side in (x, y)]
     across = np.mean([k(a, b) for a in x for b in y])
     assert mmd(x, y) == pytest.approx(sum(within) - 2 * across, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e6])
+def test_mmd_has_no_unit_even_where_most_samples_are_copies(scale: float) -> None:
+    x, y = (np.where(normal(90, 2, k)[:, :1] < 0.8, 0, normal(90, 2, k + 2)) / 1000 for k in range(2))
+    lengths = pdist(np.concatenate((x, y)))
+    assert np.median(lengths) == 0
+    width = np.median(lengths[lengths > 0])
+    xx, yy, xy = (np.exp(cdist(*pair, "sqeuclidean") / (-2 * width**2)) for pair in ((x, x), (y, y), (x, y)))
+    expected = ((xx.sum() + yy.sum()) / 90 - 2) / 89 - 2 * xy.mean()
+    assert mmd(x * scale, y * scale) == pytest.approx(expected, rel=1e-9)
+    assert mmd(x * 0, y * 0) == 0
 
 
 def test_gaussian_is_the_closed_form() -> None:

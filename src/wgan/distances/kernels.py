@@ -45,8 +45,8 @@ def mmd(x: Any, y: Any, *, seed: int = 0) -> float:
     .. math:: \mathbb{E} \, k(x, x') + \mathbb{E} \, k(y, y') - 2 \, \mathbb{E} \, k(x, y),
         \quad k(a, b) = e^{-\|a - b\|^2 / 2 \sigma^2}
 
-    The width :math:`\sigma` is the median distance of all samples (of at most 1,000 a side). For samples of one
-    distribution the result is negative as often as positive.
+    The width :math:`\sigma` is the median distance of all samples (of at most 1,000 a side), or where that is 0 the
+    median of those that are not. For samples of one distribution the result is negative as often as positive.
 
     References:
         A Kernel Two-Sample Test (Gretton et al., 2012), https://jmlr.org/papers/v13/gretton12a.html
@@ -63,8 +63,7 @@ def mmd(x: Any, y: Any, *, seed: int = 0) -> float:
         UsageError: The samples do not suit each other, or a side has only one.
     """
     x, y = checked(x, y, least=2)
-    looked_at = [side[by_content(side, seed)[:LOOKED_AT]] for side in (x, y)]
-    width = float(np.median(pdist(np.concatenate(looked_at)))) or 1.0
+    width = _width(*(side[by_content(side, seed)[:LOOKED_AT]] for side in (x, y)))
 
     def kernel(squares: Array) -> Array:
         values: Array = np.exp(squares / (-2 * width**2))
@@ -73,6 +72,14 @@ def mmd(x: Any, y: Any, *, seed: int = 0) -> float:
     return sum(_among_others(side, mean_over_pairs(side, side, kernel)) for side in (x, y)) - 2 * mean_over_pairs(
         x, y, kernel
     )
+
+
+def _width(x: Array, y: Array) -> float:
+    lengths = pdist(np.concatenate((x, y)))
+    found = float(np.median(lengths))
+    if found == 0 and lengths.any():
+        found = float(np.median(lengths[lengths > 0]))
+    return found or 1.0  # if all samples are one, the kernel is 1 whatever the width
 
 
 def _among_others(x: Array, mean: float) -> float:
