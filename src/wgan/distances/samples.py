@@ -63,20 +63,36 @@ def halves(x: Array, seed: int, most: int | None = None) -> tuple[Array, Array]:
 def squared_distances(x: Array, y: Array) -> Array:
     """Squared Euclidean distances (N, M), by one matrix product.
 
-    That loses all digits where two samples nearly coincide, so those pairs are done again by differences.
+    That loses all digits where two samples are much nearer to each other than to the centre, so those pairs are done
+    again by differences.
     """
-    centre = (x.mean(0) + y.mean(0)) / 2
+    centre = _centre(x, y)
     x, y = x - centre, y - centre
     xx, yy = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
     found: Array = x @ y.T
     found *= -2
     found += xx[:, None]
     found += yy
-    i, j = np.nonzero(found <= 1e-6 * (xx.max() + yy.max()))
+    step = max(1, BLOCK // len(y))
+    for start in range(0, len(x), step):
+        limit = xx[start : start + step, None] + yy
+        limit *= 1e-6
+        i, j = np.nonzero(found[start : start + step] < limit)
+        _by_differences(found, x, y, i + start, j)
+    return found
+
+
+def _centre(x: Array, y: Array) -> Array:
+    """About the middle of two sets, wherever a few outliers are: the further away it is, the more digits are lost."""
+    few = (side[:: -(-len(side) // 100)] for side in (x, y))
+    return np.asarray(sum(np.median(side, 0) for side in few) / 2)
+
+
+def _by_differences(found: Array, x: Array, y: Array, i: NDArray[np.int64], j: NDArray[np.int64]) -> None:
+    """Set the squared distances of the pairs (i, j)."""
     step = max(1, BLOCK // x.shape[1])
     for part in (slice(start, start + step) for start in range(0, len(i), step)):
         found[i[part], j[part]] = ((x[i[part]] - y[j[part]]) ** 2).sum(1)
-    return found
 
 
 def mean_over_pairs(x: Array, y: Array, of: Callable[[Array], Array]) -> float:
