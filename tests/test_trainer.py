@@ -273,4 +273,15 @@ def test_a_gpu_gives_what_the_processor_gives(constraint: str) -> None:
             trainer.advance()
         assert all(p.device.type == where for p in trainer.critic.parameters())
         means.append([value for value in trainer.ledger.means().values() if value is not None])
+        assert trainer.record()["gradient_norm"] > 0
+        assert trainer.sample(3).device.type == "cpu"
     assert means[1] == pytest.approx(means[0], rel=1e-4)
+
+
+def test_only_what_is_on_the_processor_is_pinned_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned, trainer = list[str](), tiny_trainer()
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: pinned.append(tensor.device.type) or tensor)
+    monkeypatch.setattr(Tensor, "to", lambda tensor, *_, **__: torch.empty_like(tensor, device="meta"))
+    trainer.device = torch.device("cuda")  # what goes there ends up on the meta device, as far away from the processor
+    assert trainer._meter.fake(nn.Identity(), 0, 0).is_meta
+    assert pinned == ["cpu"]

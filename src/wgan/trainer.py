@@ -248,7 +248,7 @@ class Trainer:
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Move a batch without waiting for it, where the device can do that."""
-        tensor = tensor.pin_memory() if self.device.type == "cuda" else tensor
+        tensor = tensor.pin_memory() if self.device.type == "cuda" and tensor.is_cpu else tensor
         return tensor.to(self.device, self.dtype, non_blocking=True)
 
     def check(self) -> None:
