@@ -151,6 +151,15 @@ def test_spectral_norm_is_read_as_it_is_used() -> None:
     assert exact <= certify(layer, (9,)).constant <= exact * (1 + 1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("hook", [nn.utils.spectral_norm, nn.utils.weight_norm])
+def test_a_weight_that_a_hook_computes_is_not_known_before_the_next_pass(hook: Any) -> None:
+    layer = hook(nn.Linear(9, 5))
+    layer(torch.zeros(2, 9))
+    with pytest.raises(UsageError, match=r"layer critic \(Linear\) has a weight that a hook computes at each pass"):
+        certify(layer, (9,))
+
+
 @pytest.mark.parametrize("family", NETWORKS)
 @pytest.mark.parametrize("shape", [(3, 12, 9), (1, 50, 52)])
 @pytest.mark.parametrize("orthogonal", [False, True])

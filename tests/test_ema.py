@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from toolbox import picture_trainer
+from toolbox import Keeping, picture_trainer
 from wgan.ema import Average
 
 
@@ -30,3 +30,11 @@ def test_no_half_life_is_no_average_and_buffers_come_along() -> None:
     assert all(torch.allclose(average[key], module[key]) for key in module)
     counters = [value for key, value in average.items() if key.endswith("num_batches_tracked")]
     assert counters and all(int(value) == 6 for value in counters)  # a critic and a generator pass a step
+
+
+def test_the_average_of_a_module_that_was_used_before_has_its_weights_alone() -> None:
+    module, x = Keeping(nn.Linear(2, 3)), torch.randn(5, 2)
+    made = module(x)
+    average = Average(module, 0).module
+    assert torch.equal(average(x), made) and module.last is made
+    assert not average.last.requires_grad

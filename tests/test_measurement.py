@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from toolbox import picture_trainer, tiny_trainer, vectors
+from toolbox import Keeping, picture_trainer, tiny_trainer, vectors
 from wgan.config import DataConfig
-from wgan.constraints import GradientPenalty, Orthogonal
+from wgan.constraints import GradientPenalty, Orthogonal, WeightClipping
 from wgan.data import open_data
 from wgan.data.samples import Vectors
 from wgan.measurement import Meter, probe
 from wgan.networks import Latent
 from wgan.seeds import rng
+from wgan.trainer import Trainer
 
 
 def test_the_estimate_is_the_mean_of_held_out_scores_less_that_of_generated_ones() -> None:
@@ -138,3 +139,21 @@ def test_the_bound_is_that_of_a_critic_of_known_slope() -> None:
     expected = (record["wasserstein_heldout"] - 3.09 * record["wasserstein_stderr"]) / 4.0
     assert record["wasserstein_bound"] == pytest.approx(expected, rel=1e-4)
     assert tiny_trainer(constraint=GradientPenalty()).record()["wasserstein_bound"] is None
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("change", [torch.nn.utils.spectral_norm, torch.nn.utils.weight_norm, Keeping])
+def test_critics_that_keep_something_of_their_last_pass_are_measured_as_they_are(change: Any) -> None:
+    torch.manual_seed(0)
+    critic = nn.Sequential(change(nn.Linear(6, 8)), nn.ReLU(), nn.Linear(8, 1))
+    trainer = Trainer(nn.Linear(2, 6), critic, latent=Latent(2), constraint=WeightClipping(0.5), batch=16, catch_up=0)
+    (record,) = trainer.fit(vectors(), steps=2)
+    kept = {name: value for name, value in vars(critic[0]).items() if isinstance(value, Tensor)}
+    assert kept and all(value.requires_grad for value in kept.values())
+    meter, critic = trainer._meter, critic.eval()
+    with torch.no_grad():
+        on_train, on_held_out = (
+            torch.cat([critic(meter.real(samples, rows)) for rows in index]).mean()
+            for samples, index in ((meter.train, meter.train_index), (meter.held_out, meter.held_out_index))
+        )
+    assert record["gap"] == pytest.approx(float(on_train - on_held_out), rel=1e-4, abs=1e-7)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from wgan import loop, options
 from wgan.config import Config
@@ -80,6 +80,19 @@ def picture_trainer(constraint: str = "spectral", dropout: float = 0.0, **change
     trainer = Trainer(generator, critic, constraint=made, batch=8, critic_steps=1, **changes)
     trainer.attach(blobs())
     return trainer
+
+
+class Keeping(nn.Module):
+    """A layer that keeps what it made, as people do who want to look at it."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.all = layer, dict[str, list[Tensor]]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last: Tensor = self.layer(x)
+        self.all["made"] = [self.last, self.last * 2]
+        return self.last
 
 
 def vectors(n: int = 200, d: int = 6) -> NDArray[np.float32]:

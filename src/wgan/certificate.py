@@ -4,7 +4,6 @@ With a bound K, a critic's difference of means over K is at most the Wasserstein
 trained on. Constants are with respect to the Euclidean norm of the critic's input tensor.
 """
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.errors import UsageError
-from wgan.networks.base import Critic
+from wgan.networks.base import Critic, twin
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import GlobalPool, Lattice, OrthogonalConv2d, Outside
@@ -62,7 +61,7 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
     Raises:
         UsageError: A layer has no bound; the message has its name and the remedy.
     """
-    probe = copy.deepcopy(critic).cpu().double().eval()
+    probe = twin(critic).cpu().double().eval()
     layers: list[tuple[str, float]] = []
     with torch.no_grad():
         _walk(probe, torch.zeros(1, *shape, dtype=torch.float64), "critic", layers)
@@ -77,7 +76,7 @@ def observed(critic: nn.Module, points: Tensor, batch: int = 256) -> float:
         points: (N, ...).
         batch: How many of them to look at together.
     """
-    probe = copy.deepcopy(critic).eval()
+    probe = twin(critic).eval()
     with torch.no_grad():
         return max(float(gradient_norms(probe, part).max()) for part in points.split(batch))
 
@@ -109,6 +108,9 @@ def _branch(module: nn.Module, x: Tensor, name: str) -> float:
 def _bound(module: nn.Module, kind: type, x: Tensor, name: str) -> float:
     if kind in STEEPEST:
         return STEEPEST[kind]
+    if "weight" in vars(module):  # as the last pass left it, and not as it is
+        why = "has a weight that a hook computes at each pass; use torch.nn.utils.parametrizations"
+        raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
     if kind in RULES:
         return RULES[kind](module, x)
     why = "has no known bound; use nn.Sequential of linear layers, 2-D convolutions, average pools and ReLU or MaxMin"

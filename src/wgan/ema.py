@@ -1,9 +1,9 @@
 """The exponential moving average of a generator's weights and buffers."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
+
+from wgan.networks.base import twin
 
 
 class Average:
@@ -24,7 +24,7 @@ class Average:
 
     def __init__(self, module: nn.Module, half_life: float) -> None:
         self.half_life = half_life
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.module = twin(module).eval().requires_grad_(False)
 
     @torch.no_grad()
     def update(self, module: nn.Module, samples: int, step: int) -> None:

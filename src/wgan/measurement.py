@@ -5,7 +5,6 @@ Everything is in float32 or wider, on copies of the networks, with a fixed set o
 measuring changes nothing about training.
 """
 
-import copy
 import math
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +18,7 @@ from wgan.certificate import certify
 from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
-from wgan.networks.base import flat_scores
+from wgan.networks.base import flat_scores, twin
 from wgan.parallel import ALONE, Group
 from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
@@ -87,11 +86,11 @@ def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
 
 def probe(module: nn.Module) -> nn.Module:
     """A copy to measure with: dropout off, batch norm on the statistics of its batch if the module is in training."""
-    twin = copy.deepcopy(module).eval()
-    for part in twin.modules():
+    still = twin(module).eval()
+    for part in still.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             part.train(module.training)
-    return twin
+    return still
 
 
 class Meter:
@@ -129,7 +128,7 @@ class Meter:
 
     def __call__(self, generator: nn.Module, critic: nn.Module, step: int) -> Measurement:
         """Measure the networks as they are after ``step`` generator steps."""
-        generator, still = probe(generator), copy.deepcopy(critic).eval()
+        generator, still = probe(generator), twin(critic).eval()
         on_train, on_held_out, on_fake = self._all_scores(generator, probe(critic), step)
         between, at_fake = self._gradient_norms(generator, still, step)
         held_out, error = float(on_held_out.mean() - on_fake.mean()), stderr(on_held_out, on_fake)

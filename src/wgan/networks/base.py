@@ -6,7 +6,8 @@ Invariants: latents have shape (N, L), samples (N, *shape), scores (N,), and sco
 less than float32.
 """
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +152,25 @@ def describe(shape: tuple[int, ...]) -> str:
 def parameters(module: nn.Module) -> int:
     """How many numbers a network has learnt when it is trained."""
     return sum(weight.numel() for weight in module.parameters())
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """A copy of a module, whatever it keeps of its last pass.
+
+    PyTorch copies no tensor that has a history, such as an activation that a module of a user's own keeps, or the
+    weight that the older ``spectral_norm`` and ``weight_norm`` compute anew at each pass. The copy has them without it.
+    """
+    kept = [tensor for part in module.modules() for tensor in _tensors(vars(part)) if not tensor.is_leaf]
+    return copy.deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in kept})
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    """All tensors in a value, and in the dictionaries, lists and tuples that it is made of."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(part)
 
 
 def check_same_shape(made: Tensor, wanted: Tensor) -> None:
