@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from toolbox import Keeping, picture_trainer, tiny_trainer, vectors
 from wgan.config import DataConfig
-from wgan.constraints import GradientPenalty, Orthogonal, WeightClipping
+from wgan.constraints import Constraint, GradientPenalty, Orthogonal, WeightClipping
 from wgan.data import open_data
 from wgan.data.samples import Vectors
 from wgan.measurement import Meter, probe
@@ -143,10 +143,13 @@ def test_the_bound_is_that_of_a_critic_of_known_slope() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
 @pytest.mark.parametrize("change", [torch.nn.utils.spectral_norm, torch.nn.utils.weight_norm, Keeping])
-def test_critics_that_keep_something_of_their_last_pass_are_measured_as_they_are(change: Any) -> None:
+@pytest.mark.parametrize("constraint", [WeightClipping(0.5), GradientPenalty()])
+def test_critics_that_keep_something_of_their_last_pass_are_measured_as_they_are(
+    change: Any, constraint: Constraint
+) -> None:
     torch.manual_seed(0)
     critic = nn.Sequential(change(nn.Linear(6, 8)), nn.ReLU(), nn.Linear(8, 1))
-    trainer = Trainer(nn.Linear(2, 6), critic, latent=Latent(2), constraint=WeightClipping(0.5), batch=16, catch_up=0)
+    trainer = Trainer(nn.Linear(2, 6), critic, latent=Latent(2), constraint=constraint, batch=16, catch_up=0)
     (record,) = trainer.fit(vectors(), steps=2)
     kept = {name: value for name, value in vars(critic[0]).items() if isinstance(value, Tensor)}
     assert kept and all(value.requires_grad for value in kept.values())

@@ -117,6 +117,53 @@ def test_a_module_of_a_users_own_is_left_to_pytorch() -> None:
         assert _layers(critic) is None
 
 
+class Cubed(torch.autograd.Function):
+    """x^3 as PyTorch's own pages write such a function: without setup_context."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * gradients[0]
+
+
+class Cubic(nn.Module):
+    """f(x) = w . x^3, whose gradient is 3 w x^2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        cubed: Tensor = Cubed.apply(x)  # type: ignore[no-untyped-call]
+        return cubed @ self.weight
+
+
+def test_a_function_of_a_users_own_is_differentiated_and_so_is_its_gradient() -> None:
+    critic, x = Cubic(), torch.randn(5, 3, dtype=torch.float64)
+    with torch.no_grad():
+        found = input_gradient(critic, x)
+    assert not found.requires_grad and not x.requires_grad
+    assert torch.allclose(found, 3 * critic.weight.detach() * x**2)
+    assert torch.equal(input_gradient(critic, x).detach(), found)
+    (slope,) = derivatives(input_gradient(critic, x), critic)
+    scale = 3 * x**2  # the loss is the mean of (|w scale| - 1)^2
+    norms = (scale * critic.weight.detach()).norm(dim=1, keepdim=True)
+    assert torch.allclose(slope, (2 * (norms - 1) * scale**2 * critic.weight.detach() / norms).mean(0))
+
+
+def test_a_score_that_does_not_hang_on_the_sample_has_no_slope() -> None:
+    class Constant(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(torch.ones_like(x))
+
+    assert torch.equal(input_gradient(Constant(3, 1), torch.randn(5, 3)), torch.zeros(5, 3))
+
+
 def shared() -> Critic:
     act, square = nn.LeakyReLU(0.2), nn.Linear(8, 8)
     return Critic(nn.Sequential(nn.Flatten(), nn.Linear(6, 8), act, square, act, square, act), 8, (1, 2, 3))

@@ -35,7 +35,11 @@ def input_gradient(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """
     if layers := _layers(critic):
         return _written_out(layers, x)
-    gradient: Tensor = torch.func.grad(lambda samples: critic(samples).sum())(x)
+    graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        # Not torch.func.grad, which refuses a torch.autograd.Function that has no setup_context.
+        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=graph, materialize_grads=True)
     return gradient
 
 
