@@ -48,7 +48,8 @@ class Unconstrained(Constraint):
 class WeightClipping(Constraint):
     r"""Clamps every weight outside norm layers into :math:`[-c, c]` after each critic step.
 
-    The critic is then :math:`K`-Lipschitz for some :math:`K` that nobody knows, so the estimate's scale is arbitrary.
+    Weights that you froze stay as they are. The critic is then :math:`K`-Lipschitz for some :math:`K` that nobody
+    knows, so the estimate's scale is arbitrary.
 
     References:
         Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875
@@ -67,7 +68,8 @@ class WeightClipping(Constraint):
         for module in critic.modules():
             if not isinstance(module, NORM_LAYERS):
                 for weight in module.parameters(recurse=False):
-                    weight.clamp_(-self.weight, self.weight)
+                    if weight.requires_grad:
+                        weight.clamp_(-self.weight, self.weight)
 
 
 class GradientNormPenalty(Constraint, ABC):
