@@ -154,6 +154,10 @@ def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ({"time": "1m", "decay": "linear"}, "--decay linear needs to know where it ends"),
         ({"log_every": "5s"}, "--log-every: give steps or epochs"),
         ({"critic_norm": "batch", "critic_depth": 2}, "norm='layer' or 'instance'"),
+        (
+            {"constraint": "clip", "critic": "mlp", "critic_norm": "batch", "held_out": 1},
+            "batch norm in the critic needs at least 2 held-out samples",
+        ),
         ({"constraint": "gp+lp", "weight": "1,2,3"}, "--weight: 3 values for 2 constraints"),
         ({"constraint": "clp"}, "Did you mean 'clip'"),
         ({"objective": "wassertein"}, "Did you mean 'wasserstein'"),

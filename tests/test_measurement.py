@@ -14,6 +14,7 @@ from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, Orthogonal, WeightClipping
 from wgan.data import open_data
 from wgan.data.samples import Vectors
+from wgan.errors import UsageError
 from wgan.measurement import Meter, probe
 from wgan.networks import Latent
 from wgan.seeds import rng
@@ -160,3 +161,16 @@ def test_critics_that_keep_something_of_their_last_pass_are_measured_as_they_are
             for samples, index in ((meter.train, meter.train_index), (meter.held_out, meter.held_out_index))
         )
     assert record["gap"] == pytest.approx(float(on_train - on_held_out), rel=1e-4, abs=1e-7)
+
+
+def test_batch_norm_in_the_critic_wants_two_samples_on_either_side() -> None:
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    trainer = Trainer(nn.Linear(2, 6), critic, latent=Latent(2), constraint=WeightClipping(), batch=4)
+    opened, two, one = open_data(vectors(8), DataConfig()), Vectors(vectors(2)), Vectors(vectors(1))
+    (record,) = trainer.fit(replace(opened, train=two, held_out=two), steps=1)
+    assert record["wasserstein_stderr"] is not None
+    with pytest.raises(UsageError, match=r"at least 2 held-out samples.*; use --held-out 2, or norm='layer'"):
+        trainer.attach(replace(opened, train=two, held_out=one))
+    with pytest.raises(UsageError, match=r"at least 2 training samples.*; use more data, or norm='layer'"):
+        trainer.attach(replace(opened, train=one, held_out=two))

@@ -84,6 +84,21 @@ def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
 
 
+def check_sides(data: Data, critic: nn.Module) -> None:
+    """Refuse a single sample to measure with, trained on or held out, if the critic has batch norm.
+
+    Raises:
+        UsageError: There is a single one.
+    """
+    sides = ("held-out", data.held_out, "--held-out 2"), ("training", data.train, "more data")
+    for side, samples, remedy in sides:
+        if samples.size == 1 and has_batch_norm(critic):
+            raise UsageError(
+                f"batch norm in the critic needs at least 2 {side} samples to measure with, and there is 1; "
+                f"use {remedy}, or norm='layer' (--critic-norm layer)."
+            )
+
+
 def probe(module: nn.Module) -> nn.Module:
     """A copy to measure with: dropout off, batch norm on the statistics of its batch if the module is in training."""
     still = twin(module).eval()

@@ -22,7 +22,7 @@ from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.ema import Average
 from wgan.ledger import Ledger, check_values, check_weights
-from wgan.measurement import ESTIMATES, Meter, check_batch, has_batch_norm
+from wgan.measurement import ESTIMATES, Meter, check_batch, check_sides, has_batch_norm
 from wgan.networks import Latent
 from wgan.networks.base import check_same_shape, flat_scores, latent_of
 from wgan.networks.memory import placed
@@ -92,8 +92,7 @@ class Trainer:
         group: Group = ALONE,
     ) -> None:
         self.device, self.precision, self.group = torch.device(device), precision, group
-        self.objective = objective or Wasserstein()
-        self.constraint = constraint or GradientPenalty(10.0)
+        self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty(10.0)
         self.latent = latent_of(generator, latent)
         self.generator = placed(generator, self.device)
         self.critic = placed(self.constraint.prepare(critic), self.device)
@@ -129,6 +128,7 @@ class Trainer:
     def attach(self, data: Any) -> Data:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
         opened = open_data(data, DataConfig())
+        check_sides(opened, self.critic)
         self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         what = opened, self.latent, self.batch, self.seed, self.to_device, self.constraint.certified
         self._meter = Meter(*what, group=self.group)
