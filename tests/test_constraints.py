@@ -190,6 +190,19 @@ def test_each_has_a_weight_an_interval_and_a_name(name: str) -> None:
     assert type(constraint).__doc__
 
 
+@pytest.mark.parametrize("name", CONSTRAINTS)
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), -float("inf")])
+def test_a_weight_that_means_nothing_is_refused(name: str, weight: float) -> None:
+    kind = CONSTRAINTS[name].load()
+    with pytest.raises(UsageError, match=rf"{kind.label}: the weight is {weight:g}, .* leave it out"):
+        kind(weight)
+
+
+def test_orthogonal_weights_need_a_slope() -> None:
+    with pytest.raises(UsageError, match="orthogonal weights: the weight is 0"):
+        Orthogonal(0.0)
+
+
 def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:
     assert not Orthogonal().arbitrary_scale
     assert not GradientPenalty().arbitrary_scale and not LipschitzPenalty().arbitrary_scale

@@ -159,6 +159,7 @@ def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "batch norm in the critic needs at least 2 held-out samples",
         ),
         ({"constraint": "gp+lp", "weight": "1,2,3"}, "--weight: 3 values for 2 constraints"),
+        ({"constraint": "orthogonal", "weight": "0"}, "orthogonal weights: the weight is 0"),
         ({"constraint": "clp"}, "Did you mean 'clip'"),
         ({"objective": "wassertein"}, "Did you mean 'wasserstein'"),
         ({"generator": "resnt"}, "Did you mean 'resnet'"),

@@ -1,11 +1,14 @@
 """What every constraint is: three moments at which it may act."""
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from wgan.errors import UsageError
 
 
 class Constraint:
@@ -14,6 +17,9 @@ class Constraint:
     Args:
         weight: The strength, or the bound (each constraint says what it means).
         every: A penalty is added at every ``every``-th critic step only, ``every`` times as strong.
+
+    Raises:
+        UsageError: The weight is negative or not finite.
     """
 
     label: ClassVar[str] = "no constraint"
@@ -22,6 +28,11 @@ class Constraint:
     """Whether the critic's Lipschitz constant is known, tight and quick to compute."""
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+        if not 0 <= weight < math.inf:
+            raise UsageError(
+                f"{self.label}: the weight is {weight:g}, but it must be finite and not below 0; leave it out for the "
+                "usual one."
+            )
         self.weight, self.every = float(weight), int(every)
 
     def __repr__(self) -> str:

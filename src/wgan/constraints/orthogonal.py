@@ -37,10 +37,21 @@ class Orthogonal(Constraint):
 
     Args:
         weight: The constant K; the last matrix has this norm, all others 1.
+
+    Raises:
+        UsageError: The weight is 0, negative or not finite.
     """
 
     label = "orthogonal weights"
     certified = True
+
+    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+        super().__init__(weight, every)
+        if not self.weight:
+            raise UsageError(
+                "orthogonal weights: the weight is 0, but a critic that may have no slope tells nothing apart; "
+                "use --weight 1."
+            )
 
     @property
     def slope(self) -> tuple[float, float]:
