@@ -133,6 +133,7 @@ def test_numbers_are_sorted() -> None:
     found = wgan.distance(x, torch.from_numpy(y))
     assert found.value == pytest.approx(wasserstein_distance(x, y)) and found.method == "line"
     assert (found.n, found.m, found.dim, found.null_n) == (100, 70, 1, 50)
+    assert wgan.distance(x, y[:50]).null_n == 50 and wgan.distance(np.tile(x, 9), y).null_n == 70
 
 
 @pytest.mark.parametrize("method", ["auto", *DISTANCES])

@@ -12,7 +12,7 @@ from torch import Tensor
 from wgan.certificate import certify, observed
 from wgan.errors import UsageError
 from wgan.measure import W1, measure
-from wgan.measure.sides import Endless, Finite, open_sides
+from wgan.measure.sides import Endless, Finite, Sides, open_sides
 from wgan.measure.verdict import Guess, combine
 from wgan.networks.lipschitz import Lattice, Outside
 
@@ -70,6 +70,21 @@ def test_one_distribution_is_at_no_distance_beyond_its_null(seed: int) -> None:
     assert answer.null is not None
     assert answer.wasserstein <= answer.null < 0.6
     assert answer.lower_bound < 0.05 and answer.interval[0] < 0.05
+
+
+def test_the_null_is_of_no_more_samples_than_the_smaller_side_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transport errs upwards by what few samples lack, so halves of thousands are nearer than hundreds."""
+    seen: list[tuple[int, int] | None] = []
+
+    def noted(a: Array, b: Array, seed: int) -> Sides:
+        sides = open_sides(a, b, seed)
+        seen.append(sides.sizes)
+        return sides
+
+    monkeypatch.setattr("wgan.measure.open_sides", noted)
+    measure(normal(3000, 2), normal(400, 2, 1), steps=1, null=True)
+    measure(normal(600, 2), normal(400, 2, 1), steps=1, null=True)
+    assert seen == [(3000, 400), (400, 400), (600, 400), (300, 300)]
 
 
 @pytest.mark.parametrize("seed", range(4))

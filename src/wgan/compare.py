@@ -10,7 +10,7 @@ from typing import Any, get_args
 from wgan.config import DataConfig
 from wgan.console import clock, count, with_error
 from wgan.data.progress import Progress, quiet
-from wgan.distances.estimate import CRITIC, Estimate, affordable, choose
+from wgan.distances.estimate import CRITIC, Estimate, affordable, choose, null_size
 from wgan.distances.estimate import measure as with_error_and_null
 from wgan.distances.memory import demand_samples
 from wgan.errors import UsageError
@@ -91,7 +91,7 @@ def compare(
         value=value,
         standard_error=error,
         null=of_halves,
-        null_n=None if of_halves is None else n // 2,
+        null_n=None if of_halves is None else null_size(n, m),
         method=method,
         n=n,
         m=m,

@@ -21,7 +21,7 @@ import torch
 from scipy import stats
 
 from wgan.certificate import certify, observed
-from wgan.distances.estimate import expected_seconds
+from wgan.distances.estimate import expected_seconds, null_size
 from wgan.distances.samples import halves, rows
 from wgan.distances.transport import across_and_within, signed_root
 from wgan.errors import UsageError
@@ -61,7 +61,8 @@ class W1:
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
         null: What ``wasserstein`` of one distribution is at most by chance, in 95 % of cases: that of two halves of A,
-            measured in the same way, and 1.645 of its standard errors; if asked for.
+            of at most as many samples as B has, measured in the same way, and 1.645 standard errors of the difference
+            of two such; if asked for.
         converged: Whether the free critic had stopped finding more.
         steps: Steps of both critics.
         seconds: What it took.
@@ -136,12 +137,12 @@ def measure(
     if (seconds is not None and seconds <= 0) or (steps is not None and steps < 1):
         raise UsageError("the budget must be positive: give some seconds (--time 60s) or steps.")
     part = 0.5 if null else 1.0
-    halves_of_a = _two_of(a, seed) if null else None
+    halves_of_a = _two_of(a, b, seed) if null else None
     found = _measure(a, b, seed, seconds, steps, units, lambda share: progress(part * share))
     if halves_of_a is None:
         return found
     nothing = _measure(*halves_of_a, seed, seconds, steps, units, lambda share: progress(part + part * share))
-    by_chance = nothing.wasserstein + NINETY * nothing.standard_error
+    by_chance = nothing.wasserstein + NINETY * math.sqrt(2) * nothing.standard_error
     return replace(found, null=by_chance, seconds=found.seconds + nothing.seconds)
 
 
@@ -190,8 +191,8 @@ def _stage(progress: Progress, name: str) -> Progress:
     return lambda share: progress(before + SHARES[name] * share)
 
 
-def _two_of(a: Any, seed: int) -> tuple[Any, Any]:
-    """Two disjoint sets of samples of A.
+def _two_of(a: Any, b: Any, seed: int) -> tuple[Any, Any]:
+    """Two disjoint sets of samples of A, of at most as many as B has.
 
     Raises:
         UsageError: There are too few.
@@ -199,7 +200,7 @@ def _two_of(a: Any, seed: int) -> tuple[Any, Any]:
     if not callable(a):
         if len(a) < 2 * FEWEST:
             raise UsageError(f"there are {len(a):,} samples of A; a null of its halves needs at least {2 * FEWEST}.")
-        return halves(rows(a), seed)
+        return halves(rows(a), seed, null_size(len(a), len(a if callable(b) else b)))
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
 
