@@ -1,14 +1,19 @@
 """Samples as rows, and how far apart they are: outliers, copies, and what is no set of samples."""
 
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 
 from toolbox import Array, normal
 from wgan.distances import samples
-from wgan.distances.samples import squared_distances
+from wgan.distances.samples import checked, rows, squared_distances
+from wgan.errors import UsageError
+from wgan.registry import DISTANCES
 
 
 @pytest.mark.parametrize("block", [100, 2**22])
@@ -35,3 +40,37 @@ def test_sets_that_coincide_need_no_memory_for_every_pair(value: float, monkeypa
     tracemalloc.stop()
     assert np.array_equal(found, cdist(x, x, "sqeuclidean"))
     assert most < 1.5 * found.nbytes
+
+
+NUMBERS = normal(10, 1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (NUMBERS * 1e200, "up to .*e\\+200, too large"),
+        (NUMBERS.astype(str), "an array of <U32"),
+        (NUMBERS.astype(object), "an array of object"),
+        (NUMBERS.astype(complex), "an array of complex128"),
+        (torch.zeros(10, 1, dtype=torch.complex64), "an array of complex64"),
+        ([[1.0], [2.0, 3.0]], "different lengths"),
+        (np.ma.masked_greater(NUMBERS, 0), "masked values"),
+        (7.0, "are a float"),
+        (None, "are a NoneType"),
+    ],
+)
+@pytest.mark.parametrize("name", DISTANCES)
+def test_what_is_no_set_of_real_numbers_is_refused_in_a_sentence(name: str, bad: Any, words: str) -> None:
+    method: Callable[..., float] = DISTANCES[name].load()
+    for pair in ((bad, NUMBERS), (NUMBERS, bad)):
+        with pytest.raises(UsageError, match=words) as caught:
+            method(*pair)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float16, np.float32, np.longdouble])
+def test_all_real_numbers_are_welcome(kind: Any) -> None:
+    ones = np.ones((4, 3), kind)
+    for same in (ones, ones.tolist(), np.ma.masked_array(ones), torch.ones(4, 3, dtype=torch.bfloat16)):
+        assert rows(same).dtype == np.float64 and np.array_equal(rows(same), np.ones((4, 3)))
+    assert checked(ones, NUMBERS[:, [0, 0, 0]] * 1e149)[1].max() < 1e150

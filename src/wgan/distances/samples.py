@@ -17,17 +17,37 @@ BLOCK = 2**22
 """Numbers that are computed at once where not all are needed together."""
 
 
+LARGEST = 1e150
+"""Values beyond this overflow when they are squared."""
+
+
 def rows(x: Any) -> Array:
-    """An array or tensor (N, ...) as float64 (N, D); numbers (N,) are vectors of one coordinate."""
-    x = x.detach().cpu().double().numpy() if isinstance(x, torch.Tensor) else np.asarray(x, np.float64)
-    return np.ascontiguousarray(x.reshape(len(x), -1) if x.size else np.empty((0, 0)))
+    """An array or tensor (N, ...) as float64 (N, D); numbers (N,) are vectors of one coordinate.
+
+    Raises:
+        UsageError: These are no real numbers, or some are masked, or the samples have different lengths.
+    """
+    if np.ma.is_masked(x):
+        raise UsageError("some samples have masked values; fill them in, or remove those samples.")
+    if isinstance(x, torch.Tensor):
+        x = x.detach().cpu()
+        x = (x if x.is_complex() else x.double()).numpy()
+    try:
+        found = np.asarray(x)
+    except ValueError as error:  # NumPy's word for lists of different lengths
+        raise UsageError("the samples have different lengths; all must have as many numbers.") from error
+    if found.dtype.kind not in "buif" or found.ndim == 0:
+        what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
+        raise UsageError(f"the samples are {what}, but they must be an array (N, D) of real numbers.")
+    return np.ascontiguousarray(found.reshape(len(found), -1) if found.size else np.empty((0, 0)), np.float64)
 
 
 def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
     """Two sets of samples as float64 (N, D) and (M, D).
 
     Raises:
-        UsageError: They have different dimensions, too few samples, or values that are not finite.
+        UsageError: They are no real numbers, of different dimensions, too few, or have values that are not finite or
+            too large to be squared.
     """
     x, y = rows(x), rows(y)
     if min(len(x), len(y)) < least:
@@ -36,6 +56,10 @@ def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
         raise UsageError(f"the samples have {x.shape[1]:,} and {y.shape[1]:,} numbers each; both must have the same.")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise UsageError("some samples have NaN or infinite values; remove them.")
+    if (largest := max(float(max(side.max(), -side.min())) for side in (x, y))) > LARGEST:
+        raise UsageError(
+            f"some samples have values up to {largest:.3g}, too large to square; divide both by one number."
+        )
     return x, y
 
 

@@ -56,7 +56,8 @@ class Sides(ABC):
         self.centre = (x.double().mean(0) + y.double().mean(0)) / 2
         spreads = [float((side.double() - self.centre).square().mean()) for side in (x, y)]
         self.scale = max(spreads) ** 0.5
-        if not np.finfo(np.float32).tiny < self.scale < np.finfo(np.float32).max:
+        limits = np.finfo(np.float32)
+        if not float(limits.tiny) < self.scale < float(limits.max):  # NumPy would cast the scale to float32, and warn
             if float((x - x[0]).abs().max()) or float((y - x[0]).abs().max()):
                 raise UsageError("the samples' spread cannot be told from 0 or infinity; multiply both by one number.")
             self.scale = 1.0
