@@ -1,6 +1,7 @@
 """W1 by critics: closed forms, bounds that hold, parts that do not leak, words for bad input."""
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,21 @@ def test_samplers_draw_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.wasserstein == pytest.approx(2 * math.sqrt(3), rel=0.05)
     assert answer.n is None and answer.lower_bound < 2 * math.sqrt(3)
     assert measure(at(0), at(0), steps=3, null=True).null is not None
+
+
+@pytest.mark.parametrize("slopes", [nullcontext, torch.enable_grad])
+def test_networks_draw_and_do_not_learn(slopes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wgan.measure.FOLDS", (400,))
+    network = torch.nn.Linear(3, 3)
+
+    def through(n: int, draw: torch.Generator) -> Tensor:
+        with slopes():
+            made: Tensor = network(torch.randn(n, 3, generator=draw))
+        return made
+
+    answer = measure(through, lambda n, draw: through(n, draw) + 2, steps=3)
+    assert answer.wasserstein == pytest.approx(2 * math.sqrt(3), rel=0.2)
+    assert [weights.grad for weights in network.parameters()] == [None, None]
 
 
 def test_one_step_and_one_point_are_enough() -> None:

@@ -14,7 +14,10 @@ from wgan.errors import UsageError
 from wgan.seeds import rng
 
 Sampler = Callable[[int, torch.Generator], Tensor]
-"""Draws so many samples (n, D) from an endless distribution."""
+"""Draws so many samples (n, D) from an endless distribution.
+
+It is called under ``torch.no_grad()``, so it may be a network; one that needs slopes asks for ``torch.enable_grad()``.
+"""
 
 FEWEST = 200
 """Samples a side that can be cut into parts which still say something."""
@@ -150,7 +153,9 @@ class Endless(Sides):
 
     def _raw(self, size: int, stream: str, index: int) -> Iterator[Tensor]:
         for draw, side in zip(self._samplers, "ab", strict=True):
-            samples = torch.as_tensor(draw(size, rng(self.seed, f"{stream} {side}", index)))
+            with torch.no_grad():
+                drawn = draw(size, rng(self.seed, f"{stream} {side}", index))
+            samples = torch.as_tensor(drawn).detach().cpu()
             if len(samples) != size:
                 raise UsageError(f"a sampler gave {len(samples):,} samples where {size:,} were asked for.")
             yield samples
