@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import wgan
-from toolbox import blobs, small_run, tiny_trainer, vectors
+from toolbox import blobs, picture_trainer, small_run, tiny_trainer, vectors
 from wgan import options
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
@@ -45,12 +45,7 @@ def names(found: list[Any], fault: bool = True) -> list[str]:
         (LipschitzPenalty(), {"gradient_norm": 0.7}, [], []),
         (LipschitzPenalty(), {"gap": 0.9, "gap_stderr": 0.2, "wasserstein_heldout": 1.2}, ["overfit"], []),
         (LipschitzPenalty(), {"gap": 0.9, "gap_stderr": 0.4}, [], []),  # within three errors
-        (
-            LipschitzPenalty(),
-            {"gap": 0.2, "gap_stderr": 0.05},
-            [],
-            [],
-        ),  # certain, but less than a tenth of the estimate
+        (LipschitzPenalty(), {"gap": 0.2, "gap_stderr": 0.05}, [], []),  # certain, but less than a quarter
         (LipschitzPenalty(), {"wasserstein_heldout": -0.3}, ["negative"], []),
         (LipschitzPenalty(), {"wasserstein_heldout": -0.1}, [], []),
         (LipschitzPenalty(), {"gradient_norm_fake": 0.01}, ["starved"], []),
@@ -76,8 +71,17 @@ def test_each_fault_is_found_and_nothing_else(
 
 
 def test_slack_says_by_what_factor_the_estimate_is_too_small() -> None:
-    (finding,) = diagnose(records(gradient_norm=0.25), LipschitzPenalty())
+    (finding,) = diagnose(records(gradient_norm=0.25), GradientPenalty())
     assert "too small by a factor of about 4:" in finding.text
+
+
+@pytest.mark.parametrize("constraint", [LipschitzPenalty(), Orthogonal(), Orthogonal(3.0)])
+def test_slack_that_a_constraint_allows_has_no_factor(constraint: Constraint) -> None:
+    (finding,) = diagnose(records(gradient_norm=0.25), constraint)
+    most = constraint.weight if isinstance(constraint, Orthogonal) else 1.0
+    assert "may be too small: the critic's slope is 0.25" in finding.text and "factor" not in finding.text
+    assert f"allows {most:g}" in finding.text
+    assert ("of 3 times the distance" in finding.text) == (most == 3)
 
 
 def test_one_noisy_record_makes_no_diagnosis() -> None:
@@ -141,6 +145,7 @@ def test_a_critic_lags_until_it_is_trained_and_the_bound_is_below_the_distance()
     lag, bound = look_ahead(trainer, data)
     assert lag.fault and "lags" in lag.text and lag.evidence["held_out_later"] > 2 * lag.evidence["held_out"]
     assert 0.5 * distance < bound.evidence["bound"] < bound.evidence["held_out"] <= distance
+    assert "distance (of standardised vectors) is at least" in bound.text
     for _ in range(300):
         trainer.critic_step()
     assert not look_ahead(trainer, data)[0].fault
@@ -158,6 +163,12 @@ def test_lag_and_bound_are_about_the_average_and_begin_with_a_record() -> None:
     with trainer.caught_up(200):
         _, real, fake = meter.scores(trainer.average.module, trainer.critic, trainer.step)
     assert lag.evidence["held_out_later"] == bound.evidence["held_out"] == float(real.mean() - fake.mean())
+
+
+def test_the_bound_of_pictures_is_in_other_units_than_their_distance() -> None:
+    trainer = picture_trainer("orthogonal")
+    _, bound = look_ahead(trainer, open_data(blobs(), DataConfig()), steps=1)
+    assert "(of pictures in [-1, 1]: twice what `wgan distance` says) is at least" in bound.text
 
 
 def test_a_critic_without_a_certificate_says_why() -> None:
