@@ -1,9 +1,12 @@
 """Constraints against closed forms, autograd and numerical differences; parametrised over the registry."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from wgan.constraints import (
     R1,
@@ -196,6 +199,13 @@ def test_a_weight_that_means_nothing_is_refused(name: str, weight: float) -> Non
     kind = CONSTRAINTS[name].load()
     with pytest.raises(UsageError, match=rf"{kind.label}: the weight is {weight:g}, .* leave it out"):
         kind(weight)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("norm", [spectral_norm, nn.utils.spectral_norm, nn.utils.weight_norm])
+def test_orthogonal_weights_refuse_a_weight_that_something_else_sets(norm: Callable[[nn.Module], nn.Module]) -> None:
+    with pytest.raises(UsageError, match=r"layer 0 \(.*Linear\) has weights that another constraint sets"):
+        Orthogonal().prepare(nn.Sequential(norm(nn.Linear(4, 4)), nn.Linear(4, 1)))
 
 
 def test_orthogonal_weights_need_a_slope() -> None:

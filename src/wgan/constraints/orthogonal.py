@@ -105,6 +105,8 @@ def _keeping_norms(module: nn.Module, name: str) -> nn.Module:
 
 
 def _kept(module: nn.Module) -> nn.Module:
+    if parametrize.is_parametrized(module) or "weight" in vars(module):  # the latter by a hook, at each pass
+        raise UsageError("has weights that another constraint sets; use one of the two.")
     if type(module) in KEPT:
         return module
     if isinstance(module, NORM_LAYERS):
@@ -115,8 +117,6 @@ def _kept(module: nn.Module) -> nn.Module:
         raise UsageError(
             "has slopes up to 1.1; use activation='relu' (--critic-activation relu), which becomes MaxMin."
         )
-    if parametrize.is_parametrized(module):
-        raise UsageError("has weights that another constraint sets; use one of the two.")
     raise UsageError(
         "has no bound here; build the critic with nn.Sequential from linear layers, 2-D convolutions, ReLU or MaxMin, "
         "or use the constraint lp."
