@@ -1,11 +1,13 @@
 """What a person sees while a run trains, on a terminal and in a log."""
 
 import io
+import os
+from contextlib import suppress
 
 import pytest
 from rich.console import Console
 
-from wgan.console import LiveView, PlainView, clock, make_view, numbers, with_error
+from wgan.console import Heedless, LiveView, PlainView, clock, make_view, numbers, with_error
 from wgan.view import View
 
 RECORD = {
@@ -83,6 +85,38 @@ def test_a_log_gets_plain_lines() -> None:
     assert [line.split("  ")[:2] for line in lines] == [[" 25 %", "step 50"], ["100 %", "step 200"]]
 
 
+class Gone(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+def say_all(view: View) -> None:
+    """Everything that a view can be told."""
+    view.progress("reading pictures", 5, 10)
+    view.facts({"data": {"name": "digits"}})
+    view.note("few samples")
+    view.begin(200, 0.0)
+    view.step(0.5, 100)
+    view.tick(RECORD)
+    view.end()
+
+
+@pytest.mark.parametrize("make", [PlainView, LiveView])
+def test_a_reader_that_is_gone_or_a_closed_terminal_ends_nothing(make: type[PlainView]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    file = os.fdopen(writer, "w")
+    for lost in (file, Gone()):
+        screen = Heedless(file=lost, force_terminal=make is LiveView, width=150)
+        say_all(make(screen))
+        assert screen.quiet
+    with suppress(BrokenPipeError):
+        file.close()
+
+
 def test_quiet_shows_nothing() -> None:
     assert type(make_view(True)) is View
-    assert isinstance(make_view(False), PlainView)
+    shown = make_view(False)
+    assert isinstance(shown, PlainView) and isinstance(shown.console, Heedless)

@@ -1,6 +1,7 @@
 """The command line: its commands, and one sentence for each mistake. Torch is imported when work begins."""
 
 import io
+import os
 import sys
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
@@ -62,6 +63,9 @@ def _fail(text: str, code: int) -> None:
 
 
 def _end(text: str, code: int) -> None:
-    if text:
-        print(f"wgan: {text}", file=sys.stderr)  # noqa: T201
+    try:
+        if text:
+            print(f"wgan: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:  # nobody hears it; Python would try again at its end, and change the exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sys.exit(code)

@@ -23,6 +23,23 @@ _LINE_SECONDS = 5.0
 _WIDE = 110  # columns from which there is room for a bar
 
 
+class Heedless(Console):
+    """A console that falls silent for good when it cannot write: its reader is gone, or its terminal or disk.
+
+    Whatever is lost of what is said, training goes on, and is saved.
+    """
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            super().__exit__(kind, error, trace)  # where all that was printed is written
+        except OSError:
+            self.quiet = True
+
+    def on_broken_pipe(self) -> None:
+        """A reader is gone; rich would end the program."""
+        self.quiet = True
+
+
 class _TimeLeft(ProgressColumn):
     """Time left, from the share of the budget that this process has used up."""
 
@@ -132,7 +149,7 @@ def make_view(quiet: bool) -> View:
     """The view that suits where standard error goes to."""
     if quiet:
         return View()
-    console = Console(stderr=True)
+    console = Heedless(stderr=True)
     return LiveView(console) if console.is_terminal else PlainView(console)
 
 

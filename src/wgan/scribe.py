@@ -93,9 +93,9 @@ class Scribe(Silent):
         self.run.save_generator(self.trainer.average.module.state_dict(), network, self.data.units)
 
     def end(self, finished: bool, stopped: bool) -> None:
+        self.save()  # before a word is said: whoever listened may be gone
         if stopped:
-            self.view.note("stopping: saving, and drawing the last curves.")
-        self.save()
+            self.view.note("stopping: all is saved; drawing the last curves.")
         self._gallery.curves(now=True)
         self._gallery.animation(now=finished)
         self._gallery.close()

@@ -1,0 +1,55 @@
+"""What asks a run to stop, and that it is saved whoever listens."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolbox import SMALL, Interrupter, blobs, small_config
+from wgan import loop, options
+from wgan.run import Run
+
+
+def long_run(tmp_path: Path) -> list[str]:
+    """The command line of a run that only a signal ends."""
+    np.save(tmp_path / "blobs.npy", blobs())
+    flags = [f"{options.flag(name)}={value}" for name, value in {**SMALL, "steps": 10**6}.items()]
+    return [sys.executable, "-m", "wgan", "train", "blobs.npy", "--out=r", *flags]
+
+
+def wait_for_records(run: Run, number: int = 1) -> None:
+    deadline = time.monotonic() + 100
+    while len(run.records()) < number and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(run.records()) >= number
+
+
+class Deaf(Interrupter):
+    """Cannot say that it stops."""
+
+    def note(self, text: str) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_run_is_saved_before_it_says_that_it_stops(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Input/output error"):
+        loop.train(small_config(), source=blobs(600), out=tmp_path / "r", view=Deaf(5))
+    assert Run(tmp_path / "r").restore()[1]["step"] == 5
+
+
+def test_a_run_outlives_its_reader_and_is_saved_at_ctrl_c(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    run, command = Run(tmp_path / "r"), long_run(tmp_path)
+    with subprocess.Popen(command, cwd=tmp_path, stderr=writer, stdout=subprocess.DEVNULL) as child:
+        os.close(writer)
+        wait_for_records(run)
+        os.close(reader)  # as Ctrl-C ends the tee of a pipeline too
+        wait_for_records(run, len(run.records()) + 2)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=100) == 130
+    assert run.summary["status"] == "interrupted" and run.restore()[1]["step"] == run.summary["steps"]
