@@ -1,6 +1,7 @@
 """Every test has a cache folder of its own, and every worker of `pytest -n` cores of its own."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,12 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> "list[Figure]":
 
 
 def pytest_configure() -> None:
-    """Keep a worker and its children on their share of the cores: threads that share one wait for each other."""
+    """Keep a worker and its children on their share of the cores: threads that share one wait for each other.
+
+    And let tests send Ctrl-C where a shell started them in the background, in which it is ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker, workers = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
     if worker and workers and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))

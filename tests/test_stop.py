@@ -53,3 +53,30 @@ def test_a_run_outlives_its_reader_and_is_saved_at_ctrl_c(tmp_path: Path) -> Non
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=100) == 130
     assert run.summary["status"] == "interrupted" and run.restore()[1]["step"] == run.summary["steps"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")
+def test_a_hang_up_that_is_to_be_ignored_does_not_stop(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run = loop.train(small_config(), source=blobs(), out=tmp_path / "r", view=Interrupter(5, signal.SIGHUP))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert run is not None and run.summary["status"] == "finished"
+    with pytest.raises(loop.Interrupted):
+        loop.train(small_config(), source=blobs(), out=tmp_path / "s", view=Interrupter(5, signal.SIGHUP))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")
+def test_the_launcher_of_processes_ignores_it_too(tmp_path: Path) -> None:
+    run, command = Run(tmp_path / "r"), ["nohup", *long_run(tmp_path), "--processes=2"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=tmp_path, **quiet) as child:
+        wait_for_records(run)
+        child.send_signal(signal.SIGHUP)
+        wait_for_records(run, len(run.records()) + 2)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=100) == 143
+    assert run.summary["status"] == "interrupted"

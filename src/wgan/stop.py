@@ -28,7 +28,8 @@ class Interrupted(Stopped):
 class Stop:
     """Turns the first Ctrl-C, SIGTERM or hang-up into a wish to stop; a second one stops at once.
 
-    So does the end of the launcher that should have passed them on.
+    So does the end of the launcher that should have passed them on. What was to be ignored when the program began, as
+    the hang-up is under ``nohup``, stays so.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,8 @@ class Stop:
 
     def __enter__(self) -> "Stop":
         here = threading.current_thread() is threading.main_thread()
-        self._old = {s: signal.signal(s, self._hear) for s in SIGNALS} if here else {}
+        heeded = [number for number in SIGNALS if here and not worker.is_ignored(number)]
+        self._old = {number: signal.signal(number, self._hear) for number in heeded}
         return self
 
     def __exit__(

@@ -5,6 +5,7 @@ Nothing here imports torch: torchrun tells all of it by environment variables.
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,6 +81,11 @@ def is_again() -> bool:
 def is_orphan() -> bool:
     """Whether the launcher of this process is gone without having stopped it, as after ``kill -9``."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != _PARENT
+
+
+def is_ignored(number: int) -> bool:
+    """Whether whoever started this process had it ignore a signal, as ``nohup`` does with the hang-up."""
+    return signal.getsignal(number) is signal.SIG_IGN
 
 
 def is_first() -> bool:

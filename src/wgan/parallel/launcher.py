@@ -14,6 +14,7 @@ from wgan.errors import Stopped, UsageError, WganError
 
 RESTARTS = 3
 """How many times ``--processes`` starts a run's processes again after one was lost."""
+_PASSED_ON = ("SIGTERM", "SIGINT", *(["SIGHUP", "SIGQUIT"] if sys.platform != "win32" else []))
 _SHUTDOWN = 600  # seconds in which a stopped run may save and draw before its processes are killed
 
 
@@ -41,10 +42,13 @@ def launch(processes: int, arguments: Sequence[str], command: str, folder: Path)
     with tempfile.TemporaryDirectory(prefix="wgan-") as temporary:
         outcome = Path(temporary) / "outcome.json"
         flags = [f"--nproc-per-node={processes}", f"--max-restarts={RESTARTS}", f"--log-dir={temporary}"]
+        heeded = ",".join(name for name in _PASSED_ON if not worker.is_ignored(signal.Signals[name]))
         words = ["--standalone", "--local-addr=127.0.0.1", *flags, "-m", "wgan", *arguments]
         try:
             with _environment({worker.OUTCOME: str(outcome), worker.COMMAND: command}):
-                run(get_args_parser().parse_args(words))
+                asked = get_args_parser().parse_args(words)
+                asked.signals_to_handle = heeded  # no flag, which older versions of torch do not know
+                run(asked)
         except ChildFailedError as error:
             rank, first = error.get_first_failure()
             how = signal.Signals(-first.exitcode).name if first.exitcode < 0 else f"exit code {first.exitcode}"
