@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import wgan
@@ -139,6 +140,23 @@ def test_a_run_that_diverges_keeps_its_last_good_save_and_says_what_to_try(tmp_p
     run = Run.open(tmp_path / "r")
     assert run.summary["status"].startswith("diverged")
     assert all(tensor.isfinite().all() for name, tensor in tensors(run).items() if "ledger" not in name)
+
+
+def test_a_step_that_does_not_fit_into_memory_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(WganError, match=r"not enough memory for a training step.*--batch.*wgan resume"):
+        small_run(tmp_path / "r", batch=10**14)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory.")])
+def test_so_is_memory_that_runs_out_later_and_other_errors_stay_what_they_are(error: Exception, tmp_path: Path) -> None:
+    class Broken(View):
+        def step(self, share: float, step: int) -> None:
+            if step == 3:
+                raise raised
+
+    for raised, expected in ((error, WganError), (RuntimeError("a fault of ours"), RuntimeError)):
+        with pytest.raises(expected, match=r"not enough memory|a fault of ours"):
+            loop.train(small_config(), source=blobs(), out=tmp_path / type(raised).__name__, view=Broken())
 
 
 def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

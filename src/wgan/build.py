@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
 from wgan.schedule import Budget, Decay, Interval, seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
+
+_NO_MEMORY = ("allocate memory", "not enough memory")  # on Linux and macOS, and on Windows
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,29 @@ def _enough_memory() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         raise WganError(f"the networks cannot be made: {str(error).splitlines()[0]}; use smaller widths.") from error
+
+
+@contextmanager
+def enough_memory_for_steps(folder: Path) -> Iterator[None]:
+    """Say in words that training does not fit into memory.
+
+    Args:
+        folder: The run's.
+
+    Raises:
+        WganError: It does not; the message says what takes less, and what there is of the run.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        raise WganError(
+            "there is not enough memory for a training step; use a smaller --batch or --size, or narrower networks "
+            f"(--generator-width, --critic-width). What was saved last is in {folder}; where there is more memory it "
+            f"goes on: wgan resume {folder}"
+        ) from error
 
 
 def make_plan(config: Config, trainer: Trainer) -> Plan:

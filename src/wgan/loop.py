@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wgan import options, worker
-from wgan.build import Plan, make_trainer, resolve, set_threads
+from wgan.build import Plan, enough_memory_for_steps, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
@@ -232,7 +232,7 @@ def _rewind(run: Run, parts: _Parts, view: View) -> None:
 def _go(run: Run, parts: _Parts, view: View, group: Group) -> Run:
     config, data, trainer, plan, _ = parts
     scribe = Scribe(run, trainer, plan, data, config, view) if group.first else Silent()
-    with Stop() as stop, kept_memory():
+    with Stop() as stop, kept_memory(), enough_memory_for_steps(run.folder):
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
             number = _loop(trainer, plan, scribe, stop, view, group)
