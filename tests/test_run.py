@@ -15,6 +15,7 @@ from wgan.errors import UsageError, WganError
 from wgan.files import write_atomically, write_text
 from wgan.model import Model, save_model, save_tensors
 from wgan.networks import Latent, make_generator
+from wgan.overview import overview
 from wgan.run import Run, find_runs
 
 
@@ -62,6 +63,26 @@ def test_two_processes_cannot_train_in_one_folder(tmp_path: Path) -> None:
         refused = subprocess.run(other, capture_output=True, text=True, check=False)
     assert "another process is training" in refused.stderr
     assert subprocess.check_output(other, text=True) == "in\n"
+
+
+def test_looking_at_a_run_makes_nothing_and_believes_what_it_may_not_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(tmp_path / "r")
+    run.write_summary({"status": "training"})
+    assert not run.is_training and not (run.folder / "lock").exists()
+    with run.lock():
+        assert run.is_training
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(run.folder / "lock"))
+
+    (run.folder / "lock").touch()
+    assert overview(run)["status"] == "killed"
+    monkeypatch.setattr("wgan.run.FileLock.acquire", refused)
+    assert overview(run)["status"] == "training"
+    monkeypatch.setattr(Run, "records", refused)
+    assert overview(run)["status"] == "unreadable"
 
 
 def test_records_survive_a_half_written_line_and_rewind(tmp_path: Path) -> None:

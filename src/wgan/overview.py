@@ -13,7 +13,7 @@ def overview(run: Run) -> dict[str, Any]:
     """A run's row: what it trains on and how it stands."""
     try:
         config, records, summary = run.config, run.records(), run.summary
-    except (WganError, ValueError) as error:
+    except (WganError, ValueError, OSError) as error:
         return {"run": str(run.folder), "status": "unreadable", "error": str(error)}
     last = records[-1] if records else {}
     return {

@@ -41,6 +41,7 @@ class Run:
         self._generator = folder / "generator.safetensors"
         self._summary = folder / "summary.json"
         self._environment = folder / "environment.json"
+        self._lock = folder / "lock"
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -97,7 +98,7 @@ class Run:
         Raises:
             WganError: Another process is training here.
         """
-        lock = FileLock(self.folder / "lock")
+        lock = FileLock(self._lock)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -109,11 +110,17 @@ class Run:
 
     @property
     def is_training(self) -> bool:
-        """Whether a process trains here at this moment."""
+        """Whether a process trains here at this moment; also where that cannot be seen.
+
+        A lock that one may not open, as in a folder of another user, tells nothing: then what the run says of itself is
+        to be believed, rather than that it was killed. Nothing is made by looking.
+        """
+        if not self._lock.is_file():
+            return False
         try:
             with self.lock():
                 return False
-        except WganError:
+        except (WganError, OSError):
             return True
 
     def log(self, record: Mapping[str, Any]) -> None:
