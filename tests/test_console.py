@@ -3,10 +3,13 @@
 import io
 import os
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from wgan.commands import measure, show
 from wgan.console import Heedless, LiveView, PlainView, clock, make_view, numbers, with_error
 from wgan.view import View
 
@@ -14,6 +17,9 @@ RECORD = {
     "step": 50, "wasserstein": 1.5, "wasserstein_heldout": 1.25, "wasserstein_stderr": 0.05, "critic_loss": -1.5,
     "generator_loss": 0.5, "gradient_norm": 0.98, "images_per_second": 1234.5,
 }  # fmt: skip
+
+
+HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"  # what a terminal is told of its cursor
 
 
 def console(terminal: bool) -> Console:
@@ -83,6 +89,24 @@ def test_a_log_gets_plain_lines() -> None:
     view.tick({**RECORD, "step": 200})
     lines = text(screen).splitlines()
     assert [line.split("  ")[:2] for line in lines] == [[" 25 %", "step 50"], ["100 %", "step 200"]]
+
+
+@pytest.mark.parametrize("command", ["data", "distance"])
+def test_a_command_that_is_stopped_gives_the_cursor_back(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, progress: Any, **__: Any) -> None:
+        progress("reading pictures", 5, 10)
+        raise KeyboardInterrupt
+
+    screen = console(True)
+    for module in (show, measure):
+        monkeypatch.setattr(module, "make_view", lambda _: LiveView(screen))
+    monkeypatch.setattr("wgan.data.open_data", stopped)
+    monkeypatch.setattr("wgan.compare.open_data", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        show.data(str(tmp_path)) if command == "data" else measure.distance(str(tmp_path), str(tmp_path))
+    assert 0 <= text(screen).rfind(HIDDEN) < text(screen).rfind(SHOWN)
 
 
 class Gone(io.StringIO):

@@ -56,17 +56,21 @@ def distance(
     from wgan.compare import compare, lines
 
     how = options.make_config(given_flags(flags)).data
-    found = compare(
-        *(a, b, how),
-        method=method,
-        samples=samples,
-        seed=seed,
-        split=split,
-        time=time,
-        steps=steps,
-        null=null,
-        progress=make_view(as_json).progress,
-    )
+    view = make_view(as_json)
+    try:
+        found = compare(
+            *(a, b, how),
+            method=method,
+            samples=samples,
+            seed=seed,
+            split=split,
+            time=time,
+            steps=steps,
+            null=null,
+            progress=view.progress,
+        )
+    finally:
+        view.end()
     answer(found.to_json(), as_json, lines(found))
 
 

@@ -43,7 +43,10 @@ def data(
     from wgan.output import write_contact_sheet
 
     view = make_view(as_json)
-    opened = open_data(config.data.data, config.data, progress=view.progress)
+    try:
+        opened = open_data(config.data.data, config.data, progress=view.progress)
+    finally:
+        view.end()
     sheet = out or Path(f"{opened.name}{SHEET}")
     write_contact_sheet(opened, sheet)
     text = "\n".join([*opened.report.lines(), f"contact sheet: {sheet}"])
