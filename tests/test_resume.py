@@ -168,6 +168,36 @@ def test_a_run_is_found_and_goes_on_from_another_folder(tmp_path: Path, monkeypa
     assert loop.resume(run, {"steps": 4}).summary["steps"] == 4
 
 
+def test_data_that_has_moved_is_asked_for_and_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("blobs.npy", blobs())
+    run = loop.train(small_config(data="blobs.npy", steps=2), out=tmp_path / "r")
+    assert run is not None
+    Path("blobs.npy").rename("new.npy")
+    with pytest.raises(WganError, match=r"is no longer at .*blobs\.npy; .* wgan resume .* --data PLACE"):
+        loop.resume(run, {"steps": 3})
+    assert any("is no longer at" in reason for reason in wgan.diagnose(run).not_looked_at)
+    run.write_config(options.make_config(options.flatten(run.config), {"data": "new.npy"}))
+    assert loop.resume(run, {"steps": 3}).config.data.data == str(tmp_path / "new.npy")
+    Path("new.npy").rename("newer.npy")
+    assert loop.resume(run, {"steps": 4, "data": "newer.npy"}).config.data.data == str(tmp_path / "newer.npy")
+    Path("newer.npy").rename("newest.npy")
+    assert wgan.diagnose(run, "newest.npy").not_looked_at == wgan.diagnose(run, blobs()).not_looked_at
+    assert wgan.resume(run, Path("newest.npy"), quiet=True, steps=5).config.data.data == str(tmp_path / "newest.npy")
+    assert wgan.resume(run, blobs(), quiet=True, steps=6).summary["steps"] == 6
+    np.save("other.npy", 255 - blobs())
+    with pytest.raises(WganError, match="has changed"):
+        wgan.resume(run, "other.npy", quiet=True, steps=7)
+
+
+def test_a_folder_of_data_sets_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = small_config(data="ring", data_dir="sets", generator="mlp", critic="mlp", steps=2)
+    run = loop.train(config, out=tmp_path / "r")
+    assert run is not None and run.config.data.data_dir == str(tmp_path / "sets")
+    assert loop.resume(run, {"steps": 3, "data_dir": "others"}).config.data.data_dir == str(tmp_path / "others")
+
+
 def test_a_run_killed_before_its_first_save_begins_again(tmp_path: Path) -> None:
     whole = small_run(tmp_path / "whole")
     killed = Run.create(whole.config, tmp_path / "killed", "x", {})

@@ -75,7 +75,7 @@ def resume(run: "str | Path | Run", data: Any = None, *, quiet: bool = False, **
 
     Args:
         run: The run or its folder.
-        data: The data again, if it was an object.
+        data: The data again, if it was an object, or its new place, if it has moved.
         quiet: Show nothing.
         **changes: A new budget, intervals, threads or device.
 
@@ -107,7 +107,7 @@ def diagnose(run: "str | Path | Run", data: Any = None) -> "Diagnosis":
 
     Args:
         run: The run or its folder.
-        data: The data again, if it was an object.
+        data: The data again, if it was an object, or its new place, if it has moved.
 
     Returns:
         Findings with their evidence and what to do.

@@ -62,7 +62,7 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
 
     Args:
         run: The run.
-        source: The data, when it was given as an object.
+        source: The data, when it was given as an object or has moved.
         view: Who hears of the data being read.
 
     Raises:
@@ -92,7 +92,7 @@ def _restored(run: Run, source: Any, view: View) -> tuple[Trainer, Data]:
     tensors, counters = run.restore()
     config = options.make_config(options.flatten(run.config), {"device": "auto"})
     set_threads(config.run.threads)
-    data, config = open_source(config, source, view)
+    data, config = open_source(config, source, view, run)
     check_same_data(counters["data"], data, run)
     check_same_config(counters["config"], config, run)
     trainer, _ = make_trainer(config, data)

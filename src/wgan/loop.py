@@ -5,6 +5,7 @@ take the same steps and are silent.
 """
 
 import dataclasses
+import os
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -25,7 +26,14 @@ from wgan.ledger import DivergedError
 from wgan.overview import more
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
-from wgan.restart import check_same_config, check_same_data, check_same_options, move_decay, take_weights
+from wgan.restart import (
+    check_data_is_there,
+    check_same_config,
+    check_same_data,
+    check_same_options,
+    move_decay,
+    take_weights,
+)
 from wgan.run import Run
 from wgan.scribe import Scribe, Silent
 from wgan.state import restore
@@ -93,8 +101,8 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
 
     Args:
         run: The run.
-        changes: New values of what may change: the budget, intervals, threads and device.
-        source: The data, when it was given as an object.
+        changes: New values of what may change: the budget, intervals, threads, device and the data's place.
+        source: The data, when it was given as an object or has moved.
         view: Who hears of it.
 
     Raises:
@@ -110,14 +118,25 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         return _go_on(run, config, source, view if view and group.first else View(), group)
 
 
-def open_source(config: Config, source: Any, view: View) -> tuple[Data, Config]:
-    """The data, and the configuration with every ``auto`` resolved.
+def open_source(config: Config, source: Any, view: View, run: Run | None = None) -> tuple[Data, Config]:
+    """The data, and the configuration with every ``auto`` resolved and all places absolute.
+
+    Args:
+        config: What says where they are.
+        source: The data, when it is not what ``config.data`` names.
+        view: Who hears of them being read.
+        run: The run that goes on with them, if one does.
 
     Raises:
         UsageError: The run's data were an object, and it is not given again.
+        WganError: They are not where they were.
     """
+    if isinstance(source, str | os.PathLike):
+        config, source = dataclasses.replace(config, data=dataclasses.replace(config.data, data=str(source))), None
     if source is None and config.data.data == OBJECT:
         raise UsageError("this run was trained on an object in Python; give it again: wgan.resume(folder, data).")
+    if source is None and run is not None:
+        check_data_is_there(config, run)
     try:
         data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
     finally:
@@ -127,7 +146,9 @@ def open_source(config: Config, source: Any, view: View) -> tuple[Data, Config]:
         view.note(f"{name} is the data set of that name; write ./{name} for the folder or file here.")
     if source is None and Path(name).exists() and name not in DATASETS:
         name = str(Path(name).absolute())  # so that it is found from another folder too
-    config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=name))
+    folder = config.data.data_dir
+    folder = folder and os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - pathlib's fails for ~nobody
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=name, data_dir=folder))
     return data, resolve(config, data)
 
 
@@ -141,7 +162,7 @@ class _Parts(NamedTuple):
     threads: int
 
 
-def _prepare(config: Config, source: Any, view: View, group: Group) -> _Parts:
+def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | None = None) -> _Parts:
     """Open the data and build everything.
 
     Raises:
@@ -156,7 +177,7 @@ def _prepare(config: Config, source: Any, view: View, group: Group) -> _Parts:
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, processes=group.size))
     threads = set_threads(config.run.threads, group.local_size)
     with group.first_alone():  # which may have to read the data into the cache
-        data, config = open_source(config, source, view)
+        data, config = open_source(config, source, view, run)
     return _Parts(config, data, *make_trainer(config, data, group), threads)
 
 
@@ -191,7 +212,7 @@ def _go_on(
         view.note("a process was lost, and all have started again.")
     elif ours:
         view.note(f"going on with {run.folder}, which a launch of this name began.")
-    parts = _prepare(config, source, view, group)
+    parts = _prepare(config, source, view, group, run)
     trainer, plan = parts.trainer, parts.plan
     with run.lock() if group.first else nullcontext():
         if ours:

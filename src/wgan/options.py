@@ -20,8 +20,12 @@ from wgan.errors import UsageError, WganError
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
-RESUMABLE = (*BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device")
-"""What may change when a run goes on."""
+PLACES = ("data", "data_dir", "download")
+"""Where the data are; what is in them is another thing."""
+RESUMABLE = (
+    *BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device", *PLACES
+)  # fmt: skip
+"""What may change when a run goes on; its data may have moved."""
 
 _AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(

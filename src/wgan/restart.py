@@ -1,6 +1,7 @@
 """What a run takes over from an earlier one, and what it checks before it goes on."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.model import Model
+from wgan.registry import DATASETS
 from wgan.run import Run
 from wgan.schedule import Decay
 from wgan.state import under
@@ -53,6 +55,21 @@ def check_same_options(config: Config, run: Run) -> None:
         raise UsageError(
             f"--out: {run.folder} was begun by a launch of this name with another {', '.join(changed)}; "
             "give the same, or another folder and --rdzv-id."
+        )
+
+
+def check_data_is_there(config: Config, run: Run) -> None:
+    """Refuse to look for a run's data where it no longer is.
+
+    Raises:
+        WganError: It is gone from there; the message says how to name its new place.
+    """
+    place = config.data.data
+    known = place in DATASETS or place != run.config.data.data
+    if not known and not os.path.exists(os.path.expanduser(place)):  # noqa: PTH110, PTH111 - pathlib's fails for ~nobody
+        raise WganError(
+            f"the data of {run.folder} is no longer at {place}; bring it back, or say where it is now: "
+            f"wgan resume {run.folder} --data PLACE (or write its place as data into {run.config_file})."
         )
 
 
