@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 import wgan
-from toolbox import Interrupter, assert_same, blobs, small_config, small_run
+from toolbox import Interrupter, assert_same, blobs, small_config, small_run, vectors
 from wgan import loop, options
+from wgan.data import open_data
 from wgan.errors import UsageError, WganError
 from wgan.overview import overview
-from wgan.restart import check_same_config, fixed_options
+from wgan.restart import check_same_config, check_same_data, fingerprint, fixed_options
 from wgan.run import Run
 
 HEAVY = {"dcgan64-clip", "dcgan64-gp"}
@@ -220,6 +221,22 @@ def test_data_that_has_changed_is_refused(tmp_path: Path) -> None:
         loop.resume(run, {"steps": 8}, source=255 - blobs())
     with pytest.raises(WganError, match=r"has changed.*--init-from"):
         loop.resume(run, {"steps": 8}, source=blobs(60))
+
+
+@pytest.mark.parametrize("kind", ["pictures", "vectors"])
+def test_a_single_sample_that_has_changed_is_noticed_wherever_it_is(kind: str, tmp_path: Path) -> None:
+    before = blobs(400) if kind == "pictures" else vectors(400)
+    family = "dcgan" if kind == "pictures" else "mlp"
+    run = small_run(tmp_path / "r", before, steps=2, generator=family, critic=family)
+    data = open_data(before, run.config.data)
+    check_same_data(fingerprint(data), open_data(before.copy(), run.config.data), run)
+    swapped = before.copy()
+    swapped[[300, 301]] = swapped[[301, 300]]
+    other = open_data(swapped, run.config.data)
+    with pytest.raises(WganError, match="has changed"):
+        loop.resume(run, {"steps": 4}, source=swapped)
+    old = {name: value for name, value in fingerprint(data).items() if name != "all"}
+    check_same_data(old, other, run)  # as a save from before it was known, by the first samples alone
 
 
 CHILD = """

@@ -13,7 +13,7 @@ from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.samples import Data, Pictures, Units, Vectors
 from wgan.data.source import Source
-from wgan.data.split import digests_of, duplicates_in, no_picture_options, small_set_notes, split
+from wgan.data.split import digests_of, duplicates_in, hash_of, no_picture_options, small_set_notes, split
 from wgan.errors import WganError
 
 LARGEST = 1e30
@@ -46,6 +46,7 @@ def pictures(source: Source, options: DataConfig, progress: Progress, official: 
         held_out=Pictures(rows.images, held, rows.labels),
         report=report,
         units=Units(),
+        content=hash_of(rows.digests),
     )
 
 
@@ -90,6 +91,7 @@ def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None
         held_out=part(held),
         report=report,
         units=units,
+        content=hash_of(digests),
     )
 
 

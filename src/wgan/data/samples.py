@@ -178,6 +178,7 @@ class Data:
         report: What was found in the source.
         units: From tensors back to a person's numbers.
         modes: Known centres of the distribution's modes, float (M, D), for ring and grid.
+        content: A hash of all samples in their order; None for endless ones.
     """
 
     name: str
@@ -187,6 +188,7 @@ class Data:
     report: Report
     units: Units
     modes: NDArray[np.float64] | None = None
+    content: str | None = None
 
 
 def _to_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:

@@ -25,6 +25,11 @@ def digests_of(samples: NDArray[np.generic]) -> NDArray[np.uint64]:
     return np.fromiter((digest(sample) for sample in samples), np.uint64, len(samples))
 
 
+def hash_of(digests: NDArray[np.uint64]) -> str:
+    """One hash of all samples in their order, from the digest of each (N,)."""
+    return hashlib.blake2b(digests.tobytes(), digest_size=8).hexdigest()
+
+
 def duplicates_in(digests: NDArray[np.uint64]) -> int:
     """How many samples repeat an earlier one."""
     return len(digests) - len(np.unique(digests))
