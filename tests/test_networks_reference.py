@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from wgan.networks import Latent, make_critic, make_generator
+from wgan.networks.layers import Squash
 from wgan.networks.norms import InstanceNorm2d
 from wgan.networks.sizes import ceil_half, chain, doubling, down_padding, even_half, halvings, up_padding
 
@@ -15,7 +16,6 @@ NAMES = {
     nn.GroupNorm: "layer",
     nn.ReLU: "relu",
     nn.LeakyReLU: "leaky",
-    nn.Tanh: "tanh",
 }
 
 
@@ -30,6 +30,8 @@ def layers(network: nn.Module) -> list[str]:
             kind = "conv" if isinstance(layer, nn.Conv2d) else "up"
             sides = f"{layer.kernel_size[0]}/{layer.stride[0]}"
             words.append(f"{kind}{sides} {layer.in_channels}-{layer.out_channels}{bias}")
+        elif isinstance(layer, Squash):
+            words.append("tanh" if layer.gain == 1 else f"tanh of {layer.gain:g} times")
         elif type(layer) in NAMES:
             words.append(NAMES[type(layer)])
     return words
