@@ -34,7 +34,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
 
 
 class Operations(TorchDispatchMode):
-    """Counts floating point operations; torch's own FlopCounterMode does not go through ``torch.func.grad``."""
+    """Counts floating point operations; torch's own FlopCounterMode does not go through ``torch.func``."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -104,9 +104,9 @@ def test_pictures_of_numbers_must_be_on_one_scale(a: float, b: float | None) -> 
     """Each would have its own extremes as black and white, and differ less than they do, or not at all."""
     x = np.random.default_rng(0).random((60, 8, 8))
     other = blobs(60) if b is None else b * x
-    with pytest.raises(UsageError, match=r"A's from 0.* to 1.*--value-range") as error:
+    with pytest.raises(UsageError, match=r"A's from 0.* to 1.*scale them to 0 to 1 first") as error:
         wgan.distance(a * x, other, method="exact")
-    assert ("B's" in str(error.value)) == (b is not None)
+    assert ("B's" in str(error.value)) == ("--value-range" in str(error.value)) == (b is not None)
     if b is not None:
         found = wgan.distance(a * x, other, method="exact", value_range=(-2, 2))
         far = wgan.distance((a * x / 4 + 0.5).reshape(60, -1), (b * x / 4 + 0.5).reshape(60, -1), method="exact")
@@ -115,8 +115,13 @@ def test_pictures_of_numbers_must_be_on_one_scale(a: float, b: float | None) -> 
 
 def test_numbers_from_0_to_1_or_from_minus_1_go_with_bytes() -> None:
     bytes_ = blobs(60)
-    for numbers in (bytes_ / 255, bytes_ / 127.5 - 1):
+    for numbers in (bytes_ / 255, bytes_ / 127.5 - 1, bytes_.astype(np.int64)):
         assert wgan.distance(numbers, bytes_, method="exact").value == pytest.approx(0, abs=1e-9)
+
+
+def test_a_generator_has_the_scale_of_its_data(run: Run) -> None:
+    found = wgan.distance(run, blobs() * 3.0 - 300, method="exact")
+    assert found.value == pytest.approx(wgan.distance(run, blobs(), method="exact").value, rel=0.02)
 
 
 def test_pictures_are_compared_pixel_by_pixel_from_0_to_1(told: Told, tmp_path: Path) -> None:
@@ -194,7 +199,9 @@ def test_samples_and_split_choose(told: Told) -> None:
 def test_the_command_answers_in_text_and_json(told: Told, run: Run) -> None:
     code, out, err = told("darker.npy", "lighter.npy", "--method", "exact")
     assert code == 0 and out.startswith("distance  1.6 ± ") and "reading" not in out
-    assert all(word in out for word in ("two halves of A", "40 each", "80 of A and 80 of B", "pixels", "seconds"))
+    assert all(
+        word in out for word in ("two disjoint parts of A", "40 each", "80 of A and 80 of B", "pixels", "seconds")
+    )
     code, out, err = told("darker.npy", "lighter.npy", "--json")
     answer = json.loads(out)
     assert (code, err, out.count("\n")) == (0, "", 1)

@@ -203,9 +203,12 @@ def test_a_weight_that_means_nothing_is_refused(name: str, weight: float) -> Non
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
 @pytest.mark.parametrize("norm", [spectral_norm, nn.utils.spectral_norm, nn.utils.weight_norm])
-def test_orthogonal_weights_refuse_a_weight_that_something_else_sets(norm: Callable[[nn.Module], nn.Module]) -> None:
-    with pytest.raises(UsageError, match=r"layer 0 \(.*Linear\) has weights that another constraint sets"):
-        Orthogonal().prepare(nn.Sequential(norm(nn.Linear(4, 4)), nn.Linear(4, 1)))
+@pytest.mark.parametrize("layer", [lambda: nn.Linear(4, 4), lambda: nn.Conv2d(4, 4, 3)], ids=["linear", "convolution"])
+def test_orthogonal_weights_refuse_a_weight_that_something_else_sets(
+    norm: Callable[[nn.Module], nn.Module], layer: Callable[[], nn.Module]
+) -> None:
+    with pytest.raises(UsageError, match=r"layer 0 \(.*\) has weights that another constraint sets"):
+        Orthogonal().prepare(nn.Sequential(norm(layer()), nn.Linear(4, 1)))
 
 
 def test_orthogonal_weights_need_a_slope() -> None:

@@ -79,6 +79,13 @@ def test_value_ranges(tmp_path: Path, name: str, form: str) -> None:
     assert any("black to white" in note for note in data.report.notes)
 
 
+@pytest.mark.parametrize("name", RANGES)
+def test_items_have_the_ranges_of_arrays(name: str) -> None:
+    array, expected = RANGES[name]
+    report = open_data(Listed(list(array)), DataConfig()).report
+    assert (report.value_range, report.range_found) == (expected, name not in ("uint16", "bool"))
+
+
 def test_a_given_range_clips_and_says_so() -> None:
     data = open_data(GREY.astype(np.float64), DataConfig(value_range=(100, 200)))
     expected = np.rint((np.clip(GREY, 100.0, 200.0) - 100) * 2.55)

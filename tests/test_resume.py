@@ -16,6 +16,7 @@ from PIL import Image
 import wgan
 from toolbox import Interrupter, assert_same, blobs, small_config, small_run, vectors
 from wgan import loop, options
+from wgan.cli import main
 from wgan.data import open_data
 from wgan.errors import UsageError, WganError
 from wgan.overview import overview
@@ -169,7 +170,9 @@ def test_a_run_is_found_and_goes_on_from_another_folder(tmp_path: Path, monkeypa
     assert loop.resume(run, {"steps": 4}).summary["steps"] == 4
 
 
-def test_data_that_has_moved_is_asked_for_and_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_has_moved_is_asked_for_and_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("blobs.npy", blobs())
     run = loop.train(small_config(data="blobs.npy", steps=2), out=tmp_path / "r")
@@ -187,8 +190,10 @@ def test_data_that_has_moved_is_asked_for_and_followed(tmp_path: Path, monkeypat
     assert wgan.resume(run, Path("newest.npy"), quiet=True, steps=5).config.data.data == str(tmp_path / "newest.npy")
     assert wgan.resume(run, blobs(), quiet=True, steps=6).summary["steps"] == 6
     np.save("other.npy", 255 - blobs())
-    with pytest.raises(WganError, match="has changed"):
+    with pytest.raises(WganError, match="not what it was trained on .*some samples are others"):
         wgan.resume(run, "other.npy", quiet=True, steps=7)
+    main(["diagnose", str(run.folder), "--data", "other.npy"])
+    assert "some samples are others" in capsys.readouterr().out
 
 
 def test_a_folder_of_data_sets_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +224,7 @@ def test_data_that_has_changed_is_refused(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=4)
     with pytest.raises(WganError, match="has changed"):
         loop.resume(run, {"steps": 8}, source=255 - blobs())
-    with pytest.raises(WganError, match=r"has changed.*--init-from"):
+    with pytest.raises(WganError, match=r"has changed.*number to train on was 58 and is 54.*--init-from"):
         loop.resume(run, {"steps": 8}, source=blobs(60))
 
 

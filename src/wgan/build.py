@@ -172,9 +172,9 @@ def enough_memory_for_steps(folder: Path) -> Iterator[None]:
         if not known and not any(words in str(error) for words in _NO_MEMORY):
             raise
         raise WganError(
-            "there is not enough memory for a training step; use a smaller --batch or --size, or narrower networks "
-            f"(--generator-width, --critic-width). What was saved last is in {folder}; where there is more memory it "
-            f"goes on: wgan resume {folder}"
+            "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "
+            f"networks (--generator-width, --critic-width), takes less. What was saved last is in {folder}; where "
+            f"there is more memory it goes on: wgan resume {folder}"
         ) from error
 
 

@@ -119,7 +119,7 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
         "distance": value if found.standard_error is not None else f"{value} (error {few})",
         "null": few
         if found.null is None
-        else f"{found.null:.3g} (two halves of A differ by this: {found.null_n:,} each)",
+        else f"{found.null:.3g} (two disjoint parts of A differ by this: {found.null_n:,} each)",
         "method": f"{found.method}: {found.why}",
         "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each",
     }

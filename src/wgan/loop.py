@@ -134,7 +134,9 @@ def open_source(config: Config, source: Any, view: View, run: Run | None = None)
     if isinstance(source, str | os.PathLike):
         config, source = dataclasses.replace(config, data=dataclasses.replace(config.data, data=str(source))), None
     if source is None and config.data.data == OBJECT:
-        raise UsageError("this run was trained on an object in Python; give it again: wgan.resume(folder, data).")
+        raise UsageError(
+            "this run was trained on an object in Python; give it again: wgan.resume(folder, data), or --data."
+        )
     if source is None and run is not None:
         check_data_is_there(config, run)
     try:

@@ -49,7 +49,7 @@ def check_same_options(config: Config, run: Run) -> None:
     Raises:
         UsageError: They differ; the message names where.
     """
-    begun, given = fixed_options(run.config), fixed_options(config)
+    begun, given = ({"data": each.data.data, **fixed_options(each)} for each in (run.config, config))
     changed = [options.flag(name) for name in {**begun, **given} if begun.get(name) != given.get(name)]
     if changed:
         raise UsageError(
@@ -68,8 +68,8 @@ def check_data_is_there(config: Config, run: Run) -> None:
     known = place in DATASETS or place != run.config.data.data
     if not known and not os.path.exists(os.path.expanduser(place)):  # noqa: PTH110, PTH111 - pathlib's fails for ~nobody
         raise WganError(
-            f"the data of {run.folder} is no longer at {place}; bring it back, or say where it is now: "
-            f"wgan resume {run.folder} --data PLACE (or write its place as data into {run.config_file})."
+            f"the data of {run.folder} is no longer at {place}; bring it back, or say where it is now with --data "
+            f"PLACE, as in wgan resume {run.folder} --data PLACE (or write its place as data into {run.config_file})."
         )
 
 
@@ -112,6 +112,9 @@ def move_decay(trainer: Trainer, plan: Plan) -> str | None:
     return f"the learning rates now fall to 0 at step {end} instead of {old.end}."
 
 
+_KNOWN = {"shape": "a sample's shape", "train": "the number to train on", "held_out": "the number held out"}
+
+
 def fingerprint(data: Data) -> dict[str, Any]:
     """What tells a data set from another: its shape, its sizes, and hashes of its first and of all its samples."""
     digest = hashlib.blake2b(digest_size=8)
@@ -129,8 +132,11 @@ def check_same_data(saved: Mapping[str, Any], data: Data, run: Run) -> None:
         WganError: The data are not those of the last save.
     """
     found = fingerprint(data)
-    if any(saved[name] != found[name] for name in saved.keys() & found.keys()):
+    changed = [name for name in saved if name in found and saved[name] != found[name]]
+    if changed:
+        told = [f"{_KNOWN[name]} was {saved[name]} and is {found[name]}" for name in changed if name in _KNOWN]
         raise WganError(
-            f"the data of {run.folder} has changed since its last save (then {saved}, now {found}); "
-            f"bring it back, or begin a new run with its weights: wgan train DATA --init-from {run.folder}"
+            f"the data of {run.folder} has changed since its last save, or is not what it was trained on "
+            f"({', '.join(told) or 'some samples are others, or in another order'}); bring it back, or begin a new run "
+            f"with its weights: wgan train DATA --init-from {run.folder}"
         )

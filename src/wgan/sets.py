@@ -67,25 +67,28 @@ def open_both(a: Any, b: Any, options: DataConfig, seed: int, split: Split, prog
     side_b = ready_b or opened(b, 1, side_a)
     if side_a.shape != side_b.shape:
         raise UsageError(f"A has {kind(side_a.shape)}, but B has {kind(side_b.shape)}; both must have one shape.")
-    _check_scales(side_a, side_b)
+    if not (ready_a or ready_b):  # a generator has the scale of what it was trained on
+        _check_scales(side_a, side_b)
     return side_a, side_b
 
 
 def _check_scales(a: Side, b: Side) -> None:
     """Refuse pictures of numbers that were brought to [0, 1] each in their own way.
 
-    Bytes and numbers from 0 to 1 or from -1 to 1 are both brought to what they mean.
+    Bytes can be compared with numbers from 0 to 1 or from -1 to 1, of which it is known what they mean.
 
     Raises:
-        UsageError: They were.
+        UsageError: They are not on one scale.
     """
-    found = [side.values for side in (a, b)]
+    bytes_ = USUAL_RANGES[-1]
+    found = [None if side.values == bytes_ else side.values for side in (a, b)]
     if found[0] == found[1] or (None in found and set(found) <= {None, *USUAL_RANGES}):
         return
     told = ", ".join(f"{name}'s from {v[0]:g} to {v[1]:g}" for name, v in zip("AB", found, strict=True) if v)
     raise UsageError(
-        f"the values of both sides must be on one scale, but of numbers found in them became black to white: {told}; "
-        "say what is black and white in both with --value-range LOW,HIGH, or scale them to 0 to 1 first."
+        f"both sides must be on one scale, but what is black and white was taken from their values, {told}; "
+        + ("scale them" if None in found else "say it for both with --value-range LOW,HIGH, or scale them")
+        + " to 0 to 1 first."
     )
 
 

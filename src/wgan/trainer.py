@@ -59,7 +59,7 @@ class Trainer:
         seed: What every random choice hangs on.
         catch_up: Critic steps against the average before a record of it, at most as many as taken, and then undone.
         device: Where to train.
-        precision: ``torch.bfloat16`` runs networks under autocast; norms, losses, means and critics' heads stay wide.
+        precision: ``torch.bfloat16`` for autocast; pixels, norms, losses, means and critics' heads stay wide.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
 
     Raises:

@@ -71,7 +71,7 @@ def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
     answer({"runs": rows}, as_json, overview_table(rows))
 
 
-def diagnose(run: Path, /, *, as_json: Json = False) -> None:
+def diagnose(run: Path, /, *, data: str | None = None, as_json: Json = False) -> None:
     """Say what is wrong with a run, with the numbers that show it and what to do.
 
     Does the critic overfit, is it behind the generator, steeper than allowed, or flat where the
@@ -82,13 +82,15 @@ def diagnose(run: Path, /, *, as_json: Json = False) -> None:
     ----------
     run
         The run's folder.
+    data
+        Where its data are, if they have moved.
     """
     from wgan.run import Run
 
     opened = Run.open(run)
     from wgan.checkup import check_up
 
-    found = check_up(opened, view=make_view(as_json))
+    found = check_up(opened, data, view=make_view(as_json))
     answer(found.to_json(), as_json, found.lines())
 
 

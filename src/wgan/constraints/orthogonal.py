@@ -99,14 +99,14 @@ def _keeping_norms(module: nn.Module, name: str) -> nn.Module:
             module.scale = 0.5
         return module
     try:
+        if parametrize.is_parametrized(module) or "weight" in vars(module):  # the latter by a hook, at each pass
+            raise UsageError("has weights that another constraint sets; use one of the two.")
         return REPLACED[kind](module) if kind in REPLACED else _kept(module)
     except UsageError as error:
         raise UsageError(f"orthogonal weights: the critic's layer {name} ({kind.__name__}) {error}") from None
 
 
 def _kept(module: nn.Module) -> nn.Module:
-    if parametrize.is_parametrized(module) or "weight" in vars(module):  # the latter by a hook, at each pass
-        raise UsageError("has weights that another constraint sets; use one of the two.")
     if type(module) in KEPT:
         return module
     if isinstance(module, NORM_LAYERS):

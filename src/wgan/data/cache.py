@@ -21,7 +21,7 @@ from wgan.data.report import Report
 from wgan.data.source import Source
 from wgan.errors import WganError
 
-VERSION = 1
+VERSION = 2
 UNFINISHED = ".part-"
 ABANDONED_SECONDS = 24 * 3600
 

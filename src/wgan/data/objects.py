@@ -121,19 +121,21 @@ class ItemPictures(Source):
     @cached_property
     def value_range(self) -> tuple[float, float] | None:
         """Black and white of items that are not bytes, from the items looked at."""
-        arrays = [item for item in (self.item(n)[0] for n in self._looked_at) if isinstance(item, np.ndarray)]
-        numbers = [array for array in arrays if array.dtype != np.uint8]
-        if not numbers:
+        if not self._extremes:
             return None
-        low, high = min(float(a.min()) for a in numbers), max(float(a.max()) for a in numbers)
-        return self._given or usual_range(numbers[0].dtype, low, high)
+        kinds, lows, highs = zip(*self._extremes, strict=True)
+        return self._given or usual_range(kinds[0], min(lows), max(highs))
 
     @property
     def range_found(self) -> bool:
         """Whether the extremes of the items looked at chose the range."""
-        items = (self.item(n)[0] for n in self._looked_at)
-        guessed = (says_no_range(item.dtype) for item in items if isinstance(item, np.ndarray))
-        return self._given is None and any(guessed)
+        return self._given is None and any(says_no_range(kind) for kind, _, _ in self._extremes)
+
+    @cached_property
+    def _extremes(self) -> list[tuple[np.dtype[Any], float, float]]:
+        """Type, least and greatest value of each item looked at that is not of bytes."""
+        arrays = [item for item in (self.item(n)[0] for n in self._looked_at) if isinstance(item, np.ndarray)]
+        return [(a.dtype, float(a.min()), float(a.max())) for a in arrays if a.dtype != np.uint8]
 
     @property
     def _looked_at(self) -> list[int]:

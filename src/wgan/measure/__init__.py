@@ -200,7 +200,7 @@ def _two_of(a: Any, b: Any, seed: int) -> tuple[Any, Any]:
     if not callable(a):
         if len(a) < 2 * FEWEST:
             raise UsageError(f"there are {len(a):,} samples of A; a null of its halves needs at least {2 * FEWEST}.")
-        return halves(rows(a), seed, null_size(len(a), len(a if callable(b) else b)))
+        return halves(rows(a), seed, null_size(len(a), len(a if callable(b) else rows(b))))
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
 
