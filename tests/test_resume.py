@@ -190,7 +190,7 @@ def test_data_that_has_moved_is_asked_for_and_followed(
     assert wgan.resume(run, Path("newest.npy"), quiet=True, steps=5).config.data.data == str(tmp_path / "newest.npy")
     assert wgan.resume(run, blobs(), quiet=True, steps=6).summary["steps"] == 6
     np.save("other.npy", 255 - blobs())
-    with pytest.raises(WganError, match="not what it was trained on .*some samples are others"):
+    with pytest.raises(WganError, match=r"not what it was trained on .*some samples are others"):
         wgan.resume(run, "other.npy", quiet=True, steps=7)
     main(["diagnose", str(run.folder), "--data", "other.npy"])
     assert "some samples are others" in capsys.readouterr().out
