@@ -196,6 +196,7 @@ MISTAKES = [
     (["train", ""], 2, ["--data", "empty"]),
     (["train", "--threads", "100000"], 2, ["--threads", "512"]),
     (["train", "~nobody2/x"], None, ["~nobody2"]),
+    (["train", "mnist", "--data-dir", "~nobody2/x"], None, ["mnist"]),
     (["train", "blobs.npy", "--latent", "100000000000"], 1, ["networks cannot be made"]),
     (["train", "blobs.npy", "--device", "meta"], 2, ["--device"]),
     (["data", "blobs.npy", "-o", "/proc/nope/x.png"], 1, ["/proc/nope"]),

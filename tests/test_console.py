@@ -47,9 +47,8 @@ def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
 
 
-def test_a_terminal_gets_a_bar_with_steps_share_and_numbers() -> None:
-    screen = console(True)
-    view = LiveView(screen)
+def say_all(view: View) -> None:
+    """Everything that a view can be told."""
     view.progress("reading pictures", 5, 10)
     view.progress("reading pictures", 10, 10)
     view.facts({"data": {"name": "digits"}})
@@ -58,6 +57,12 @@ def test_a_terminal_gets_a_bar_with_steps_share_and_numbers() -> None:
     view.step(0.5, 100)
     view.tick(RECORD)
     view.end()
+
+
+def test_a_terminal_gets_a_bar_with_steps_share_and_numbers() -> None:
+    screen = console(True)
+    view = LiveView(screen)
+    say_all(view)
     shown = text(screen)
     assert all(
         part in shown for part in ("reading pictures", "digits", "note: few samples", "step 100 of 200", " 50 %")
@@ -114,17 +119,6 @@ class Gone(io.StringIO):
 
     def write(self, text: str) -> int:
         raise OSError(5, "Input/output error")
-
-
-def say_all(view: View) -> None:
-    """Everything that a view can be told."""
-    view.progress("reading pictures", 5, 10)
-    view.facts({"data": {"name": "digits"}})
-    view.note("few samples")
-    view.begin(200, 0.0)
-    view.step(0.5, 100)
-    view.tick(RECORD)
-    view.end()
 
 
 @pytest.mark.parametrize("make", [PlainView, LiveView])

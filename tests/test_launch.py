@@ -18,6 +18,7 @@ from wgan import cli, loop, options, worker
 from wgan.commands import launch as commands
 from wgan.errors import LostError, UsageError, WganError
 from wgan.parallel import _fresh
+from wgan.restart import check_same_options
 from wgan.run import Run
 from wgan.stop import Stop
 from wgan.view import View
@@ -82,6 +83,9 @@ def test_a_launch_of_the_same_name_goes_on_only_with_the_same_settings(tmp_path:
     elastic("b", name="photos-1")
     with pytest.raises(UsageError, match=r"launch of this name with another --critic-lr, --seed; give the same"):
         again(tmp_path / "r", seed=1, critic_lr=1e-3)
+    run = Run(tmp_path / "r")
+    with pytest.raises(UsageError, match=r"launch of this name with another --data; give the same"):
+        check_same_options(options.make_config(options.flatten(run.config), {"data": "other.npy"}), run)
     notes = again(tmp_path / "r", steps=14)
     assert notes[0] == f"going on with {tmp_path / 'r'}, which a launch of this name began."
     assert notes[1].startswith("going on from step 12") and Run(tmp_path / "r").summary["steps"] == 14

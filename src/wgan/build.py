@@ -22,7 +22,7 @@ from wgan.schedule import Budget, Decay, Interval, seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
 
-_NO_MEMORY = ("allocate memory", "not enough memory")  # on Linux and macOS, and on Windows
+_NO_MEMORY = ("allocate memory", "not enough memory", "out of memory")  # Linux and macOS, Windows, a GPU's driver
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,7 @@ def enough_memory_for_steps(folder: Path) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and not any(words in str(error) for words in _NO_MEMORY):
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
             raise
         raise WganError(
             "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "

@@ -130,11 +130,13 @@ def _critic_lines(found: W1) -> dict[str, str]:
     verdict = "conclusive" if found.conclusive else "INCONCLUSIVE"
     more = "" if found.converged else "; it was still rising: give more --time"
     slopes = f"slope at most {found.lipschitz_certified:.6f}, {found.lipschitz_observed:.4f} seen"
+    parts = "two disjoint parts of A differ by this at most"
+    null = {} if found.null is None else {"null": f"{found.null:.3g} ({parts})"}
     return {
         "distance": f"{with_error(found.wasserstein, found.standard_error)}, {verdict}",
         "interval": f"{low:.3g} to {high:.3g} (90 %)",
         "at least": f"{found.lower_bound:.3g}, certified (by a critic with {slopes})",
-        **({"null": f"{found.null:.3g} (two halves of A differ by this at most)"} if found.null is not None else {}),
+        **null,
         "evidence": f"critic {found.critic:.3g}, transport less noise {found.transport:.3g}{more}",
         "overfit": f"{found.gap:.3g} of {found.train:.3g} that the critic sees in the samples it was trained on",
         "method": f"{found.method}: {found.why}",

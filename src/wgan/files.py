@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files: where they are, and whole or not at all."""
 
 import os
 from collections.abc import Callable
@@ -21,6 +21,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def at_home(path: str | os.PathLike[str]) -> Path:
+    """A path as a shell would take it; a ~ before a user whom nobody knows stays, where pathlib would fail."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def write_text(path: Path, text: str) -> None:

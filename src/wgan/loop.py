@@ -20,6 +20,7 @@ from wgan.data.samples import Data
 from wgan.environment import describe_environment
 from wgan.errors import UsageError, WganError
 from wgan.facts import facts_of
+from wgan.files import at_home
 from wgan.gallery import require_tensorboard
 from wgan.heap import kept_memory
 from wgan.ledger import DivergedError
@@ -148,8 +149,7 @@ def open_source(config: Config, source: Any, view: View, run: Run | None = None)
         view.note(f"{name} is the data set of that name; write ./{name} for the folder or file here.")
     if source is None and Path(name).exists() and name not in DATASETS:
         name = str(Path(name).absolute())  # so that it is found from another folder too
-    folder = config.data.data_dir
-    folder = folder and os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - pathlib's fails for ~nobody
+    folder = config.data.data_dir and str(at_home(config.data.data_dir).absolute())
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=name, data_dir=folder))
     return data, resolve(config, data)
 

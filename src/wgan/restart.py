@@ -1,7 +1,6 @@
 """What a run takes over from an earlier one, and what it checks before it goes on."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from wgan.build import Plan, decay_end
 from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
+from wgan.files import at_home
 from wgan.model import Model
 from wgan.registry import DATASETS
 from wgan.run import Run
@@ -66,7 +66,7 @@ def check_data_is_there(config: Config, run: Run) -> None:
     """
     place = config.data.data
     known = place in DATASETS or place != run.config.data.data
-    if not known and not os.path.exists(os.path.expanduser(place)):  # noqa: PTH110, PTH111 - pathlib's fails for ~nobody
+    if not known and not at_home(place).exists():
         raise WganError(
             f"the data of {run.folder} is no longer at {place}; bring it back, or say where it is now with --data "
             f"PLACE, as in wgan resume {run.folder} --data PLACE (or write its place as data into {run.config_file})."

@@ -7,13 +7,12 @@ its line in ``wgan.registry.DATASETS``; to add a file format, write one reader a
 
 from __future__ import annotations
 
-import os.path
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wgan.config import DataConfig
 from wgan.data.progress import Progress, quiet
+from wgan.files import at_home
 from wgan.registry import DATASETS
 
 if TYPE_CHECKING:
@@ -45,5 +44,5 @@ def open_data(source: Any, options: DataConfig, *, progress: Progress = quiet) -
         data: Data = DATASETS[source].load()(options, progress)
         return data
     if isinstance(source, str | PathLike):
-        return open_path(Path(os.path.expanduser(source)), options, progress)  # noqa: PTH111 - pathlib's fails for ~nobody
+        return open_path(at_home(source), options, progress)
     return open_object(source, options, progress)

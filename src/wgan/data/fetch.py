@@ -14,6 +14,7 @@ from wgan.config import DataConfig
 from wgan.data.cache import cache_folder, writable
 from wgan.data.progress import Progress
 from wgan.errors import WganError
+from wgan.files import at_home
 
 BLOCK = 2**18
 ATTEMPTS = 3
@@ -142,7 +143,7 @@ def _keep_if_right(url: str, part: Path, path: Path, md5: str) -> None:
 
 
 def _places(name: str, options: DataConfig) -> list[Path]:
-    own = [Path(options.data_dir).expanduser()] if options.data_dir else []
+    own = [at_home(options.data_dir)] if options.data_dir else []
     inside = [place / name for place in own]
     return [*own, *inside, _downloads(name), Path("/usr/share/datasets") / name, Path.home() / "data" / name]
 
