@@ -3,6 +3,7 @@
 import copy
 from inspect import signature
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from wgan.config import RunConfig
 from wgan.constraints import GradientPenalty, WeightClipping
 from wgan.networks import Latent
 from wgan.registry import CONSTRAINTS
-from wgan.schedule import Decay
+from wgan.schedule import Decay, Rates
 from wgan.seeds import rng
 from wgan.trainer import Trainer
 
@@ -87,10 +88,14 @@ def test_a_critic_catches_up_with_samples_of_the_average() -> None:
 
 def test_the_steps_of_catching_up_become_smaller() -> None:
     weight = nn.Linear(1, 1)
-    optimizer, rates = torch.optim.SGD(weight.parameters(), lr=0.8), list[float]()
-    with ahead(lambda: rates.append(optimizer.param_groups[0]["lr"]), 4, optimizer, 0.4, weight):
+    groups = [{"params": [weight.weight]}, {"params": [weight.bias], "lr": 4.0}]
+    optimizer, seen = torch.optim.SGD(groups, lr=0.4), list[list[float]]()
+    first = Rates(optimizer)
+    first.scale(2)
+    with ahead(lambda: seen.append([group["lr"] for group in optimizer.param_groups]), 4, first, weight):
         pass
-    assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1]) and optimizer.param_groups[0]["lr"] == 0.8
+    assert np.allclose(seen, [[0.4, 4], [0.3, 3], [0.2, 2], [0.1, 1]])
+    assert [group["lr"] for group in optimizer.param_groups] == [0.8, 8.0]
 
 
 def test_a_critic_catches_up_as_fast_when_its_learning_rate_has_decayed() -> None:

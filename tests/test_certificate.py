@@ -7,12 +7,13 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from wgan.certificate import certify, observed
 from wgan.constraints import Orthogonal
 from wgan.errors import UsageError
-from wgan.networks import make_critic
+from wgan.networks import Critic, make_critic
 from wgan.networks.lipschitz import OrthogonalConv2d
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.registry import NETWORKS
@@ -223,3 +224,50 @@ def test_what_has_no_bound_is_refused_in_words(layer: nn.Module, message: str) -
 def test_other_paddings_than_zeros_are_refused() -> None:
     with pytest.raises(UsageError, match="padding_mode='circular'"):
         certify(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), (1, 5, 5))
+
+
+def test_a_layer_that_comes_twice_counts_twice() -> None:
+    linear, last = nn.Linear(4, 4), nn.Linear(4, 1)
+    norms = [float(torch.linalg.matrix_norm(layer.weight.detach().double(), 2)) for layer in (linear, last)]
+    assert certify(nn.Sequential(linear, linear, last), (4,)).constant == pytest.approx(norms[0] ** 2 * norms[1])
+
+
+class Steeper(Critic):
+    """A critic with a pass of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 100 * super().forward(x)
+
+
+def test_what_a_pass_does_besides_its_layers_is_refused() -> None:
+    def hundredfold(module: nn.Module, x: Any, made: Tensor) -> Tensor:
+        return 100 * made
+
+    with pytest.raises(UsageError, match=r"critic \(Steeper\) has no known bound"):
+        certify(Steeper(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), 3, (4,)), (4,))
+    for place in (0, None):
+        critic = nn.Sequential(nn.Linear(4, 1))
+        (critic if place is None else critic[place]).register_forward_hook(hundredfold)
+        with pytest.raises(UsageError, match=r"has hooks; remove them"):
+            certify(critic, (4,))
+
+
+def test_a_parametrised_orthogonal_convolution_is_read_as_it_is_used() -> None:
+    class Tenfold(nn.Module):
+        def forward(self, weight: Tensor) -> Tensor:
+            return 10 * weight
+
+    layer = OrthogonalConv2d(1, 4, (2, 2), (2, 2))
+    before = certify(layer, (1, 4, 4)).constant
+    parametrize.register_parametrization(layer, "inward", Tenfold())
+    assert certify(layer, (1, 4, 4)).constant == pytest.approx(10 * before, rel=1e-4)
+
+
+def test_numbers_that_are_none_and_samples_that_are_no_maps_are_refused() -> None:
+    broken = nn.Linear(4, 1)
+    with torch.no_grad():
+        broken.weight[0, 0] = math.nan
+    with pytest.raises(UsageError, match="weights that are NaN or infinite"):
+        certify(broken, (4,))
+    with pytest.raises(UsageError, match="needs maps"):
+        certify(nn.Conv2d(1, 1, 3), (3, 3))

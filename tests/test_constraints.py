@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from toolbox import tiny_trainer
+from wgan.certificate import certify
 from wgan.constraints import (
     R1,
     R2,
@@ -21,11 +23,12 @@ from wgan.constraints import (
 )
 from wgan.errors import UsageError
 from wgan.networks.layers import NORM_LAYERS
+from wgan.networks.lipschitz import OrthogonalConv2d
 from wgan.penalties import gradient_norms, segments
 from wgan.registry import CONSTRAINTS
 
 SHAPES = [(5,), (1, 4, 3), (3, 4, 5)]
-PENALTIES = [name for name, entry in CONSTRAINTS.items() if entry.load().has_penalty]
+PENALTIES = [name for name, entry in CONSTRAINTS.items() if entry.load()().has_penalty]
 CLOSED_FORMS = {
     "gp": lambda n: (n - 1) ** 2,
     "lp": lambda n: np.maximum(0, n - 1) ** 2,
@@ -211,9 +214,63 @@ def test_orthogonal_weights_refuse_a_weight_that_something_else_sets(
         Orthogonal().prepare(nn.Sequential(norm(layer()), nn.Linear(4, 1)))
 
 
-def test_orthogonal_weights_need_a_slope() -> None:
-    with pytest.raises(UsageError, match="orthogonal weights: the weight is 0"):
-        Orthogonal(0.0)
+@pytest.mark.parametrize("name", sorted(CONSTRAINTS))
+def test_a_bound_of_0_and_an_interval_of_none_are_refused(name: str) -> None:
+    kind = CONSTRAINTS[name].load()
+    if kind.bounds:
+        with pytest.raises(UsageError, match="the weight is 0, but a critic that may have no slope"):
+            kind(0.0)
+    else:
+        assert kind(0.0).weight == 0
+    with pytest.raises(UsageError, match="every is 0; give"):
+        kind(every=0)
+
+
+@pytest.mark.parametrize("name", sorted(CONSTRAINTS))
+def test_an_interval_is_told_where_it_does_something(name: str) -> None:
+    constraint = CONSTRAINTS[name].load()(every=4)
+    assert ("every 4" in str(constraint)) == constraint.has_penalty == (name in CLOSED_FORMS)
+
+
+def test_a_sum_of_sums_has_all_penalties() -> None:
+    inner = Sum(GradientPenalty(10), R1(1))
+    assert [type(part) for part in Sum(inner, WeightClipping(0.1)).parts] == [GradientPenalty, R1, WeightClipping]
+    with pytest.raises(UsageError, match="orthogonal weights go with neither"):
+        Sum(Sum(Orthogonal()), WeightClipping(0.1)).prepare(nn.Linear(2, 1))
+
+
+def test_a_penalty_of_your_own_is_added() -> None:
+    class Mine(Constraint):
+        label = "mine"
+
+        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+            return torch.full((), 2.5, dtype=real.dtype)
+
+    trainer = tiny_trainer(constraint=Mine(3.0))
+    trainer.advance()
+    assert trainer.record()["penalty"] == pytest.approx(7.5)
+
+
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.* is deprecated")
+def test_spectral_norm_refuses_a_weight_that_something_else_sets() -> None:
+    with pytest.raises(UsageError, match="spectral norm: the critic has weights that an older"):
+        SpectralNorm().prepare(nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 1))))
+
+
+def test_orthogonal_layers_that_come_twice_are_the_same_ones() -> None:
+    conv, act = nn.Conv2d(4, 4, 3, padding=1), nn.LeakyReLU(0.2)
+    critic = nn.Sequential(nn.Conv2d(1, 4, 1), act, conv, act, conv, nn.Flatten(), nn.Linear(4 * 25, 1))
+    made = Orthogonal().prepare(critic)
+    assert made[2] is made[4] and isinstance(made[2], OrthogonalConv2d) and made[1] is made[3]
+    assert certify(made, (1, 5, 5)).constant == pytest.approx(1, rel=1e-4)
+    shared = nn.Linear(4, 4)
+    with pytest.raises(UsageError, match="the critic's last layer is used more than once"):
+        Orthogonal(2.0).prepare(nn.Sequential(shared, nn.ReLU(), shared))
+
+
+def test_orthogonal_weights_leave_frozen_layers_frozen() -> None:
+    critic = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 9, 1)).requires_grad_(False)
+    assert not any(weight.requires_grad for weight in Orthogonal().prepare(critic).parameters())
 
 
 def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:

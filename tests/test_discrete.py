@@ -123,3 +123,10 @@ def test_what_does_not_fit_together_is_refused() -> None:
         earth_mover([0.5, 0.5], [1], [[1], [math.inf]])
     with pytest.raises(UsageError, match="positions_q must be 1 finite"):
         earth_mover_line([0.5, 0.5], [1], None, [1, 2])
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e-9, 1e9])
+def test_the_earth_mover_s_distance_has_the_scale_of_its_costs(scale: float) -> None:
+    draw = np.random.default_rng(0)
+    p, q, cost = draw.dirichlet(np.ones(7)), draw.dirichlet(np.ones(5)), draw.random((7, 5))
+    assert earth_mover(p, q, scale * cost) / scale == pytest.approx(earth_mover(p, q, cost), rel=1e-9)

@@ -21,7 +21,7 @@ from wgan.distances.gaussian import gaussian
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import DIRECTIONS, line, shadows, sliced
 from wgan.distances.memory import free_memory
-from wgan.distances.samples import halves, squared_distances
+from wgan.distances.samples import by_content, halves, squared_distances
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
 from wgan.distances.transport import exact, quadrature, w2
 from wgan.errors import UsageError, WganError
@@ -104,17 +104,18 @@ def test_squared_distances_keep_their_digits() -> None:
 
 def test_copies_are_spread_over_halves() -> None:
     x = (np.random.default_rng(0).random((1000, 1)) < 0.7).astype(float)
-    first, second = halves(x, 0)
+    first, second = halves(x, by_content(x, 0))
     assert first.mean() == pytest.approx(second.mean(), abs=0.07)
     assert line(first, second) < 0.07
 
 
 def test_halves_are_disjoint_and_hang_on_the_content_only() -> None:
     x = normal(41, 2)
-    one, other = halves(x, 0)
+    one, other = halves(x, by_content(x, 0))
     assert len(one) == len(other) == 20
     assert not set(map(tuple, one)) & set(map(tuple, other))
-    assert np.array_equal(halves(x[::-1], 0)[0], one) and not np.array_equal(halves(x, 1)[0], one)
+    assert np.array_equal(halves(x[::-1], by_content(x[::-1], 0))[0], one)
+    assert not np.array_equal(halves(x, by_content(x, 1))[0], one)
 
 
 def test_on_the_line() -> None:
@@ -272,7 +273,7 @@ def test_the_standard_error_of_sliced_has_the_choice_of_the_lines_in_it() -> Non
 
 def test_the_null_is_the_distance_of_two_halves() -> None:
     x, y = normal(200, 1), normal(100, 1, 1)
-    one, other = halves(x, 7)
+    one, other = halves(x, by_content(x, 7))
     assert measure(line, x, y, seed=7)[2] == pytest.approx(wasserstein_distance(one[:, 0], other[:, 0]))
     assert measure(line, x[:49], y)[1:] == (None, None)
 
@@ -283,7 +284,8 @@ def test_the_null_has_no_more_samples_than_the_smaller_set() -> None:
     values, nulls = np.array(found, np.float64).T
     assert null_size(4000, 60) == 60 and null_size(200, 150) == 100
     assert np.mean(nulls) == pytest.approx(np.mean(values) * math.sqrt(2), rel=0.3)
-    one, other = (half[:60] for half in halves(normal(4000, 1), 0))
+    of_first = normal(4000, 1)
+    one, other = (half[:60] for half in halves(of_first, by_content(of_first, 0)))
     assert nulls[0] == pytest.approx(wasserstein_distance(one[:, 0], other[:, 0]))
 
 
@@ -293,3 +295,14 @@ def test_the_choice_says_why() -> None:
     name, why = choose(10**5, 10**5, 784)
     assert name == "critic" and "minutes" in why
     assert affordable(2) > affordable(784) > affordable(12_288) > 1000
+
+
+def test_sinkhorn_does_not_stop_before_samples_far_out_are_where_they_go() -> None:
+    draw = np.random.default_rng(0)
+    x, y = np.r_[draw.normal(size=58), 1000, 1001][:, None], np.r_[draw.normal(size=59), 1000.5][:, None]
+    cost = cdist(x, y)
+    smoothing = SMOOTHING * cost.mean()
+    masses = np.full(60, 1 / 60)
+    plan = ot.sinkhorn(masses, masses, cost, smoothing, method="sinkhorn_log", numItermax=10**5)
+    expected = (plan * cost).sum() + smoothing * (plan * np.log(np.maximum(plan * 3600, 1e-300))).sum()
+    assert entropic_cost(cost, smoothing) == pytest.approx(expected, rel=1e-4)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from toolbox import Keeping, picture_trainer
 from wgan.ema import Average
@@ -38,3 +39,19 @@ def test_the_average_of_a_module_that_was_used_before_has_its_weights_alone() ->
     average = Average(module, 0).module
     assert torch.equal(average(x), made) and module.last is made
     assert not average.last.requires_grad
+
+
+def test_what_is_no_running_statistic_is_copied_and_not_averaged() -> None:
+    """A mean of the unit vectors of spectral norm would be shorter, and the layer larger than it may be."""
+    torch.manual_seed(0)
+    module = nn.Sequential(spectral_norm(nn.Linear(6, 5)), nn.BatchNorm1d(5))
+    average = Average(module, 1000)
+    for number in range(40):
+        module(torch.randn(8, 6))
+        with torch.no_grad():
+            module[0].parametrizations.weight.original.add_(torch.randn(5, 6))
+        average.update(module, 1000 + 10 * number, 10)
+    of_average, own = dict(average.module.named_buffers()), dict(module.named_buffers())
+    for name in ("0.parametrizations.weight.0._u", "0.parametrizations.weight.0._v"):
+        assert torch.equal(of_average[name], own[name])
+    assert not torch.equal(of_average["1.running_mean"], own["1.running_mean"])

@@ -154,9 +154,9 @@ def test_a_budget_that_is_used_up_is_said(tmp_path: Path) -> None:
 
 def test_a_run_on_an_object_goes_on_with_that_object_only(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=4)
-    with pytest.raises(UsageError, match="trained on an object in Python; give it again"):
+    with pytest.raises(UsageError, match="the data were an object in Python; give it again"):
         loop.resume(run, {"steps": 8})
-    with pytest.raises(UsageError, match="trained on an object in Python"):
+    with pytest.raises(UsageError, match="the data were an object in Python"):
         wgan.train(config=run.config_file, out=tmp_path / "again", quiet=True)
 
 

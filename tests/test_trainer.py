@@ -235,7 +235,7 @@ def test_a_generator_without_a_latent_is_refused() -> None:
 def test_samples_of_another_shape_are_refused() -> None:
     trainer = Trainer(nn.Linear(2, 5), nn.Linear(6, 1), latent=Latent(2), constraint=WeightClipping())
     trainer.attach(vectors())
-    with pytest.raises(UsageError, match=r"shape \(5,\), but the data have \(6,\)"):
+    with pytest.raises(UsageError, match=r"shape \(5,\), but the data were opened as \(6,\)"):
         trainer.advance()
 
 

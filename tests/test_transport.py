@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from toolbox import Array, normal
 from wgan.distances.estimate import measure
-from wgan.distances.samples import halves
+from wgan.distances.samples import by_content, halves
 from wgan.distances.transport import debiased, exact, quadrature, w2
 
 
@@ -61,7 +61,7 @@ def test_debiased_and_quadrature_are_their_formulas() -> None:
         return float(cost[linear_sum_assignment(cost)].mean())
 
     x, y = normal(60, 4), normal(60, 4, 1) * 2 + 1
-    (a, a2), (b, b2) = halves(x, 3), halves(y, 3)
+    (a, a2), (b, b2) = (halves(side, by_content(side, 3)) for side in (x, y))
     across, within = (matched(a, b2) + matched(a2, b)) / 2, (matched(a, a2), matched(b, b2))
     assert debiased(x, y, seed=3) == pytest.approx(across - sum(within) / 2, abs=1e-9)
     assert quadrature(x, y, seed=3) == pytest.approx((across**2 - within[0] * within[1]) ** 0.5, abs=1e-9)
@@ -73,3 +73,24 @@ def test_debiased_does_not_mind_shared_samples() -> None:
     value, error, _ = measure(debiased, x, shared)
     assert error is not None and abs(value) < 3 * error
     assert abs(value) < 0.1 < exact(x[:200], fresh)
+
+
+@pytest.mark.parametrize("dimension", [8, 64])
+def test_samples_that_were_made_from_the_others_are_no_trouble(dimension: int) -> None:
+    """Pictures and the same pictures blurred: a half of one must not meet what was made of itself."""
+    x, shift = normal(400, dimension), np.zeros(dimension)
+    shift[0] = 1
+    for made, truth in ((x + shift, 1.0), (1.1 * x, 0.1 * float(np.linalg.norm(x, axis=1).mean()))):
+        value, error, _ = measure(quadrature, x, made)
+        assert error is not None and value == pytest.approx(truth, abs=0.06 * truth + 3 * error)
+        assert debiased(x, made) >= -1e-9
+    assert quadrature(x, x.astype(np.float32)) == pytest.approx(0, abs=1e-4)
+    assert measure(quadrature, x, x)[:2] == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-12, 1e8])
+def test_transport_of_sets_of_two_sizes_has_the_scale_of_the_samples(scale: float) -> None:
+    """POT's network simplex stops at an absolute tolerance."""
+    x, y = normal(40, 3), normal(30, 3, 1)
+    for method in (exact, w2):
+        assert method(scale * x, scale * y) / scale == pytest.approx(method(x, y), rel=1e-6)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wgan.api import diagnose, distance, load, resume, train
+    from wgan.config import DataConfig
     from wgan.data import open_data
     from wgan.run import Run
     from wgan.trainer import Trainer
@@ -28,11 +29,23 @@ _LAZY = {
     "diagnose": "wgan.api",
     "distance": "wgan.api",
     "open_data": "wgan.data",
+    "DataConfig": "wgan.config",
     "Run": "wgan.run",
     "Trainer": "wgan.trainer",
 }
 
-__all__ = ["Run", "Trainer", "__version__", "diagnose", "distance", "load", "open_data", "resume", "train"]
+__all__ = [
+    "DataConfig",
+    "Run",
+    "Trainer",
+    "__version__",
+    "diagnose",
+    "distance",
+    "load",
+    "open_data",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from wgan import options
 from wgan.config import Config
+from wgan.files import at_home
 from wgan.registry import DATASETS
 from wgan.view import View
 
@@ -21,7 +22,7 @@ TOYS = tuple(name for name, entry in DATASETS.items() if entry.target.startswith
 
 def layers(preset: str | None, config: str | Path | None, given: dict[str, Any]) -> tuple[Config, str]:
     """The configuration from a preset, a file and single options (later ones win), and a name for the run."""
-    from_file = options.read_toml(Path(config)) if config is not None else {}
+    from_file = options.read_toml(at_home(config)) if config is not None else {}
     usual = "points" if given.get("data") in TOYS else "default"
     chosen = preset or (None if config is not None else usual)
     from_preset = options.preset(chosen) if chosen else {}
@@ -99,7 +100,7 @@ def load(path: str | Path) -> "Model":
     from wgan.model import Model
     from wgan.run import Run
 
-    return Model.load(Path(path)) if Path(path).is_file() else Run.open(path).generator
+    return Model.load(at_home(path)) if at_home(path).is_file() else Run.open(path).generator
 
 
 def diagnose(run: "str | Path | Run", data: Any = None) -> "Diagnosis":
@@ -139,7 +140,7 @@ def distance(
     Args:
         a: What :func:`train` takes as data; vectors (N, D) or numbers (N,) as an array or tensor; a run or its folder;
             a generator or its ``generator.safetensors``; or, with a ``b`` of the same kind, a function
-            ``(n, rng) -> samples (n, D)`` that draws from a distribution.
+            ``(n, rng) -> samples (n, D)`` that draws from a distribution, its ``rng`` being a ``torch.Generator``.
         b: The same; its pictures are brought to the size and channels of those of ``a``.
         method: A name that ``wgan distance --help`` lists.
         samples: Use at most so many a side; by default all, as far as the method can.

@@ -1,6 +1,7 @@
 """From names to objects: the only place where a configuration becomes data, networks and a trainer."""
 
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -173,7 +174,7 @@ def enough_memory_for_steps(folder: Path) -> Iterator[None]:
         raise WganError(
             "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "
             f"networks (--generator-width, --critic-width), takes less. What was saved last is in {folder}; where "
-            f"there is more memory it goes on: wgan resume {folder}"
+            f"there is more memory it goes on: wgan resume {shlex.quote(str(folder))}"
         ) from error
 
 

@@ -6,32 +6,32 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
+
+from wgan.schedule import Rates
 
 
 @contextmanager
-def ahead(step: Callable[[], None], steps: int, optimizer: Optimizer, rate: float, critic: nn.Module) -> Iterator[None]:
+def ahead(step: Callable[[], None], steps: int, rates: Rates, critic: nn.Module) -> Iterator[None]:
     """Take steps, and undo them exactly afterwards.
 
-    The learning rate falls linearly to 0: what is measured inside is then where the steps lead to, and not the place
+    The learning rates fall linearly to 0: what is measured inside is then where the steps lead to, and not the place
     that the last of them happened to reach.
 
     Args:
         step: Takes one.
         steps: How many.
-        optimizer: That of the step.
-        rate: The first learning rate; that of the optimizer may have decayed to nothing.
+        rates: Of the step's optimizer, as they were at first; they may have decayed to nothing.
         critic: What a step changes.
     """
     tensors = [*critic.parameters(), *critic.buffers()]
-    saved, state = [tensor.detach().clone() for tensor in tensors], copy.deepcopy(optimizer.state_dict())
+    saved, state = [tensor.detach().clone() for tensor in tensors], copy.deepcopy(rates.optimizer.state_dict())
     try:
         for done in range(steps):
-            optimizer.param_groups[0]["lr"] = rate * (1 - done / steps)
+            rates.scale(1 - done / steps)
             step()
         yield
     finally:
         with torch.no_grad():
             for tensor, old in zip(tensors, saved, strict=True):
                 tensor.copy_(old)
-        optimizer.load_state_dict(state)
+        rates.optimizer.load_state_dict(state)

@@ -7,7 +7,7 @@ trained on. Constants are with respect to the Euclidean norm of the critic's inp
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.penalties import gradient_norms
+from wgan.slopes import has_hooks
 
 ROUNDING = 1 + 1e-6
 """What float64 linear algebra, and weights that were computed in float32, may be off by."""
@@ -62,6 +63,8 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
         UsageError: A layer has no bound; the message has its name and the remedy.
     """
     probe = twin(critic).cpu().double().eval()
+    if not all(bool(weight.isfinite().all()) for weight in probe.parameters()):
+        raise UsageError("no certificate: the critic has weights that are NaN or infinite.")
     layers: list[tuple[str, float]] = []
     with torch.no_grad():
         _walk(probe, torch.zeros(1, *shape, dtype=torch.float64), "critic", layers)
@@ -84,14 +87,21 @@ def observed(critic: nn.Module, points: Tensor, batch: int = 256) -> float:
 def _walk(module: nn.Module, x: Tensor, name: str, layers: list[tuple[str, float]]) -> Tensor:
     """Append the bounds of all layers in the module, and give what it makes of x (1, ...)."""
     kind = parametrize.type_before_parametrizations(module)
-    if isinstance(module, Critic):
+    if "weight" in vars(module):  # as the last pass left it, and not as it is
+        why = "has a weight that a hook computes at each pass; use torch.nn.utils.parametrizations"
+        raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
+    if has_hooks(module):
+        raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) has hooks; remove them.")
+    if kind is Critic:
+        assert isinstance(module, Critic)
         x = _walk(module.features, x, "features", layers)
         return _walk(module.head, x.flatten(1), "head", layers)
     if kind is nn.Sequential:
-        for part, child in module.named_children():
-            x = _walk(child, x, part if name == "critic" else f"{name}.{part}", layers)
+        for part, child in module._modules.items():  # with those that are there twice
+            x = _walk(cast(nn.Module, child), x, part if name == "critic" else f"{name}.{part}", layers)
         return x
-    if isinstance(module, Residual):
+    if kind is Residual:
+        assert isinstance(module, Residual)
         layers.append((name, module.scale * (_branch(module.residual, x, name) + _branch(module.shortcut, x, name))))
     else:
         layers.append((name, _bound(module, kind, x, name)))
@@ -108,9 +118,6 @@ def _branch(module: nn.Module, x: Tensor, name: str) -> float:
 def _bound(module: nn.Module, kind: type, x: Tensor, name: str) -> float:
     if kind in STEEPEST:
         return STEEPEST[kind]
-    if "weight" in vars(module):  # as the last pass left it, and not as it is
-        why = "has a weight that a hook computes at each pass; use torch.nn.utils.parametrizations"
-        raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
     if kind in RULES:
         return RULES[kind](module, x)
     why = "has no known bound; use nn.Sequential of linear layers, 2-D convolutions, average pools and ReLU or MaxMin"
@@ -125,10 +132,14 @@ def _norm(matrix: Tensor) -> float:
 
 
 def _orthogonal(module: OrthogonalConv2d, x: Tensor) -> float:
-    return prod(_norm(matrix) for matrix in module.parameters() if matrix.dim() == 2)
+    return prod(_norm(matrix) for matrix in (module.inward, module.outward) if matrix is not None)
 
 
 def _convolution(module: Any, x: Tensor) -> float:
+    if x.dim() != 4:
+        raise UsageError(
+            f"no certificate: a 2-D convolution needs maps (C, H, W), not samples of {tuple(x.shape[1:])}."
+        )
     if module.padding_mode != "zeros":
         raise UsageError(f"no certificate for a convolution with padding_mode={module.padding_mode!r}; use zeros.")
     first = (0, 0) if isinstance(module.padding, str) else module.padding  # "same" has stride 1: any phase will do

@@ -50,10 +50,12 @@ class Diagnosis:
         said = [f"{self.run} after {count(self.step, 'generator step')}", *_numbers(self.numbers)]
         for finding in self.findings:
             said += ["", f"{finding.name}: {finding.text}"]
-            said += [f"  evidence: {', '.join(f'{name} {value:.4g}' for name, value in finding.evidence.items())}"]
+            evidence = ", ".join(f"{name} {value:.4g}" for name, value in finding.evidence.items())
+            said += [f"  evidence: {evidence}"] if evidence else []
             said += [f"  what to do: {finding.advice}"] if finding.advice else []
         if not self.faults:
-            said += ["", "Nothing is wrong that these measurements can show."]
+            seen = "Nothing is wrong that these measurements can show."
+            said += ["", seen if self.numbers or self.findings else "Nothing could be measured."]
         return "\n".join([*said, *(f"not looked at: {reason}" for reason in self.not_looked_at)])
 
 
@@ -69,9 +71,10 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
         WganError: It has no records yet.
     """
     records, config = run.records(), run.config
-    if not records:
-        raise WganError(f"{run.folder} has no records yet; train it first: wgan resume {run.folder}")
-    findings, reasons = diagnose(records, make_constraint(config.loss)), []
+    findings, reasons = _diverged(run), []
+    if not records and not findings:
+        raise WganError(f"{run.folder} has no records yet; train it first: wgan resume {run.quoted}")
+    findings += diagnose(records, make_constraint(config.loss))
     numbers = pooled(records)
     if not numbers:
         reasons.append(
@@ -84,7 +87,17 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
     except WganError as error:
         reasons.append(str(error))
     ordered = sorted(findings, key=lambda finding: not finding.fault)
-    return Diagnosis(str(run.folder), records[-1]["step"], numbers, tuple(ordered), tuple(reasons))
+    step = records[-1]["step"] if records else run.summary["steps"]
+    return Diagnosis(str(run.folder), step, numbers, tuple(ordered), tuple(reasons))
+
+
+def _diverged(run: Run) -> list[Finding]:
+    status, rates = str(run.summary.get("status", "")), run.config.optimizer
+    if not status.startswith("diverged"):
+        return []
+    evidence = {"critic_lr": rates.critic_lr, "generator_lr": rates.generator_lr}
+    advice = "Train anew with smaller learning rates, with --precision fp32, or with another penalty weight."
+    return [Finding("diverged", f"training {status}", evidence, advice)]
 
 
 def _restored(run: Run, source: Any, view: View) -> tuple[Trainer, Data]:

@@ -63,6 +63,9 @@ def compare(
         WganError: A set cannot be read, or the method needs more memory than there is.
     """
     started = monotonic()
+    _check_kinds((str, "text"), method=method, split=split, **({} if time is None else {"time": time}))
+    _check_kinds((int, "a whole number"), seed=seed, **({} if samples is None else {"samples": samples}))
+    _check_kinds((int, "a whole number"), **({} if steps is None else {"steps": steps}))
     _check(method, samples, seed, split)
     budget: dict[str, Any] = {"seconds": seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
@@ -148,6 +151,12 @@ def _critic_lines(found: W1) -> dict[str, str]:
 
 def _is_sampler(source: Any) -> bool:
     return isroutine(source) or isinstance(source, partial)
+
+
+def _check_kinds(kind: tuple[type, str], **values: object) -> None:
+    for name, value in values.items():
+        if not isinstance(value, kind[0]):
+            raise UsageError(f"{name} is {value!r}, but it must be {kind[1]}.")
 
 
 def _check(method: str, samples: int | None, seed: int, split: str) -> None:

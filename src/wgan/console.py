@@ -173,10 +173,10 @@ def numbers(record: Mapping[str, Any], short: bool = False) -> str:
 
 def with_error(value: float, error: float | None) -> str:
     """A value with its standard error, where that is known."""
-    shown = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    shown = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
     if error is None:
         return shown
-    return f"{shown} ± {error:.1g}" if error < 9.5 else f"{shown} ± {error:,.0f}"
+    return f"{shown} ± {error:,.0f}" if 9.5 <= error < 1e6 else f"{shown} ± {error:.1g}"
 
 
 def count(number: int, noun: str) -> str:

@@ -60,6 +60,7 @@ def curves(
     title: str = "",
     arbitrary_under: str = "",
     classic: bool = False,
+    slope: float | None = None,
 ) -> None:
     """Draws a run's training curves over generator steps, a PNG of 1200 x 800 pixels.
 
@@ -72,6 +73,7 @@ def curves(
         title: A line above the panels.
         arbitrary_under: The constraint, if it leaves the estimate known only up to a factor (weight clipping, ...).
         classic: Whether the losses are a classic GAN's, which estimate no Wasserstein distance.
+        slope: The critic's gradient norm that is hoped for, if there is one.
     """
     figure = Figure(figsize=(12, 8), dpi=100)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
@@ -81,7 +83,7 @@ def curves(
     tables = {line.key: table(records, line.key, line.error) for p in _panels() for line in p.lines}
     tables |= {line.key: _whole(tables[line.key]) for p in _panels() if p.means for line in p.lines}
     tables |= {p.noise: table(records, p.noise) for p in _panels()}
-    drawn = [p for p in _panels(arbitrary_under, classic) if any(len(tables[line.key]) for line in p.lines)]
+    drawn = [p for p in _panels(arbitrary_under, classic, slope) if any(len(tables[line.key]) for line in p.lines)]
     if not drawn:
         figure.text(0.5, 0.5, "no records yet", ha="center", fontsize=16, color=GREY)
         return _save(figure, Path(path))
@@ -164,7 +166,7 @@ def principal_axes(real: Floats) -> tuple[Floats, Floats]:
     return (rows[:2] * signs[:, None]).T, sizes[:2] ** 2 / ((sizes**2).sum() or 1.0)
 
 
-def _panels(arbitrary_under: str = "", classic: bool = False) -> list[Panel]:
+def _panels(arbitrary_under: str = "", classic: bool = False, slope: float | None = None) -> list[Panel]:
     training = Line("wasserstein", "training", BLUE)
     held_out = Line("wasserstein_heldout", "held out ± standard error", ORANGE, "wasserstein_stderr")
     bound = Line("wasserstein_bound", "at least (certain)", GREEN, style="--")
@@ -178,7 +180,7 @@ def _panels(arbitrary_under: str = "", classic: bool = False) -> list[Panel]:
         Panel("Wasserstein estimate", estimate, (training, held_out, bound), noise="noise_floor"),
         Panel(losses, "loss", (critic, generator), means=True),
         Panel("Penalty", "penalty", (Line("penalty", "in the critic's loss", GREEN),), means=True),
-        Panel("Critic's gradient norm", "gradient norm", (between, generated), level=1.0),
+        Panel("Critic's gradient norm", "gradient norm", (between, generated), level=slope),
     ]
     return panels[1:] if classic else panels
 

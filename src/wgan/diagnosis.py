@@ -156,7 +156,7 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
         constant = certify(critic, shape).constant
     except UsageError as reason:
         return Finding("bound", f"the distance has no certain bound: {reason}", {}, fault=False)
-    if (bound := lower_bound(held_out, error, constant)) is None:
+    if (bound := lower_bound(held_out, error, constant, min(len(real), len(fake)))) is None:
         return Finding("bound", "the distance has no certain bound from a single sample.", {}, fault=False)
     units = "of pictures in [-1, 1]: twice what `wgan distance` says" if len(shape) == 3 else "of standardised vectors"
     return Finding(

@@ -1,9 +1,10 @@
-"""The exponential moving average of a generator's weights and buffers."""
+"""The exponential moving average of a generator's weights and running statistics."""
 
 import torch
 from torch import Tensor, nn
 
 from wgan.networks.base import twin
+from wgan.parallel import running_statistics
 
 
 class Average:
@@ -11,7 +12,8 @@ class Average:
 
     After a step that showed :math:`b` samples, :math:`\bar w \leftarrow \beta \bar w + (1 - \beta) w` with
     :math:`\beta = 2^{-b / h}` and :math:`h = \min(\text{half-life}, \text{samples so far} / 20)`, so that the first
-    weights are forgotten quickly.
+    weights are forgotten quickly. That goes for weights and norms' running statistics. All other buffers are the
+    module's last: a mean of counters, or of spectral norm's unit vectors, would be something else.
 
     References:
         Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022),
@@ -31,12 +33,12 @@ class Average:
         """Take in the module after ``samples`` samples in all, ``step`` of them since the last update."""
         half_life = min(self.half_life, samples / 20)
         beta = 0.5 ** (step / half_life) if half_life > 0 else 0.0
-        pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
-        numbers = [pair for pair in pairs if pair[0].is_floating_point()]
-        torch._foreach_lerp_([mean for mean, _ in numbers], [value for _, value in numbers], 1 - beta)
-        for mean, value in pairs:
-            if not mean.is_floating_point():  # counters, such as batch norm's, have no average
-                mean.copy_(value)
+        means = _averaged(self.module)
+        torch._foreach_lerp_(means, _averaged(module), 1 - beta)
+        done = set(map(id, means))
+        for last, value in zip(_tensors(self.module), _tensors(module), strict=True):
+            if id(last) not in done:
+                last.copy_(value)
 
     def state(self) -> dict[str, Tensor]:
         """The average's weights and buffers."""
@@ -45,6 +47,10 @@ class Average:
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over a state; older ones have a count besides."""
         self.module.load_state_dict({name: value for name, value in state.items() if name != "n_averaged"})
+
+
+def _averaged(module: nn.Module) -> list[Tensor]:
+    return [tensor for tensor in (*module.parameters(), *running_statistics(module)) if tensor.is_floating_point()]
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

@@ -100,6 +100,7 @@ class Gallery:
             title=f"{self.data.name}: {self.config.loss.objective}, {constraint}",
             arbitrary_under=constraint.arbitrary_under or "",
             classic=not self.trainer.objective.measures_distance,
+            slope=constraint.slope[1] if constraint.slope else None,
         )
 
     def _animation(self) -> None:

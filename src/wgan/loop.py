@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wgan import options, worker
+from wgan import options, restart, worker
 from wgan.build import Plan, enough_memory_for_steps, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
@@ -27,14 +27,6 @@ from wgan.ledger import DivergedError
 from wgan.overview import more
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
-from wgan.restart import (
-    check_data_is_there,
-    check_same_config,
-    check_same_data,
-    check_same_options,
-    move_decay,
-    take_weights,
-)
 from wgan.run import Run
 from wgan.scribe import Scribe, Silent
 from wgan.state import restore
@@ -83,7 +75,7 @@ def train(
             return _go_on(begun, config, source, view, group, ours=True, init_from=init_from)
         parts = _prepare(config, source, view, group)
         if init_from is not None:
-            take_weights(parts.trainer, Path(init_from))
+            restart.take_weights(parts.trainer, at_home(init_from))
         if config.run.tensorboard:
             require_tensorboard()
         run = None if dry_run else _new(parts, out, name, group)
@@ -136,10 +128,10 @@ def open_source(config: Config, source: Any, view: View, run: Run | None = None)
         config, source = dataclasses.replace(config, data=dataclasses.replace(config.data, data=str(source))), None
     if source is None and config.data.data == OBJECT:
         raise UsageError(
-            "this run was trained on an object in Python; give it again: wgan.resume(folder, data), or --data."
+            "the data were an object in Python; give it again, as the argument data, or say where it is with --data."
         )
     if source is None and run is not None:
-        check_data_is_there(config, run)
+        restart.check_data_is_there(config, run)
     try:
         data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
     finally:
@@ -218,23 +210,23 @@ def _go_on(
     trainer, plan = parts.trainer, parts.plan
     with run.lock() if group.first else nullcontext():
         if ours:
-            check_same_options(parts.config, run)
+            restart.check_same_options(parts.config, run)
         if group.first_says(run.has_save):
             tensors, counters = run.restore()
-            check_same_data(counters["data"], parts.data, run)
-            check_same_config(counters["config"], parts.config, run)
+            restart.check_same_data(counters["data"], parts.data, run)
+            restart.check_same_config(counters["config"], parts.config, run)
             restore(trainer, tensors, counters)
         elif init_from is not None:  # it was killed in its first moment, and begins again
-            take_weights(trainer, Path(init_from))
-        used_up = plan.budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished"
-        if group.first_says(used_up):  # after reading, so that the first process writes nothing before all have read
+            restart.take_weights(trainer, at_home(init_from))
+        # After reading, so that the first process writes nothing before all have read.
+        if group.first_says(restart.is_used_up(plan.budget, trainer, run)):
             if group.first_says(again and run.summary.get("launcher") == worker.agent() != ""):
                 return run  # the process was lost when all was done
             raise UsageError(
                 f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s in all); "
                 f"give a larger total: {more(run)}"
             )
-        if note := move_decay(trainer, plan):
+        if note := restart.move_decay(trainer, plan):
             view.note(note)
         if group.first:
             _rewind(run, parts, view)
@@ -244,8 +236,8 @@ def _go_on(
 def _rewind(run: Run, parts: _Parts, view: View) -> None:
     """Bring the folder back to the last save, and say so."""
     config, data, trainer, plan, threads = parts
-    later = sum(record["step"] > trainer.step for record in run.records())
-    lost = f"; {later} records of later steps are made again" if later else ""
+    later = any(record["step"] > trainer.step for record in run.records())
+    lost = "; records of later steps are made again" if later else ""
     view.note(f"going on from step {trainer.step:,}, the last save{lost}.")
     run.rewind(trainer.step)
     run.write_config(config)

@@ -28,7 +28,7 @@ Batch = tuple[int, Callable[[], Tensor]]
 MEASURED, MEASURED_LARGE = 1024, 512  # samples a side for the estimate, and if they are pictures above 32x32
 GRADIENTS = 256  # samples for the gradient norms
 USUAL = 1.96  # standard errors, on both sides, that 95 % of normal errors stay within
-CERTAIN = 3.09  # standard errors that 99.9 % of normal errors stay below
+SURE = 0.999  # confidence of the lower bound: 3.09 standard errors, and more where samples are few
 ESTIMATES = (
     *("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "wasserstein_bound"),
     *("noise_floor", "gap", "gap_stderr"),
@@ -46,8 +46,9 @@ class Measurement(NamedTuple):
         wasserstein_heldout: The same for held-out real samples, which the critic has never seen.
         wasserstein_stderr: Standard error of ``wasserstein_heldout``; None if a side is a single sample.
         wasserstein_bound: What the Wasserstein distance of data and generator is at least, at 99.9 % confidence:
-            (wasserstein_heldout - 3.09 wasserstein_stderr) / K, K being the critic's certified Lipschitz constant.
-            A critic that learnt nothing makes it weak, even negative, but never wrong. None where K is not computed.
+            (wasserstein_heldout - 3.09 wasserstein_stderr) / K, K being the critic's certified Lipschitz constant, or
+            more errors where samples are few. A critic that learnt nothing makes it weak, even negative, but never
+            wrong. None where K is not computed.
         noise_floor: What the critic says of nothing: 95 % of pairs of disjoint sets of held-out real samples, as large
             as those measured, differ in mean score by less, :math:`1.96 \sigma \sqrt{1/n + 1/m}`, where
             :math:`\sigma` is the standard deviation of held-out scores. An estimate within +-noise_floor means nothing.
@@ -84,15 +85,31 @@ def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
 
 
-def check_sides(data: Data, critic: nn.Module) -> None:
-    """Refuse a single sample to measure with, trained on or held out, if the critic has batch norm.
+@torch.no_grad()
+def mixes(critic: nn.Module, data: Data, move: Callable[[Tensor], Tensor]) -> bool:
+    """Whether a critic's scores hang on what else is in the batch, as under batch norm.
+
+    Args:
+        critic: The critic.
+        data: Some of whose samples it is shown, in a batch and in parts of it.
+        move: Brings a batch to the critic.
 
     Raises:
-        UsageError: There is a single one.
+        UsageError: It has batch norm, and there is a single sample to measure with, trained on or held out.
     """
+    if has_batch_norm(critic):
+        _check_sides(data)
+        return True
+    still, x = twin(critic).eval(), move(data.train.batch(torch.arange(min(4, data.train.size or 4))))
+    whole, parts = (torch.cat([still(part).flatten() for part in x.split(size)]) for size in (4, 2))
+    size = float(whole.abs().max())
+    return whole.shape != parts.shape or not torch.allclose(whole, parts, rtol=1e-3, atol=1e-3 * size)
+
+
+def _check_sides(data: Data) -> None:
     sides = ("held-out", data.held_out, "--held-out 2"), ("training", data.train, "more data")
     for side, samples, remedy in sides:
-        if samples.size == 1 and has_batch_norm(critic):
+        if samples.size == 1:
             raise UsageError(
                 f"batch norm in the critic needs at least 2 {side} samples to measure with, and there is 1; "
                 f"use {remedy}, or norm='layer' (--critic-norm layer)."
@@ -152,7 +169,7 @@ class Meter:
             wasserstein=float(on_train.mean() - on_fake.mean()),
             wasserstein_heldout=held_out,
             wasserstein_stderr=error,
-            wasserstein_bound=lower_bound(held_out, error, constant),
+            wasserstein_bound=lower_bound(held_out, error, constant, min(len(on_held_out), len(on_fake))),
             noise_floor=_noise_floor(on_held_out, len(on_fake)),
             gradient_norm=float(between.mean()),
             gradient_norm_fake=float(at_fake.mean()),
@@ -229,9 +246,23 @@ class Meter:
         return parts
 
 
-def lower_bound(held_out: float, error: float | None, constant: float | None) -> float | None:
-    """What the distance is at least, at 99.9 % confidence; None where the error or the constant is not known."""
-    return None if error is None or constant is None else (held_out - CERTAIN * error) / constant
+def lower_bound(held_out: float, error: float | None, constant: float | None, samples: int) -> float | None:
+    """What the distance is at least, at 99.9 % confidence, as far as a mean of so many scores is normal.
+
+    Args:
+        held_out: The difference of mean scores.
+        error: Its standard error, None if it is not known.
+        constant: Of the critic, None if it is not known.
+        samples: Scores on the side that has fewer: of few, the error is not known well.
+
+    Returns:
+        None where the error or the constant is not known.
+    """
+    if error is None or constant is None:
+        return None
+    from scipy.special import stdtrit
+
+    return (held_out - float(stdtrit(samples - 1, SURE)) * error) / constant if constant else 0.0
 
 
 def _noise_floor(real: Tensor, fakes: int) -> float | None:

@@ -95,7 +95,10 @@ class Model:
             return cls(generator, Units.from_dict(about["units"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise WganError(f"{path} is not a generator that wgan has saved ({reason}).") from error
+            reason = f"there is no {reason} in it" if isinstance(error, KeyError) else reason
+            raise WganError(
+                f"{path} is not a generator that wgan has saved ({reason}); name a run, or its generator.safetensors."
+            ) from error
 
 
 def check_version(path: Path, about: Mapping[str, Any]) -> None:

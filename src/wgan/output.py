@@ -9,7 +9,7 @@ import torch
 from wgan import pictures
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
-from wgan.files import write_atomically
+from wgan.files import at_home, write_atomically
 from wgan.model import Model
 from wgan.seeds import rng
 
@@ -30,7 +30,7 @@ def write_samples(model: Model, n: int, seed: int, place: str) -> dict[str, Any]
     """
     if n < 1:
         raise UsageError(f"--number: {n} is too small; at least 1 sample can be drawn.")
-    flat, folder, out = len(model.shape) == 1, place.endswith("/"), Path(place)
+    flat, folder, out = len(model.shape) == 1, place.endswith("/"), at_home(place)
     try:
         if out.suffix.lower() == ".npy":
             return _write_array(model, n, seed, out)
@@ -42,6 +42,16 @@ def write_samples(model: Model, n: int, seed: int, place: str) -> dict[str, Any]
         raise WganError(f"--out: cannot write {place}: {error.strerror or error}.") from error
     allowed = "x.npy or scatter.png" if flat else "x.npy, grid.png or folder/"
     raise UsageError(f"--out: {place!r} is not a place for these samples; write {allowed}.")
+
+
+def check_sheet(out: Path) -> None:
+    """Refuse a name for a contact sheet that is no picture's, or a folder's.
+
+    Raises:
+        UsageError: It is.
+    """
+    if out.suffix.lower() != ".png" or out.is_dir():
+        raise UsageError(f"--out: {str(out)!r} is not a place for a contact sheet; write sheet.png.")
 
 
 def write_contact_sheet(data: Data, out: Path) -> None:

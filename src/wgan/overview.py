@@ -12,9 +12,13 @@ from wgan.run import Run
 def overview(run: Run) -> dict[str, Any]:
     """A run's row: what it trains on and how it stands."""
     try:
-        config, records, summary = run.config, run.records(), run.summary
-    except (WganError, ValueError, OSError) as error:
+        return _row(run)
+    except (WganError, ValueError, TypeError, OSError) as error:
         return {"run": str(run.folder), "status": "unreadable", "error": str(error)}
+
+
+def _row(run: Run) -> dict[str, Any]:
+    config, records, summary = run.config, run.records(), run.summary
     last = records[-1] if records else {}
     return {
         "run": str(run.folder),
@@ -22,7 +26,7 @@ def overview(run: Run) -> dict[str, Any]:
         "objective": config.loss.objective,
         "constraint": config.loss.constraint,
         "status": _status(run, summary.get("status", "new")),
-        "step": last.get("step", 0),
+        "step": max(last.get("step", 0), summary.get("steps", 0)),
         "seconds": max(last.get("seconds", 0.0), summary.get("seconds", 0.0)),
         "wasserstein_heldout": last.get("wasserstein_heldout"),
         "wasserstein_stderr": last.get("wasserstein_stderr"),
@@ -59,7 +63,7 @@ def more(run: Run) -> str:
     twice = (
         f"--time {max(1, round(summary['seconds'] * 2))}s" if run.config.run.time else f"--steps {summary['steps'] * 2}"
     )
-    return f"wgan resume {run.folder} {twice}"
+    return f"wgan resume {run.quoted} {twice}"
 
 
 def closing(run: Run) -> str:
@@ -79,8 +83,8 @@ def closing(run: Run) -> str:
         f"samples  {run.sample_paths()[-1]}",
         f"curves   {run.curves}",
         f"film     {run.animation}",
-        f"more     wgan sample {run.folder} -n 64 -o grid.png",
-        f"check    wgan diagnose {run.folder}",
+        f"more     wgan sample {run.quoted} -n 64 -o grid.png",
+        f"check    wgan diagnose {run.quoted}",
         f"go on    {more(run)}",
     ]
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from wgan.files import at_home
 from wgan.model import Model
 from wgan.registry import DATASETS
 from wgan.run import Run
-from wgan.schedule import Decay
+from wgan.schedule import Budget, Decay
 from wgan.state import under
 from wgan.trainer import Trainer
 
@@ -69,8 +69,14 @@ def check_data_is_there(config: Config, run: Run) -> None:
     if not known and not at_home(place).exists():
         raise WganError(
             f"the data of {run.folder} is no longer at {place}; bring it back, or say where it is now with --data "
-            f"PLACE, as in wgan resume {run.folder} --data PLACE (or write its place as data into {run.config_file})."
+            f"PLACE, as in wgan resume {run.quoted} --data PLACE (or write its place as data into {run.config_file})."
         )
+
+
+def is_used_up(budget: Budget, trainer: Trainer, run: Run) -> bool:
+    """Whether a run has nothing left to do: it finished, or it went beyond a total of steps that was lowered since."""
+    lowered = budget.steps is not None and trainer.step > budget.steps
+    return lowered or (budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished")
 
 
 def take_weights(trainer: Trainer, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from wgan import options
 from wgan.config import Config
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
-from wgan.files import write_text
+from wgan.files import at_home, write_text
 from wgan.model import Model, check_version, save_model, save_tensors
 
 _SUBFOLDERS = ("samples", "checkpoints")
@@ -46,6 +47,11 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
 
+    @property
+    def quoted(self) -> str:
+        """The folder as a shell takes it."""
+        return shlex.quote(str(self.folder))
+
     @classmethod
     def create(cls, config: Config, out: str | Path | None, name: str, environment: Mapping[str, Any]) -> "Run":
         """Make a new run folder: ``out``, or the next free number under ``runs/``.
@@ -53,14 +59,14 @@ class Run:
         Raises:
             UsageError: ``out`` exists and is not an empty folder; nothing in it is touched.
         """
-        folder = numbered_folder(Path("runs"), name) if out is None else Path(out)
+        folder = numbered_folder(Path("runs"), name) if out is None else at_home(out)
         with _making():
             folder.mkdir(parents=True, exist_ok=True)
             taken = any(folder.iterdir())
         if taken:
             raise UsageError(
                 f"--out: {folder} exists and is not empty, and a run is never written over; "
-                f"choose another folder, or go on with it: wgan resume {folder}"
+                f"choose another folder, or go on with it: wgan resume {cls(folder).quoted}"
             )
         run = cls(folder)
         for sub in _SUBFOLDERS:
@@ -76,7 +82,7 @@ class Run:
         Raises:
             WganError: It is not one.
         """
-        run = cls(Path(folder))
+        run = cls(at_home(folder))
         if not run.config_file.is_file():
             what = "is not a run's folder (it has no config.toml)" if run.folder.is_dir() else "does not exist"
             raise WganError(f"{folder} {what}; `wgan runs` lists the runs under runs/.")
@@ -198,7 +204,7 @@ class Run:
     def generator(self) -> Model:
         """The generator as it was last saved (the average of its weights, if one is kept)."""
         if not self._generator.is_file():
-            raise WganError(f"{self.folder} has no generator yet; train it first: wgan resume {self.folder}")
+            raise WganError(f"{self.folder} has no generator yet; train it first: wgan resume {self.quoted}")
         return Model.load(self._generator)
 
     @property
@@ -218,7 +224,7 @@ class Run:
 
 def find_runs(root: Path) -> list[Run]:
     """The runs right under a folder, in the order of their names."""
-    return [Run(path.parent) for path in sorted(root.glob("*/config.toml"))]
+    return [Run(path.parent) for path in sorted(at_home(root).glob("*/config.toml"))]
 
 
 def numbered_folder(root: Path, name: str) -> Path:
@@ -257,5 +263,10 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise WganError(f"{path} is damaged; take it away, and the next save makes a new one.")
     return value

@@ -52,7 +52,8 @@ class Interval:
         try:
             return cls(seconds=seconds(text, flag))
         except UsageError:
-            raise UsageError(f"{flag}: {text!r} is not an interval; write 500 (steps), 1epoch or 60s.") from None
+            allowed = "500 (steps), 1epoch or, for --save-every, 60s"
+            raise UsageError(f"{flag}: {text!r} is not an interval; write {allowed}.") from None
 
     def due(self, step: int) -> bool:
         """Whether a fixed step is one of the interval's: its multiples, and 1, 4, 16, ... before the first of them."""
@@ -100,11 +101,27 @@ class Decay:
         return min(1.0, max(0.0, 1 - (step - self.start) / max(1, self.end - self.start)))
 
 
-def set_rates(optimizers: Iterable[Optimizer], rates: Iterable[float], decay: Decay | None, step: int) -> None:
-    """Give each optimizer its learning rate for the generator step that follows ``step`` finished ones."""
-    factor = decay.factor(step) if decay else 1.0
-    for optimizer, rate in zip(optimizers, rates, strict=True):
-        optimizer.param_groups[0]["lr"] = rate * factor
+class Rates:
+    """The first learning rates of all groups of an optimizer's weights.
+
+    Args:
+        optimizer: As it was made.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self._first = [group["lr"] for group in optimizer.param_groups]
+
+    def scale(self, factor: float) -> None:
+        """Set each to so many times what it was."""
+        for group, rate in zip(self.optimizer.param_groups, self._first, strict=True):
+            group["lr"] = rate * factor
+
+
+def set_rates(rates: Iterable[Rates], decay: Decay | None, step: int) -> None:
+    """Set the learning rates for the generator step that follows ``step`` finished ones."""
+    for each in rates:
+        each.scale(decay.factor(step) if decay else 1.0)
 
 
 @dataclass(frozen=True)

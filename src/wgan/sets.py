@@ -1,5 +1,6 @@
 """The two sets of a comparison, opened: data, arrays or generators become rows of numbers in a person's units."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -15,7 +16,7 @@ from wgan.console import count
 from wgan.data import open_data
 from wgan.data.arrays import USUAL_RANGES
 from wgan.data.progress import Progress
-from wgan.data.samples import Data, Samples, Vectors
+from wgan.data.samples import Data, Endless, Samples, Vectors
 from wgan.distances.samples import rows
 from wgan.errors import UsageError
 from wgan.model import Model
@@ -124,22 +125,30 @@ def _model(source: Any) -> Model | None:
 
 
 def _of_data(data: Data, seed: int, number: int, split: Split) -> Side:
-    both: tuple[Samples, ...] = (data.train, data.held_out)
-    if data.report.count is not None and len({data.train.size, data.held_out.size, data.report.count}) == 1:
-        both = (data.train,)  # all samples are equal, and both parts are all of them
-    parts = {"all": both, "train": (data.train,), "held-out": (data.held_out,)}[split]
-    sizes = [part.size for part in parts if part.size is not None]
+    train, held = data.train, data.held_out
+    parts = {"all": (train, held), "train": (train,), "held-out": (held,)}[split]
+    values = data.report.value_range if data.report.range_found else None
+    if any(isinstance(part, Endless) for part in parts):
 
-    def take(n: int) -> NDArray[np.float64]:
-        if not sizes:
+        def draw(n: int) -> NDArray[np.float64]:
             first = number * _SECOND + int(torch.randint(_SECOND // 2, (), generator=rng(seed, "first of the endless")))
             return _numbers_of(parts[0], data, torch.arange(first, first + n))
-        index, end = _chosen(sum(sizes), n, seed), sizes[0]
-        within = (index[index < end], index[index >= end] - end)
-        return np.concatenate([_numbers_of(part, data, i) for part, i in zip(parts, within, strict=False) if len(i)])
 
-    values = data.report.value_range if data.report.range_found else None
-    return Side(data.shape, sum(sizes) if sizes else None, take, values)
+        return Side(data.shape, None, draw, values)
+    # Each once, in the order of the source: two sources may correspond, and each is cut in its own way.
+    rows, places = np.unique(np.concatenate([part.rows for part in parts]), return_index=True)
+
+    def take(n: int) -> NDArray[np.float64]:
+        index, before = torch.from_numpy(places)[_chosen(len(rows), n, seed)], 0
+        found = np.empty((n, math.prod(data.shape)))
+        for part in parts:
+            here = (index >= before) & (index < before + len(part.rows))
+            if here.any():
+                found[here.numpy()] = _numbers_of(part, data, index[here] - before)
+            before += len(part.rows)
+        return found
+
+    return Side(data.shape, len(rows), take, values)
 
 
 def _numbers_of(part: Samples, data: Data, index: torch.Tensor) -> NDArray[np.float64]:

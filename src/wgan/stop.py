@@ -21,7 +21,7 @@ class Interrupted(Stopped):
     """
 
     def __init__(self, run: Run, number: int) -> None:
-        super().__init__(f"stopped and saved; go on with: wgan resume {run.folder}", number)
+        super().__init__(f"stopped and saved; go on with: wgan resume {run.quoted}", number)
         self.run = run
 
 

@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.catchup import ahead
-from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.ema import Average
 from wgan.ledger import Ledger, check_values, check_weights
-from wgan.measurement import ESTIMATES, Meter, check_batch, check_sides, has_batch_norm
+from wgan.measurement import ESTIMATES, Meter, check_batch, mixes
 from wgan.networks import Latent
 from wgan.networks.base import check_same_shape, flat_scores, latent_of
 from wgan.networks.memory import placed
@@ -30,7 +29,7 @@ from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
 from wgan.parallel import ALONE, Exchange, Group
 from wgan.prefetch import Prefetch
-from wgan.schedule import CriticSteps, Decay, set_rates
+from wgan.schedule import CriticSteps, Decay, Rates, set_rates
 from wgan.seeds import rng, seeded
 
 DRAWN = 5  # batches generated for the critic at a time by a lone process: autocast converts its weights only once
@@ -41,7 +40,7 @@ class Trainer:
 
     Args:
         generator: Noise (N, L) to samples (N, ...).
-        critic: Samples to scores (N,) or (N, 1); real high, fake low.
+        critic: Samples to scores (N,) or (N, 1); real high, fake low. To one that mixes a batch they go apart.
         objective: Scores to losses.
         constraint: What keeps the critic Lipschitz.
         latent: The noise; by default the generator's own ``latent``.
@@ -59,7 +58,7 @@ class Trainer:
         seed: What every random choice hangs on.
         catch_up: Critic steps against the average before a record of it, at most as many as taken, and then undone.
         device: Where to train.
-        precision: ``torch.bfloat16`` for autocast; pixels, norms, losses, means and critics' heads stay wide.
+        precision: ``torch.bfloat16`` for autocast; losses, means, wgan's own pixels, norms and heads stay wide.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
 
     Raises:
@@ -104,12 +103,13 @@ class Trainer:
         self.generator_optimizer = make(self._generator_weights, generator_lr)
         self.critic_optimizer = make(self._critic_weights, critic_lr)
         self.learning_rates, self.decay = (generator_lr, critic_lr), decay
+        self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         self.catch_up = catch_up * self.objective.measures_distance
         self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
-        self.dtype, self.one_pass = next(self.critic.parameters()).dtype, not has_batch_norm(self.critic)
+        self.dtype = next(self.critic.parameters()).dtype
         self._average_critic = Exchange(group, self._critic_weights)
         self._average_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
         self.step, self.critic_updates, self.earlier, self.mark = 0, 0, 0.0, (0.0, 0)
@@ -127,8 +127,8 @@ class Trainer:
 
     def attach(self, data: Any) -> Data:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
-        opened = open_data(data, DataConfig())
-        check_sides(opened, self.critic)
+        opened = open_data(data)
+        self._one_pass = not mixes(self.critic, opened, self.to_device)
         self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         what = opened, self.latent, self.batch, self.seed, self.to_device, self.constraint.certified
         self._meter = Meter(*what, group=self.group)
@@ -149,7 +149,7 @@ class Trainer:
     def advance(self) -> None:
         """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
         self._since = self._since or time.perf_counter()
-        set_rates((self.generator_optimizer, self.critic_optimizer), self.learning_rates, self.decay, self.step)
+        set_rates(self._rates, self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             steps = self.critic_steps.before(self.step)
             fakes = Prefetch(self._fakes(steps - self.reuse, self.generator))
@@ -170,7 +170,7 @@ class Trainer:
 
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with chance, ahead(step, steps, self.critic_optimizer, self.learning_rates[1], self.critic):
+            with chance, ahead(step, steps, self._rates[1], self.critic):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
@@ -220,9 +220,9 @@ class Trainer:
         return total, logged
 
     def _score(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of both sides: in one pass, unless batch norm would mix them."""
+        """Scores of both sides: in one pass, unless the critic would mix them."""
         check_same_shape(fake, real)
-        if not self.one_pass:
+        if not self._one_pass:
             return self._scores(real), self._scores(fake)
         scores = self._scores(torch.cat([real, fake]))
         return scores[: len(real)], scores[len(real) :]

@@ -12,6 +12,7 @@ from wgan import options, processor
 from wgan.config import Config
 from wgan.console import count
 from wgan.errors import UsageError, WganError
+from wgan.files import at_home
 from wgan.parallel.launcher import launch
 from wgan.run import Run, numbered_folder
 
@@ -26,7 +27,7 @@ def launch_train(made: Config, name: str, out: Path | None, init_from: Path | No
         init_from: Whose weights to begin with.
         more: Flags as they are.
     """
-    folder = numbered_folder(Path("runs"), name) if out is None else out
+    folder = numbered_folder(Path("runs"), name) if out is None else at_home(out)
     with tempfile.TemporaryDirectory(prefix="wgan-") as temporary:
         config = Path(temporary) / "config.toml"
         config.write_text(options.to_toml(made), encoding="utf-8")
@@ -52,7 +53,7 @@ def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
     if "processes" not in given and not on_gpus and processes > (cores := processor.cores()):
         raise UsageError(
             f"{run.folder} was trained in {processes} processes, and this machine has "
-            f"{count(cores, 'core')}; say how many it shall be: wgan resume {run.folder} --processes {cores}"
+            f"{count(cores, 'core')}; say how many it shall be: wgan resume {run.quoted} --processes {cores}"
         )
     _launch(processes, ["resume", str(run.folder), *flags, *more], run)
 

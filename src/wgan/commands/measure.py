@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from wgan import options
 from wgan.answers import answer, answer_table
 from wgan.console import make_view
+from wgan.files import at_home
 from wgan.flags import DataFlags, Json, given_flags
 from wgan.registry import DISTANCES
 
@@ -103,7 +104,7 @@ def figure(
         return
     from wgan.figures import make
 
-    place = out or Path(f"{name}.png")
+    place = at_home(out or f"{name}.png")
     drawing = make(name, seed, place)
     value = {"figure": name, "out": str(place), "seed": seed, **drawing.numbers.summary()}
     answer(value, as_json, f"{name} in {place}\n{drawing}")

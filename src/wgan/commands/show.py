@@ -9,6 +9,7 @@ from wgan import options
 from wgan.answers import answer, answer_table
 from wgan.console import PlainView, make_view
 from wgan.errors import WganError
+from wgan.files import at_home
 from wgan.flags import DataFlags, Json, given_flags
 
 
@@ -40,14 +41,17 @@ def data(
     config = options.make_config(given_flags(flags), {"data": source})
     from wgan.data import open_data
     from wgan.data.files import SHEET
-    from wgan.output import write_contact_sheet
+    from wgan.output import check_sheet, write_contact_sheet
+
+    if out is not None:
+        check_sheet(at_home(out))
 
     view = make_view(as_json)
     try:
         opened = open_data(config.data.data, config.data, progress=view.progress)
     finally:
         view.end()
-    sheet = out or Path(f"{opened.name}{SHEET}")
+    sheet = at_home(out or f"{opened.name}{SHEET}")
     write_contact_sheet(opened, sheet)
     text = "\n".join([*opened.report.lines(), f"contact sheet: {sheet}"])
     answer(opened.report.to_json() | {"contact_sheet": str(sheet)}, as_json, text)
@@ -62,9 +66,11 @@ def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
         Where they are.
     """
     from wgan.overview import overview, overview_table
-    from wgan.run import find_runs
+    from wgan.run import Run, find_runs
 
     found = find_runs(folder)
+    if not found and Run(folder).config_file.is_file():
+        raise WganError(f"{folder} is a run itself; `wgan runs {Run(folder.parent).quoted}` lists those beside it.")
     if not found and not as_json:
         raise WganError(f"there are no runs in {folder}; `wgan train` makes the first one under runs/.")
     rows = [overview(run) for run in found]

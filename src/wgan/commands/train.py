@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from wgan import worker
 from wgan.answers import answer, answer_run
-from wgan.console import make_view
+from wgan.console import count, make_view
 from wgan.flags import Json, Quiet, ResumeFlags, TrainFlags, given_flags
 
 
@@ -119,4 +119,4 @@ def sample(
     from wgan.output import write_samples
 
     written = write_samples(load(run), number, seed, out)
-    answer({"out": out, "samples": number, "seed": seed, **written}, as_json, f"{number:,} samples in {out}")
+    answer({"out": out, "samples": number, "seed": seed, **written}, as_json, f"{count(number, 'sample')} in {out}")

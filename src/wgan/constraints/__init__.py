@@ -59,6 +59,7 @@ class WeightClipping(Constraint):
     """
 
     label = "weight clipping"
+    bounds = True
 
     def __init__(self, weight: float = 0.01, every: int = 1) -> None:
         super().__init__(weight, every)
@@ -75,7 +76,6 @@ class WeightClipping(Constraint):
 class GradientNormPenalty(Constraint, ABC):
     """The mean of a function of the critic's gradient norms at some points; members say which and where."""
 
-    has_penalty = True
     default_weight: ClassVar[float] = 10.0
 
     @staticmethod
@@ -205,6 +205,7 @@ class SpectralNorm(Constraint):
     """
 
     label = "spectral norm"
+    bounds = True
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         if any(isinstance(module, NORM_LAYERS) for module in critic.modules()):
@@ -213,6 +214,11 @@ class SpectralNorm(Constraint):
                 "use norm='none' (--critic-norm none)."
             )
         layers = [module for module in critic.modules() if isinstance(module, LINEAR_LAYERS)]
+        if any("weight" in vars(layer) for layer in layers):
+            raise UsageError(
+                "spectral norm: the critic has weights that an older torch.nn.utils.spectral_norm or weight_norm sets; "
+                "use one of the two."
+            )
         for layer in layers:
             spectral_norm(layer)
             if self.weight != 1:
@@ -226,7 +232,7 @@ class Sum(Constraint):
 
     def __init__(self, *parts: Constraint) -> None:
         super().__init__()
-        self._parts = parts
+        self._parts = tuple(part for given in parts for part in given.parts)
         self.certified = any(part.certified for part in parts)
 
     def __repr__(self) -> str:

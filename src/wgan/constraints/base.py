@@ -19,11 +19,12 @@ class Constraint:
         every: A penalty is added at every ``every``-th critic step only, ``every`` times as strong.
 
     Raises:
-        UsageError: The weight is negative or not finite.
+        UsageError: The weight is negative, not finite or a bound of 0; or ``every`` is below 1.
     """
 
     label: ClassVar[str] = "no constraint"
-    has_penalty: ClassVar[bool] = False
+    bounds: ClassVar[bool] = False
+    """Whether the weight is a bound, so that 0 would leave a critic that tells nothing apart."""
     certified: bool = False
     """Whether the critic's Lipschitz constant is known, tight and quick to compute."""
 
@@ -33,6 +34,13 @@ class Constraint:
                 f"{self.label}: the weight is {weight:g}, but it must be finite and not below 0; leave it out for the "
                 "usual one."
             )
+        if self.bounds and not weight:
+            raise UsageError(
+                f"{self.label}: the weight is 0, but a critic that may have no slope tells nothing apart; leave it out "
+                "for the usual one."
+            )
+        if every < 1:
+            raise UsageError(f"{self.label}: every is {every}; give a whole number of critic steps, at least 1.")
         self.weight, self.every = float(weight), int(every)
 
     def __repr__(self) -> str:
@@ -40,8 +48,13 @@ class Constraint:
         return f"{type(self).__name__}({self.weight:g}{every})"
 
     def __str__(self) -> str:
-        every = f" at every {self.every} critic steps" if self.every > 1 else ""
+        every = f" at every {self.every} critic steps" if self.every > 1 and self.has_penalty else ""
         return f"{self.label} {self.weight:g}{every}"
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether it adds to the critic's loss itself, and not through its parts."""
+        return type(self).penalty is not Constraint.penalty
 
     @property
     def parts(self) -> tuple["Constraint", ...]:

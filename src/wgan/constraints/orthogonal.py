@@ -27,7 +27,8 @@ class Orthogonal(Constraint):
     The critic is prepared so that all its layers keep norms: linear layers start at their polar factor, ``nn.Conv2d``
     becomes :class:`~wgan.networks.lipschitz.OrthogonalConv2d`, ReLU and leaky ReLU, which lose gradient norm, become
     :class:`~wgan.networks.sorting.MaxMin`, the sum of a residual block a mean, and pools are scaled to norm 1.
-    That goes for layers that you froze, too: K is the product of the norms of all matrices.
+    That goes for layers that you froze, too, which stay frozen: K is the product of the norms of all matrices. A
+    convolution's weights begin anew.
     The optimizer sees only the part of a gradient that keeps a matrix orthogonal, and Newton-Schulz steps bring the
     weights back after it: without the first, Adam would spend its step on what the second undoes. The constant holds
     for the weights as float32; in bfloat16 scores are rounded as in any network.
@@ -41,18 +42,12 @@ class Orthogonal(Constraint):
 
     Raises:
         UsageError: The weight is 0, negative or not finite.
+        UsageError: The critic has a layer that cannot be made so, when it is prepared.
     """
 
     label = "orthogonal weights"
+    bounds = True
     certified = True
-
-    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
-        super().__init__(weight, every)
-        if not self.weight:
-            raise UsageError(
-                "orthogonal weights: the weight is 0, but a critic that may have no slope tells nothing apart; "
-                "use --weight 1."
-            )
 
     @property
     def slope(self) -> tuple[float, float]:
@@ -60,7 +55,10 @@ class Orthogonal(Constraint):
 
     @torch.no_grad()
     def prepare(self, critic: nn.Module) -> nn.Module:
-        critic = _keeping_norms(critic, "itself")
+        critic = _keeping_norms(critic, "itself", {})
+        layers = [module for _, module in critic.named_modules(remove_duplicate=False) if _has_matrix(module)]
+        if self.weight != 1 and layers.count(layers[-1]) > 1:
+            raise UsageError("orthogonal weights: the critic's last layer is used more than once; use --weight 1.")
         for weight, norm in self._matrices(critic):
             weight.copy_(polar(weight) * norm)
             if weight.requires_grad:
@@ -77,7 +75,7 @@ class Orthogonal(Constraint):
         found = [
             weight
             for module in critic.modules()
-            if isinstance(module, nn.Linear | OrthogonalConv2d)
+            if _has_matrix(module)
             for weight in module.parameters(recurse=False)
             if weight.dim() == 2
         ]
@@ -85,16 +83,27 @@ class Orthogonal(Constraint):
             yield weight, self.weight if number == len(found) else 1.0
 
 
-def _keeping_norms(module: nn.Module, name: str) -> nn.Module:
-    """The module that takes the place of this one and keeps norms.
+def _has_matrix(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear | OrthogonalConv2d)
+
+
+def _keeping_norms(module: nn.Module, name: str, made: dict[nn.Module, nn.Module]) -> nn.Module:
+    """The module that takes the place of this one and keeps norms; ``made`` has those of layers that come again.
 
     Raises:
         UsageError: There is none; the message has the layer's name and the remedy.
     """
+    if module not in made:
+        made[module] = _replaced(module, name, made)
+    return made[module]
+
+
+def _replaced(module: nn.Module, name: str, made: dict[nn.Module, nn.Module]) -> nn.Module:
     kind = type(module)
     if kind in (nn.Sequential, Critic, Residual):
-        for part, child in module.named_children():
-            setattr(module, part, _keeping_norms(child, part if name == "itself" else f"{name}.{part}"))
+        for part, child in module._modules.items():  # with those that are there twice
+            if child is not None:
+                setattr(module, part, _keeping_norms(child, part if name == "itself" else f"{name}.{part}", made))
         if isinstance(module, Residual):
             module.scale = 0.5
         return module
@@ -130,7 +139,8 @@ def _convolution(module: Any) -> nn.Module:
         )
     padding = (0, 0) if module.padding == "valid" else module.padding
     sizes = module.in_channels, module.out_channels, module.kernel_size, module.stride, padding
-    return OrthogonalConv2d(*sizes, bias=module.bias is not None).to(module.weight)
+    made = OrthogonalConv2d(*sizes, bias=module.bias is not None).to(module.weight)
+    return made.requires_grad_(module.weight.requires_grad)
 
 
 def _pool(module: Any) -> nn.Module:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wgan.data.samples import Data
 
 
-def open_data(source: Any, options: DataConfig, *, progress: Progress = quiet) -> Data:
+def open_data(source: Any, options: DataConfig | None = None, *, progress: Progress = quiet) -> Data:
     """Open a data set and split it into samples to train on and samples held out.
 
     Args:
@@ -27,7 +27,8 @@ def open_data(source: Any, options: DataConfig, *, progress: Progress = quiet) -
             or torch tensor; any object with ``__len__`` and ``__getitem__`` (items: a PIL picture, a tensor
             (C, H, W), an array, or a pair of one of them and a label); or a :class:`~wgan.data.samples.Data`,
             which is returned as it is.
-        options: Size, channels, the held-out share and so on; ``options.data`` is not looked at.
+        options: Size, channels, the held-out share and so on, by default the usual ones; ``options.data`` is not looked
+            at.
         progress: Called with a label, how many are done, and how many there are.
 
     Raises:
@@ -38,6 +39,7 @@ def open_data(source: Any, options: DataConfig, *, progress: Progress = quiet) -
     from wgan.data.readers import open_path
     from wgan.data.samples import Data
 
+    options = options or DataConfig()
     if isinstance(source, Data):
         return source
     if isinstance(source, str) and source in DATASETS:

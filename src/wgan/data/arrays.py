@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wgan.config import DataConfig
 from wgan.data.assemble import check_finite, pictures, vectors
-from wgan.data.images import Header, Plan, fit_array
+from wgan.data.images import Header, Plan, checked_range, fit_array
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
@@ -128,7 +128,7 @@ class ArrayPictures(Source):
         if self.value_range is None:
             return ()
         low, high = self.value_range
-        told = f"values from {low:g} to {high:g} became black to white; value_range=LOW,HIGH changes this."
+        told = f"values from {low:g} to {high:g} became black to white; --value-range=LOW,HIGH changes this."
         if self._extremes[0] < low or self._extremes[1] > high:
             found = f"{self._extremes[0]:g} to {self._extremes[1]:g}"
             told = f"values range from {found}; those outside {low:g} to {high:g} were clipped."
@@ -174,17 +174,6 @@ def layout(array: NDArray[Any], origin: Origin) -> NDArray[Any]:
     )
 
 
-def checked_range(given: tuple[float, float] | None) -> tuple[float, float] | None:
-    """A value range from a person.
-
-    Raises:
-        UsageError: It is empty or not finite.
-    """
-    if given is not None and not (np.isfinite(given).all() and given[0] < given[1]):
-        raise UsageError(f"value_range is {given[0]:g},{given[1]:g}, but the first must be below the second.")
-    return given
-
-
 def usual_range(dtype: np.dtype[Any], low: float, high: float) -> tuple[float, float]:
     """Black and white: the type's own range (bool, uint16), else the smallest usual one that holds all, else theirs."""
     if dtype == np.bool_:
@@ -194,7 +183,7 @@ def usual_range(dtype: np.dtype[Any], low: float, high: float) -> tuple[float, f
     for usual in USUAL_RANGES if dtype.kind == "f" else USUAL_RANGES[2:]:
         if usual[0] <= low and high <= usual[1] and (usual[1] == 1 or high >= LEAST_WHITE):
             return usual
-    return low, high if high > low else low + 1
+    return low, high if high > low else low + max(1.0, abs(low))
 
 
 def says_no_range(dtype: np.dtype[Any]) -> bool:

@@ -20,8 +20,9 @@ from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.source import Source
 from wgan.errors import WganError
+from wgan.files import at_home
 
-VERSION = 2
+VERSION = 3
 UNFINISHED = ".part-"
 ABANDONED_SECONDS = 24 * 3600
 
@@ -29,8 +30,8 @@ ABANDONED_SECONDS = 24 * 3600
 def cache_folder() -> Path:
     """Where pictures and downloads are kept: $WGAN_CACHE, else $XDG_CACHE_HOME/wgan, else ~/.cache/wgan."""
     if own := os.environ.get("WGAN_CACHE"):
-        return Path(own).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "wgan"
+        return at_home(own).absolute()
+    return at_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache").absolute() / "wgan"
 
 
 def cache_sizes() -> dict[str, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wgan.config import DataConfig
-from wgan.data.images import Header, Plan, Unreadable
+from wgan.data.images import Header, Plan, Unreadable, checked_range, is_deep
 from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.source import Read, Source, in_order
@@ -71,16 +71,16 @@ def make_plan(source: Source, options: DataConfig, progress: Progress) -> tuple[
         notes.append(f"the pictures are {height}x{width}; without a size they are brought to {DEFAULT}x{DEFAULT}.")
         height = width = DEFAULT
     if options.channels is None and transparent:
-        notes.append("there are pictures with transparency, now laid on white; channels=4 keeps it.")
+        notes.append("there are pictures with transparency, now laid on white; --channels 4 keeps it.")
     return _plan(options, height, width, options.channels or (1 if grey else 3)), notes
 
 
 def _plan(options: DataConfig, height: int, width: int, channels: int) -> Plan:
     if height < 1 or width < 1:
-        raise UsageError(f"size is {height}x{width}, but pictures are at least 1x1.")
+        raise UsageError(f"--size: {height}x{width}, but pictures are at least 1x1.")
     if channels not in (1, 3, 4):
-        raise UsageError(f"channels is {channels}, but it is 1 (grey), 3 (colour) or 4 (with transparency).")
-    return Plan(height, width, channels, options.fit)
+        raise UsageError(f"--channels: {channels}, but it is 1 (grey), 3 (colour) or 4 (with transparency).")
+    return Plan(height, width, channels, options.fit, checked_range(options.value_range))
 
 
 def nothing_left(source: Source, reasons: Sequence[tuple[str, str]]) -> WganError:
@@ -147,6 +147,17 @@ def _finish(
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.uint64], Report]:
     labels, classes = number_labels(found.labels, source.classes)
     digests = np.array(found.digests, np.uint64)
+    value_range, more = source.value_range, []
+    if value_range is None and any(is_deep(seen.mode) for seen in found.headers):
+        value_range = plan.value_range
+        more.append(
+            "what is black and white of pictures with more than 8 bits is as their format or values say; "
+            "--value-range=LOW,HIGH sets it."
+            if value_range is None
+            else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white."
+        )
+    elif value_range is None and plan.value_range is not None:
+        more.append("--value-range is not used, for no picture has more than 8 bits.")
     report = Report(
         name=source.name,
         source=source.place,
@@ -158,9 +169,9 @@ def _finish(
         classes=classes,
         duplicates=duplicates_in(digests),
         skipped=found.skipped,
-        value_range=source.value_range,
+        value_range=value_range,
         range_found=source.range_found,
-        notes=[*source.notes, *notes],
+        notes=[*source.notes, *notes, *more],
     )
     return labels, digests, report
 

@@ -145,7 +145,7 @@ def _keep_if_right(url: str, part: Path, path: Path, md5: str) -> None:
 def _places(name: str, options: DataConfig) -> list[Path]:
     own = [at_home(options.data_dir)] if options.data_dir else []
     inside = [place / name for place in own]
-    return [*own, *inside, _downloads(name), Path("/usr/share/datasets") / name, Path.home() / "data" / name]
+    return [*own, *inside, _downloads(name), Path("/usr/share/datasets") / name, at_home("~/data") / name]
 
 
 def _downloads(name: str) -> Path:

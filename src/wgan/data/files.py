@@ -110,6 +110,8 @@ class Files(Source):
 def folder(path: Path) -> Files:
     """The pictures in a folder and the folders in it, but for what this package itself wrote there."""
     root = path.resolve()
+    if _is_run(root):
+        raise WganError(f"{path} is a run's folder, and no data; go on with it by wgan resume, or see wgan sample.")
     listed: list[Listed] = []
     skipped: list[tuple[str, str]] = []
     waiting = [root]
@@ -136,6 +138,10 @@ def folder(path: Path) -> Files:
     return Files(root, listed, sorted(skipped), lambda name: (root / name).open("rb"))
 
 
+def _is_run(place: Path) -> bool:
+    return (place / "config.toml").is_file() and (place / "checkpoints").is_dir()
+
+
 def _look(entry: os.DirEntry[str], root: Path) -> Path | str:
     """A folder to look into, or the stamp of a regular file."""
     if entry.is_symlink():
@@ -146,7 +152,7 @@ def _look(entry: os.DirEntry[str], root: Path) -> Path | str:
     info = entry.stat()
     if stat.S_ISDIR(info.st_mode):
         place = Path(entry.path)
-        if (place / "config.toml").is_file() and (place / "checkpoints").is_dir():
+        if _is_run(place):
             raise Unreadable("a run's folder")
         return place
     if not stat.S_ISREG(info.st_mode):

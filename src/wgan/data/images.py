@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from wgan.config import Fit
+from wgan.errors import UsageError
 
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 512 * 2**20
@@ -49,6 +50,8 @@ class Plan:
     width: int
     channels: int
     fit: Fit
+    value_range: tuple[float, float] | None = None
+    """Black and white of pictures with more than 8 bits; None: as their format or their values say."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -69,6 +72,17 @@ class Header(NamedTuple):
     def grey(self) -> bool:
         """Whether it has no colours."""
         return self.mode in GREY
+
+
+def checked_range(given: tuple[float, float] | None) -> tuple[float, float] | None:
+    """A value range from a person.
+
+    Raises:
+        UsageError: It is empty or not finite.
+    """
+    if given is not None and not (all(map(math.isfinite, given)) and given[0] < given[1]):
+        raise UsageError(f"--value-range: {given[0]:g},{given[1]:g}, but the first must be below the second.")
+    return given
 
 
 def header(file: BinaryIO) -> Header:
@@ -130,7 +144,7 @@ def describe(image: Image.Image) -> Header:
 
 def fit(image: Image.Image, plan: Plan) -> NDArray[np.uint8]:
     """Bring a decoded picture to the plan's shape: uint8 (H, W, C)."""
-    fitted = _resize(_colour(image, plan.channels), plan)
+    fitted = _resize(_colour(_eight_bits(image, plan.value_range), plan.channels), plan)
     return np.asarray(fitted, dtype=np.uint8).reshape(plan.shape)
 
 
@@ -140,6 +154,11 @@ def fit_array(pixels: NDArray[np.uint8], plan: Plan) -> NDArray[np.uint8]:
         return pixels
     pixels = np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return fit(Image.fromarray(pixels), plan)
+
+
+def is_deep(mode: str) -> bool:
+    """Whether a picture's mode has more than 8 bits a channel."""
+    return mode.startswith(("I", "F"))
 
 
 @cache
@@ -186,7 +205,6 @@ def _shrink_while_decoding(image: Image.Image, seen: Header, plan: Plan) -> None
 
 def _colour(image: Image.Image, channels: int) -> Image.Image:
     """To 1, 3 or 4 channels of 8 bits; transparency that cannot be kept is laid on white."""
-    image = _eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if channels < 4:
@@ -194,14 +212,14 @@ def _colour(image: Image.Image, channels: int) -> Image.Image:
     return image.convert(MODES[channels])
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Modes with more than 8 bits a channel -> L, scaled rather than clipped."""
-    if not image.mode.startswith(("I", "F")):
+def _eight_bits(image: Image.Image, value_range: tuple[float, float] | None) -> Image.Image:
+    """Modes with more than 8 bits a channel -> L, scaled rather than clipped, but to a range that is given."""
+    if not is_deep(image.mode):
         return image
     values = np.asarray(image).astype(np.float64)
     if not np.isfinite(values).all():
         raise Unreadable("has NaN or infinite pixels")
-    low, high = _range(image, float(values.min()), float(values.max()))
+    low, high = value_range or _range(image, float(values.min()), float(values.max()))
     scaled = (values - low) * (255 / (high - low))
     return Image.fromarray(np.rint(scaled).clip(0, 255).astype(np.uint8))
 
@@ -214,7 +232,7 @@ def _range(image: Image.Image, low: float, high: float) -> tuple[float, float]:
     for top in usual:
         if low >= 0 and high <= top:
             return 0.0, top
-    return low, high if high > low else low + 1
+    return low, high if high > low else low + max(1.0, abs(low))
 
 
 def _resize(image: Image.Image, plan: Plan) -> Image.Image:

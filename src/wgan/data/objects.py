@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wgan.config import DataConfig
-from wgan.data.arrays import CHANNELS, Origin, checked_range, open_array, says_no_range, to_bytes, usual_range
+from wgan.data.arrays import CHANNELS, Origin, open_array, says_no_range, to_bytes, usual_range
 from wgan.data.assemble import pictures, vectors
-from wgan.data.images import Header, Plan, Unreadable, describe, fit, fit_array, reason, upright
+from wgan.data.images import Header, Plan, Unreadable, checked_range, describe, fit, fit_array, reason, upright
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source

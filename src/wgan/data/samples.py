@@ -21,11 +21,13 @@ class Samples(ABC):
     Attributes:
         shape: (C, H, W) for pictures, (D,) for vectors.
         size: How many there are; None for endless ones.
+        rows: Which rows of their source they are, int64 (N,); none for endless ones.
         labels: Class indices (N,), or None.
     """
 
     shape: tuple[int, ...]
     size: int | None
+    rows: NDArray[np.int64]
     labels: NDArray[Any] | None
 
     @abstractmethod
@@ -85,7 +87,8 @@ class Vectors(Samples):
         self.shape = (array.shape[1],)
         self.size = len(array)
         self.labels = labels
-        self._own = own or (array, np.arange(len(array)))
+        self._own: NDArray[Any] = own[0] if own else array
+        self.rows = own[1] if own else np.arange(len(array))
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Vectors (N, D)."""
@@ -93,8 +96,7 @@ class Vectors(Samples):
 
     def in_own_units(self, index: torch.Tensor) -> NDArray[np.float64]:
         """The samples at ``index`` as they came, to the last digit."""
-        array, rows = self._own
-        return np.asarray(array[rows[index.numpy()]], np.float64)
+        return np.asarray(self._own[self.rows[index.numpy()]], np.float64)
 
 
 @final
@@ -117,6 +119,7 @@ class Endless(Samples):
     ) -> None:
         self.shape = (dimension,)
         self.size = None
+        self.rows = np.empty(0, np.int64)
         self.labels = None
         self._draw = draw
         self._key = seed + stream * STREAM

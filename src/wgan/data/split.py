@@ -53,9 +53,7 @@ def split(
         UsageError: ``held_out`` is not positive, not whole, or leaves nothing.
     """
     if not held_out > 0 or (held_out >= 1 and held_out != int(held_out)):
-        raise UsageError(
-            f"held_out is {held_out:g}, but it must be a share between 0 and 1 or a whole number of samples."
-        )
+        raise UsageError(f"--held-out: {held_out:g} must be a share between 0 and 1 or a whole number of samples.")
     rows = np.arange(len(digests))
     if official is not None:
         test = rows[official:]
@@ -64,7 +62,7 @@ def split(
         return rows, rows
     if held_out >= len(digests):
         raise UsageError(
-            f"held_out is {held_out:g}, but of {len(digests)} samples at least one must be left to train on."
+            f"--held-out: {held_out:g}, but of {len(digests):,} samples at least one must be left to train on."
         )
     wanted = int(held_out) if held_out >= 1 else min(MOST, round(held_out * len(digests)))
     chosen = _whole_groups(digests, max(1, wanted))
@@ -73,7 +71,7 @@ def split(
 
 def _smallest(digests: NDArray[np.uint64], rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     if count > len(rows):
-        raise UsageError(f"held_out is {count}, but the official test split has {len(rows)} samples.")
+        raise UsageError(f"--held-out: {count}, but the official test split has {len(rows)} samples.")
     return np.sort(rows[np.argsort(digests[rows], kind="stable")[:count]])
 
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr, xlogy
 from scipy.stats import wasserstein_distance
 
+from wgan.distances.transport import least_cost
 from wgan.errors import UsageError
 
 TOLERANCE = 1e-5
@@ -113,13 +114,11 @@ def earth_mover(p: ArrayLike, q: ArrayLike, cost: ArrayLike) -> float:
     Raises:
         UsageError: p or q are no probabilities, or the cost does not suit them.
     """
-    import ot
-
     p, q, cost = _probabilities("p", p), _probabilities("q", q), np.asarray(cost, np.float64)
     if cost.shape != (len(p), len(q)) or not np.isfinite(cost).all():
         raise UsageError(f"cost must be finite and have shape ({len(p)}, {len(q)}); it has shape {cost.shape}.")
     least = float(cost.min())  # POT calls some problems with negative costs infeasible; a unit of mass moves in all
-    return least + float(ot.emd2(p, q, np.ascontiguousarray(cost - least), numItermax=10**8))
+    return least + least_cost(np.ascontiguousarray(cost - least), p, q)
 
 
 def earth_mover_line(

@@ -10,7 +10,7 @@ import numpy as np
 
 from wgan.distances.line import shadows, sliced
 from wgan.distances.memory import round_down
-from wgan.distances.samples import Array, by_content, checked, halves
+from wgan.distances.samples import Array, by_content, checked, halves, orders
 from wgan.distances.transport import quadrature, quadrature_square, signed_root
 
 Method = Callable[..., float]
@@ -82,7 +82,7 @@ def measure(method: Method, x: Any, y: Any, *, seed: int = 0) -> tuple[float, fl
     value = method(x, y, seed=seed)
     if min(len(x), len(y)) < FEWEST:
         return value, None, None
-    of_halves = halves(x, seed, null_size(len(x), len(y)))
+    of_halves = halves(x, by_content(x, seed), null_size(len(x), len(y)))
     return value, standard_error(method, x, y, value, seed), method(*of_halves, seed=seed)
 
 
@@ -102,7 +102,8 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
     is not touched. ``quadrature`` is a root, so the error is that of its square, carried through the root. All folds of
     ``sliced`` have the same lines, so the error of choosing those is added in squares.
     """
-    folds = zip(*(np.array_split(side[by_content(side, seed)], FOLDS) for side in (x, y)), strict=True)
+    sides = zip((x, y), orders(x, y, seed), strict=True)
+    folds = zip(*(np.array_split(side[order], FOLDS) for side, order in sides), strict=True)
     if method is sliced:
         table = np.array([shadows(a, b, seed) for a, b in folds])  # (folds, lines)
         return math.hypot(*(_error_of_mean(table.mean(axis)) for axis in (0, 1)))

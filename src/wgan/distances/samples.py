@@ -78,9 +78,27 @@ def by_content(x: Array, seed: int) -> NDArray[np.int64]:
     return np.argsort(np.frombuffer(b"".join(digests), ">u8"), kind="stable")
 
 
-def halves(x: Array, seed: int, most: int | None = None) -> tuple[Array, Array]:
-    """Two disjoint random halves (N // 2, D), by content, or the first ``most`` samples of each."""
-    order, half = by_content(x, seed), len(x) // 2
+def orders(x: Array, y: Array, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Random orders of two sets in which a sample of one has the place of what became of it in the other.
+
+    By content; but rows of y that were made from the rows of x, one each, keep to those. Else one sample would be
+    compared with what was made of it and another not, by accident.
+    """
+    order = by_content(x, seed)
+    return order, order if _made_from(x, y) else by_content(y, seed)
+
+
+def _made_from(x: Array, y: Array) -> bool:
+    """Whether each row of x is nearer to the same row of y than to the next one, five standard errors in the mean."""
+    if len(x) != len(y) or len(x) < 2:
+        return False
+    nearer = np.linalg.norm(x - np.roll(y, -1, 0), axis=1) - np.linalg.norm(x - y, axis=1)
+    return bool(nearer.mean() > 5 * nearer.std() / np.sqrt(len(x)))
+
+
+def halves(x: Array, order: NDArray[np.int64], most: int | None = None) -> tuple[Array, Array]:
+    """Two disjoint halves (N // 2, D) in a random order, or the first ``most`` samples of each."""
+    half = len(x) // 2
     return x[order[:half][:most]], x[order[len(x) - half :][:most]]
 
 

@@ -15,11 +15,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from wgan.distances.memory import demand_pairs
-from wgan.distances.samples import Array, checked, halves, squared_distances
+from wgan.distances.samples import Array, checked, halves, orders, squared_distances
 
 BYTES_ASSIGNED = 9
 BYTES_SIMPLEX = 42
 """What a pair of samples takes while the two solvers run, measured."""
+
+ROUNDING = 1e-12
+"""Differences of squares below this share of them are 0: a set and itself differ by rounding alone."""
 
 
 def exact(x: Any, y: Any, *, seed: int = 0) -> float:
@@ -65,8 +68,11 @@ def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
     The result is right when one distribution is a shifted or a scaled copy of the other, or a single point, in any
     dimension. It is nearer to :math:`W_2` than to :math:`W_1` where some samples move much further than others by less
     than the distance between neighbours. Below what can be told from noise it may be negative:
-    :math:`-\sqrt{|\widehat W^2|}`. A set and itself are at 0. Halves are cut by content (see
-    :func:`wgan.distances.samples.by_content`), so sets that share samples are no trouble. Of the larger set as many
+    :math:`-\sqrt{|\widehat W^2|}`. A set and itself are at 0.
+
+    Samples must be independent, or shared, or y's rows made from x's, one each and in the same order, as blurred
+    pictures from sharp ones: halves are cut so that these are no trouble (see :func:`wgan.distances.samples.orders`).
+    Samples made from others and then shuffled are, and the result is too small or negative. Of the larger set as many
     samples are used as the smaller has.
 
     Args and errors are those of :func:`exact`.
@@ -77,7 +83,8 @@ def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
 def quadrature_square(x: Any, y: Any, *, seed: int = 0) -> float:
     r"""The :math:`\widehat W^2` of :func:`quadrature`; noise makes it negative as often as positive."""
     across, within_x, within_y = across_and_within(x, y, seed)
-    return across**2 - within_x * within_y
+    square = across**2 - within_x * within_y
+    return 0.0 if abs(square) < ROUNDING * across**2 else square
 
 
 def debiased(x: Any, y: Any, *, seed: int = 0) -> float:
@@ -104,7 +111,8 @@ def across_and_within(x: Any, y: Any, seed: int) -> tuple[float, float, float]:
     """W1 across two sets of samples and within each, all between halves of one size."""
     x, y = checked(x, y, least=2)
     half = min(len(x), len(y)) // 2
-    (x1, x2), (y1, y2) = halves(x, seed, half), halves(y, seed, half)
+    first, second = orders(x, y, seed)
+    (x1, x2), (y1, y2) = halves(x, first, half), halves(y, second, half)
     return (exact(x1, y2) + exact(x2, y1)) / 2, exact(x1, x2), exact(y1, y2)
 
 
@@ -116,6 +124,15 @@ def _least_cost(x: Array, y: Array, root: bool) -> float:
         np.sqrt(cost, out=cost)
     if same:
         return float(cost[linear_sum_assignment(cost)].mean())
+    return least_cost(cost)
+
+
+def least_cost(cost: Array, p: Array | None = None, q: Array | None = None) -> float:
+    """The least mean cost of moving masses p (N,) to q (M,), by default equal ones, for costs (N, M) of at least 0."""
     import ot
 
-    return float(ot.emd2([], [], cost, numItermax=10**9))
+    largest = float(cost.max()) or 1.0  # POT stops at an absolute tolerance
+    empty: Array = np.empty(0)
+    return largest * float(
+        ot.emd2(empty if p is None else p, empty if q is None else q, cost / largest, numItermax=10**9)
+    )

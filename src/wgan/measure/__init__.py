@@ -18,20 +18,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from wgan.certificate import certify, observed
 from wgan.distances.estimate import expected_seconds, null_size
-from wgan.distances.samples import halves, rows
+from wgan.distances.samples import by_content, halves, rows
 from wgan.distances.transport import across_and_within, signed_root
 from wgan.errors import UsageError
 from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, difference, fit_certified, fit_free
 from wgan.measure.sides import CUT, FEWEST, Sides, open_sides
 from wgan.measure.verdict import MARGIN, NINETY, Guess, combine
+from wgan.measurement import lower_bound
 from wgan.seeds import rng
-
-SURE = 0.999
-"""Confidence of the lower bound: 3.09 standard errors, and a little more where samples are few."""
 
 FOLDS = (4000, 2000, 1000, 400)
 """Samples a side that are cut into halves and transported at once: the most of which time allows eight."""
@@ -120,7 +117,7 @@ def measure(
     """Measure W1 between two sets of samples, or between two distributions that can be drawn from.
 
     Args:
-        a: Samples (N, D), or a function ``(n, rng) -> samples (n, D)``.
+        a: Samples (N, D), or a function ``(n, rng) -> samples (n, D)`` with a ``torch.Generator`` as ``rng``.
         b: The same.
         seconds: How long to take; by default a minute, if there are no ``steps``.
         steps: Steps of each critic instead; then the same seed gives the same numbers.
@@ -200,7 +197,8 @@ def _two_of(a: Any, b: Any, seed: int) -> tuple[Any, Any]:
     if not callable(a):
         if len(a) < 2 * FEWEST:
             raise UsageError(f"there are {len(a):,} samples of A; a null of its halves needs at least {2 * FEWEST}.")
-        return halves(rows(a), seed, null_size(len(a), len(a if callable(b) else rows(b))))
+        x = rows(a)
+        return halves(x, by_content(x, seed), null_size(len(x), len(x if callable(b) else rows(b))))
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
 
@@ -260,5 +258,5 @@ def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:
     found, error = difference(fitted.critic, part)
     constant = certify(fitted.critic, (sides.dim,)).constant
     seen = observed(fitted.critic, torch.cat([x[:SLOPES], y[:SLOPES]]))
-    errors = float(stats.t.ppf(SURE, min(len(x), len(y)) - 1))
-    return (found - errors * error) / constant * sides.scale, constant, seen
+    bound = lower_bound(found, error, constant, min(len(x), len(y))) or 0.0
+    return bound * sides.scale, constant, seen

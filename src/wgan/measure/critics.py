@@ -22,6 +22,7 @@ from wgan.measurement import stderr
 from wgan.networks import Critic, make_critic
 from wgan.networks.lipschitz import Lattice, Outside
 from wgan.penalties import gradient_norms
+from wgan.schedule import Rates
 from wgan.seeds import rng, seeded
 
 BATCH = 512
@@ -133,7 +134,7 @@ class Training:
     ) -> None:
         self.critic, self.constraint, self.optimizers = critic, constraint, optimizers
         self.sides, self.budget, self.name = sides, budget, name
-        self.rates = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
+        self.rates = [Rates(optimizer) for optimizer in optimizers]
         self.choose = sides.part("choose")
         self.best, self.slope, self.trace = critic, 1.0, [(0.0, -math.inf)]
         self.steps, self.spent = 0, 0.0
@@ -154,8 +155,8 @@ class Training:
         return Fitted(self.best, self.slope, self.steps, rise)
 
     def _step(self, share: float) -> None:
-        for group, lr in self.rates:
-            group["lr"] = lr * min(1.0, 1.3 * (1 - share))
+        for rates in self.rates:
+            rates.scale(min(1.0, 1.3 * (1 - share)))
         x, y = self.sides.batch(self.steps, BATCH, f"{self.name} batch")
         on_x, on_y = self.critic(torch.cat([x, y])).chunk(2)
         loss = on_y.mean() - on_x.mean()

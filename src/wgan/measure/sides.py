@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wgan.distances.samples import by_content, checked
+from wgan.distances.samples import checked, orders
 from wgan.errors import UsageError
 from wgan.seeds import rng
 
@@ -102,8 +102,9 @@ class Finite(Sides):
                 "use --method exact."
             )
         super().__init__(torch.from_numpy(x), torch.from_numpy(y), seed, (len(x), len(y)))
-        # By content, so that equal samples of two sets fall into the same part.
-        shuffled = (torch.from_numpy(side[by_content(side, seed)]) for side in (x, y))
+        # So that equal samples of two sets, and those made from each other, fall into the same part.
+        sides = zip((x, y), orders(x, y, seed), strict=True)
+        shuffled = (torch.from_numpy(side[order]) for side, order in sides)
         self._parts = [_cut(side) for side in self._scaled(*shuffled)]
 
     def part(self, name: str) -> Part:
@@ -155,7 +156,11 @@ class Endless(Sides):
         for draw, side in zip(self._samplers, "ab", strict=True):
             with torch.no_grad():
                 drawn = draw(size, rng(self.seed, f"{stream} {side}", index))
-            samples = torch.as_tensor(drawn).detach().cpu()
+            try:
+                samples = drawn if isinstance(drawn, Tensor) else torch.as_tensor(np.ascontiguousarray(drawn))
+            except (TypeError, ValueError, RuntimeError):
+                raise UsageError(f"a sampler gave a {type(drawn).__name__}; it must give an array (n, D).") from None
+            samples = samples.detach().cpu()
             if len(samples) != size:
                 raise UsageError(f"a sampler gave {len(samples):,} samples where {size:,} were asked for.")
             yield samples

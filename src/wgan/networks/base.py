@@ -181,8 +181,12 @@ def check_same_shape(made: Tensor, wanted: Tensor) -> None:
     """
     shapes = tuple(made.shape[1:]), tuple(wanted.shape[1:])
     if shapes[0] != shapes[1]:
+        remedy = ""
+        if len(shapes[0]) == len(shapes[1]) == 3:
+            remedy = f": open pictures with wgan.open_data(data, wgan.DataConfig(size={shapes[0][1:]}))"
         raise UsageError(
-            f"the generator makes samples of shape {shapes[0]}, but the data have {shapes[1]}; they must agree."
+            f"the generator makes samples of shape {shapes[0]}, but the data were opened as {shapes[1]}; they must "
+            f"agree{remedy}."
         )
 
 

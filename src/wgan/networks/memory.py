@@ -7,11 +7,23 @@ has the other one, walks through memory in strides and takes many times as long.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parameter import is_lazy
+
+from wgan.errors import UsageError
 
 
 def placed(module: nn.Module, device: torch.device) -> nn.Module:
-    """Move a module, its convolutions' weights with the channels last: the fast order for pictures."""
-    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    """Move a module, its convolutions' weights with the channels last: the fast order for pictures.
+
+    Raises:
+        UsageError: It has layers whose sizes are not known yet.
+    """
+    if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
+        raise UsageError("a network has lazy layers, whose sizes are not known yet; call it once on a batch before.")
+    module = module.to(device)
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = ordered(tensor.data)  # Module.to(memory_format=...) refuses the weights of Conv3d
+    return module
 
 
 def ordered(x: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from wgan.parallel.exchange import SCALARS, Exchange, running_statistics
 from wgan.parallel.group import ALONE, Group, talking
 
 if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
     from torch.distributed.distributed_c10d import Store
 
 __all__ = ["ALONE", "SCALARS", "Exchange", "Group", "joined", "running_statistics"]
@@ -57,10 +58,15 @@ def joined(device: str = "auto") -> Iterator[Group]:
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         torch.distributed.init_process_group(backend, store=_fresh(store, rank, size), rank=rank, world_size=size)
     try:
-        patient = torch.distributed.new_group(timeout=_PREPARING, backend="gloo")
-        yield Group(here.rank, here.size, here.local_rank, here.local_size, patient)
+        with Group(here.rank, here.size, here.local_rank, here.local_size, _patient_group()) as group:
+            yield group
     finally:
         torch.distributed.destroy_process_group()
+
+
+def _patient_group() -> "ProcessGroup":
+    group: ProcessGroup = torch.distributed.new_group(timeout=_PREPARING, backend="gloo")
+    return group
 
 
 def _fresh(store: "Store", rank: int, size: int) -> "Store":

@@ -36,6 +36,13 @@ class Group:
         self.rank, self.size, self.local_rank, self.local_size = rank, size, local_rank, local_size
         self._patient = patient
 
+    def __enter__(self) -> "Group":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Whoever still has this group when Python ends would keep gloo's threads waiting, which ends the process.
+        self._patient = None
+
     def __repr__(self) -> str:
         return f"Group(rank={self.rank}, size={self.size})"
 

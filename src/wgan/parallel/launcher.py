@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -52,7 +53,8 @@ def launch(processes: int, arguments: Sequence[str], command: str, folder: Path)
         except ChildFailedError as error:
             rank, first = error.get_first_failure()
             how = signal.Signals(-first.exitcode).name if first.exitcode < 0 else f"exit code {first.exitcode}"
-            failure = f"process {rank} ended with {how}, after {RESTARTS} new starts; go on: wgan resume {folder}"
+            again = f"go on: wgan resume {shlex.quote(str(folder))}"
+            failure = f"process {rank} ended with {how}, after {RESTARTS} new starts; {again}"
         except SignalException as error:
             number = int(error.sigval)
         told = worker.read_outcome(outcome)
