@@ -235,7 +235,21 @@ def seed_table(found: dict[str, Any]) -> str:
         cells = [_cells(by_mark[name].get(mark)) for name in sides]
         rows.append([f"{mark:g}", *(cell for three in cells for cell in three)])
     ended = [f"{name}: {found[name]['ended']}\n" for name in sides if found[name]["ended"]]
-    return f"Seed {found['seed']}:\n\n{table(heads, rows)}" + "".join(f"\n{text}" for text in ended)
+    return f"Seed {found['seed']}:\n\n{table(heads, rows)}" + "".join(
+        f"\n{text}" for text in [*_better_before(found), *ended]
+    )
+
+
+def _better_before(found: dict[str, Any]) -> list[str]:
+    """Says so, where the textbook's last score is not its best."""
+    if not all(name in found and found[name]["rows"] for name in ("ours", "textbook")):
+        return []
+    best = min(found["textbook"]["rows"], key=lambda row: row["distance"])
+    if best is found["textbook"]["rows"][-1]:
+        return []
+    reached = time_to_reach(found["ours"]["rows"], best["distance"])
+    ours = "ours never was as good" if reached is None else f"ours was as good after {reached:.1f} s"
+    return [f"The textbook's best distance was {best['distance']:.3f}, after {best['seconds']:.0f} s; {ours}.\n"]
 
 
 def _cells(row: Row | None) -> list[str]:

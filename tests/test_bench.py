@@ -99,6 +99,17 @@ def test_the_time_to_reach_a_score_is_linear_in_its_logarithm() -> None:
     assert quality.time_to_reach(rows, 0.5) is None
 
 
+def test_a_textbook_that_was_better_before_its_end_is_told() -> None:
+    def rows(*scores: float) -> list[dict[str, float]]:
+        return [{"seconds": 10.0 * k, "distance": score} for k, score in enumerate(scores, 1)]
+
+    assert quality._better_before({"ours": {"rows": rows(9, 5)}, "textbook": {"rows": rows(8, 7)}}) == []
+    (told,) = quality._better_before({"ours": {"rows": rows(9, 5)}, "textbook": {"rows": rows(4, 7)}})
+    assert "was 4.000, after 10 s; ours never was as good" in told
+    (told,) = quality._better_before({"ours": {"rows": rows(4, 3)}, "textbook": {"rows": rows(4, 7)}})
+    assert "ours was as good after 10.0 s" in told
+
+
 def test_sides_take_turns() -> None:
     order: list[str] = []
     sides = [lambda s=s: order.append(s) or float(len(order)) for s in "ab"]  # type: ignore[func-returns-value, misc]

@@ -20,6 +20,7 @@ from wgan.compare import lines
 from wgan.distances import memory
 from wgan.distances.estimate import Estimate
 from wgan.errors import UsageError, WganError
+from wgan.measure import W1
 from wgan.registry import DISTANCES
 from wgan.run import Run
 
@@ -275,3 +276,43 @@ def test_samplers_and_pictures_can_be_measured_by_critics(monkeypatch: pytest.Mo
         wgan.distance(torch.rand, torch.rand, method="exact")
     pictures = wgan.distance(blobs(400) // 2, blobs(400) // 2 + 51, method="critic", steps=3)
     assert pictures.value == pytest.approx(51 / 255 * 8, rel=0.3) and "pixels from 0 to 1" in pictures.units
+
+
+def test_pictures_that_were_made_from_others_are_compared_with_them_in_their_order(tmp_path: Path) -> None:
+    """Of a data set and itself made lighter, the distance is known; each holds out other pictures of its own."""
+    draw = np.random.default_rng(0)
+    plain = draw.integers(0, 200, (240, 6, 6), np.uint8)
+    for name, images in (("plain", plain), ("lighter", plain + 10)):
+        (tmp_path / name).mkdir()
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / name / f"{number:03}.png")
+    found = wgan.distance(tmp_path / "plain", tmp_path / "lighter")
+    assert isinstance(found, Estimate) and found.standard_error is not None
+    assert found.value == pytest.approx(6 * 10 / 255, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "critic", "time": 5}, "time is 5, but it must be text"),
+        ({"method": "critic", "steps": "5"}, "steps is '5', but it must be a whole number"),
+        ({"samples": 10.0}, "samples is 10.0"),
+        ({"seed": None}, "seed is None"),
+        ({"split": None}, "split is None"),
+    ],
+)
+def test_values_of_another_kind_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        wgan.distance(np.zeros((60, 2)), np.ones((60, 2)), **changes)
+
+
+def test_samplers_may_give_any_array_and_nothing_else() -> None:
+    def backwards(n: int, rng: torch.Generator) -> Any:
+        return torch.randn(n, 2, generator=rng).numpy()[::-1]
+
+    def nothing(n: int, rng: torch.Generator) -> Any:
+        return None
+
+    assert isinstance(wgan.distance(backwards, backwards, steps=2), W1)
+    with pytest.raises(UsageError, match="a sampler gave"):
+        wgan.distance(nothing, nothing, steps=2)

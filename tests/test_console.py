@@ -138,3 +138,7 @@ def test_quiet_shows_nothing() -> None:
     assert type(make_view(True)) is View
     shown = make_view(False)
     assert isinstance(shown, PlainView) and isinstance(shown.console, Heedless)
+
+
+def test_numbers_of_a_run_that_diverged_are_short() -> None:
+    assert with_error(1.4e27, 5.3e23) == "1.4e+27 ± 5e+23" and with_error(123456.0, 789.0) == "123,456 ± 789"

@@ -296,3 +296,8 @@ def test_objects_that_cannot_be_used(name: str) -> None:
 def test_data_is_returned_as_it_is() -> None:
     data = open_data(BYTES, DataConfig())
     assert open_data(data, DataConfig(size=(3, 3))) is data
+
+
+def test_large_numbers_that_are_all_equal_are_black() -> None:
+    data = open_data(np.full((8, 4, 4), 2**63, np.uint64), DataConfig())
+    assert float(data.train.batch(torch.arange(2)).max()) == -1

@@ -4,13 +4,17 @@ import io
 import struct
 import warnings
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from wgan.config import DataConfig
+from wgan.data import open_data
 from wgan.data.images import Plan, Unreadable, decode, fit, header
 
 H, W = 5, 7
@@ -220,3 +224,23 @@ def test_what_is_broken_has_a_reason(name: str) -> None:
     with warnings.catch_warnings(), pytest.raises(Unreadable, match=reason):
         warnings.simplefilter("ignore")
         read(content)
+
+
+def test_what_is_white_of_more_than_8_bits_can_be_said(tmp_path: Path) -> None:
+    """Pictures of 12 bits in files of 16."""
+    twelve = [RAMP.astype(np.uint16) * 8 + np.uint16(500 * number) for number in range(4)]
+    for number, deep in enumerate(twelve):
+        (tmp_path / f"{number}.png").write_bytes(saved(Image.fromarray(deep)))
+    said = open_data(tmp_path, DataConfig(value_range=(0, 4095)))
+    found = open_data(tmp_path, DataConfig())
+    for data, white in ((said, 4095), (found, 65535)):
+        expected = np.rint(np.array(twelve)[data.train.rows] / white * 255)
+        made = data.units.to_user(data.train.batch(torch.arange(len(data.train.rows))))
+        np.testing.assert_array_equal(made[..., 0], expected)
+    assert said.report.value_range == (0, 4095) and any("4095 white" in note for note in said.report.notes)
+    assert any("--value-range=LOW,HIGH" in note for note in found.report.notes)
+    (tmp_path / "plain").mkdir()
+    for number in range(4):
+        (tmp_path / "plain" / f"{number}.png").write_bytes(saved(Image.fromarray(RAMP + np.uint8(number))))
+    plain = open_data(tmp_path / "plain", DataConfig(value_range=(0, 4095)))
+    assert any("--value-range is not used" in note for note in plain.report.notes)

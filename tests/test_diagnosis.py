@@ -218,3 +218,16 @@ def test_faults_are_told_while_training_and_at_its_end(tmp_path: Path) -> None:
     assert [f["name"] for f in faults] == names(diagnose(run.records(), WeightClipping()))
     assert all(finding["text"] in closing(Run.open(run.folder)) for finding in faults)
     assert f"wgan diagnose {run.folder}" in closing(run)
+
+
+def test_a_run_that_diverged_is_not_called_right(tmp_path: Path) -> None:
+    with pytest.raises(WganError, match="NaN or infinite"):
+        small_run(tmp_path / "r", constraint="none", critic_lr=1e30)
+    found = wgan.diagnose(Run(tmp_path / "r"), blobs())
+    assert found.faults[0].name == "diverged" and "smaller learning rates" in found.lines()
+    assert "NaN or infinite" in found.lines() and "Nothing is wrong" not in found.lines()
+
+
+def test_nothing_is_not_called_right(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    assert "Nothing could be measured." in wgan.diagnose(run).lines()  # its data were an object

@@ -210,4 +210,6 @@ def test_real_and_generated_samples_go_apart_to_a_critic_that_mixes_a_batch() ->
         trainer.advance()
         if isinstance(critic, Deviating):
             assert critic.seen == calls  # and not 32 of both together
-        assert mixes(critic, open_data(vectors()), lambda x: x.double()) == isinstance(critic, Deviating)
+        assert mixes(critic, trainer.sample(1), open_data(vectors()), lambda x: x.double()) == isinstance(
+            critic, Deviating
+        )

@@ -1,6 +1,7 @@
 """Runs stop and go on exactly, whatever stopped them."""
 
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,9 +20,10 @@ from wgan import loop, options
 from wgan.cli import main
 from wgan.data import open_data
 from wgan.errors import UsageError, WganError
-from wgan.overview import overview
+from wgan.overview import closing, overview
 from wgan.restart import check_same_config, check_same_data, fingerprint, fixed_options
 from wgan.run import Run
+from wgan.stop import Interrupted
 
 HEAVY = {"dcgan64-clip", "dcgan64-gp"}
 
@@ -281,3 +283,35 @@ def test_kill_9_in_twenty_random_moments_loses_nothing_but_the_steps_since_the_l
             shutil.rmtree(folder)
     assert subprocess.check_output(command, text=True).endswith("end\n")
     assert_same(whole, Run.open(folder))
+
+
+def test_a_total_below_what_an_interrupted_run_has_done_is_refused_and_loses_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    with pytest.raises(Interrupted):
+        loop.train(small_config(steps=40), source=blobs(), out=out, view=Interrupter(9))
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    with pytest.raises(UsageError, match="used up its budget"):
+        loop.resume(Run(out), {"steps": 5}, source=blobs())
+    assert {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()} == before
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"seconds": "x"}'])
+def test_a_damaged_summary_makes_one_line_unreadable_and_no_more(tmp_path: Path, content: str) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    (run.folder / "summary.json").write_text(content)
+    assert overview(run)["status"] == "unreadable"
+    if content != '{"seconds": "x"}':
+        with pytest.raises(WganError, match=r"summary\.json is damaged; take it away"):
+            loop.resume(run, {"steps": 4}, source=blobs())
+
+
+def test_steps_since_the_last_record_count(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        loop.train(small_config(steps=40, log_every="500"), source=blobs(), out=tmp_path / "r", view=Interrupter(9))
+    assert overview(Run(tmp_path / "r"))["step"] == 9
+
+
+def test_commands_can_be_pasted(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "two words", steps=2)
+    (command,) = (line for line in closing(run).splitlines() if line.startswith("go on"))
+    assert shlex.split(command)[4] == str(run.folder)

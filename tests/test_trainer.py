@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import wgan
 from toolbox import blobs, picture_trainer, tiny_trainer, vectors
 from wgan.constraints import R1, R2, GradientPenalty, LipschitzPenalty, Sum, WeightClipping
 from wgan.errors import UsageError
@@ -234,9 +235,8 @@ def test_a_generator_without_a_latent_is_refused() -> None:
 
 def test_samples_of_another_shape_are_refused() -> None:
     trainer = Trainer(nn.Linear(2, 5), nn.Linear(6, 1), latent=Latent(2), constraint=WeightClipping())
-    trainer.attach(vectors())
     with pytest.raises(UsageError, match=r"shape \(5,\), but the data were opened as \(6,\)"):
-        trainer.advance()
+        trainer.attach(vectors())
 
 
 def test_scores_of_another_shape_are_refused() -> None:
@@ -287,3 +287,22 @@ def test_only_what_is_on_the_processor_is_pinned_for_a_gpu(monkeypatch: pytest.M
     trainer.device = torch.device("cuda")  # what goes there ends up on the meta device, as far away from the processor
     assert trainer._meter.fake(nn.Identity(), 0, 0).is_meta
     assert pinned == ["cpu"]
+
+
+def test_networks_of_your_own_may_have_weights_of_five_axes_and_none_that_are_not_known() -> None:
+    volume = nn.Sequential(nn.Unflatten(1, (1, 1, 2, 3)), nn.Conv3d(1, 2, (1, 2, 2)), nn.Flatten(), nn.Linear(4, 1))
+    trainer = Trainer(nn.Linear(2, 6), volume, latent=Latent(2), batch=8)
+    trainer.attach(vectors())
+    trainer.advance()
+    with pytest.raises(UsageError, match="call it once on a batch before"):
+        Trainer(nn.Linear(2, 6), nn.LazyLinear(1), latent=Latent(2))
+
+
+def test_pictures_that_were_made_smaller_are_told_with_the_remedy() -> None:
+    generator = nn.Sequential(nn.Linear(2, 130**2), nn.Unflatten(1, (1, 130, 130)))
+    images = np.random.default_rng(0).integers(0, 256, (20, 130, 130), np.uint8)
+    trainer = Trainer(generator, nn.Sequential(nn.Flatten(), nn.Linear(130**2, 1)), latent=Latent(2), batch=4)
+    with pytest.raises(UsageError, match=r"wgan\.open_data\(data, wgan\.DataConfig\(size=\(130, 130\)\)\)"):
+        trainer.attach(images)
+    trainer.attach(wgan.open_data(images, wgan.DataConfig(size=(130, 130))))
+    trainer.advance()

@@ -18,7 +18,7 @@ from wgan.certificate import certify
 from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
-from wgan.networks.base import flat_scores, twin
+from wgan.networks.base import check_same_shape, flat_scores, twin
 from wgan.parallel import ALONE, Group
 from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
@@ -86,21 +86,25 @@ def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
 
 
 @torch.no_grad()
-def mixes(critic: nn.Module, data: Data, move: Callable[[Tensor], Tensor]) -> bool:
+def mixes(critic: nn.Module, made: Tensor, data: Data, move: Callable[[Tensor], Tensor]) -> bool:
     """Whether a critic's scores hang on what else is in the batch, as under batch norm.
 
     Args:
         critic: The critic.
-        data: Some of whose samples it is shown, in a batch and in parts of it.
+        made: Generated samples (n, ...).
+        data: Some of whose samples the critic is shown, in a batch and in parts of it.
         move: Brings a batch to the critic.
 
     Raises:
-        UsageError: It has batch norm, and there is a single sample to measure with, trained on or held out.
+        UsageError: Generated samples are not shaped like the data; or the critic has batch norm, and there is a single
+            sample to measure with, trained on or held out.
     """
+    few = data.train.batch(torch.arange(min(4, data.train.size or 4)))
+    check_same_shape(made, few)
     if has_batch_norm(critic):
         _check_sides(data)
         return True
-    still, x = twin(critic).eval(), move(data.train.batch(torch.arange(min(4, data.train.size or 4))))
+    still, x = twin(critic).eval(), move(few)
     whole, parts = (torch.cat([still(part).flatten() for part in x.split(size)]) for size in (4, 2))
     size = float(whole.abs().max())
     return whole.shape != parts.shape or not torch.allclose(whole, parts, rtol=1e-3, atol=1e-3 * size)
