@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import wgan
 from toolbox import SMALL, blobs
 from wgan.cli import main
 from wgan.compare import lines
+from wgan.data.samples import Vectors
 from wgan.distances import memory
 from wgan.distances.estimate import Estimate
 from wgan.errors import UsageError, WganError
@@ -316,3 +317,26 @@ def test_samplers_may_give_any_array_and_nothing_else() -> None:
     assert isinstance(wgan.distance(backwards, backwards, steps=2), W1)
     with pytest.raises(UsageError, match="a sampler gave"):
         wgan.distance(nothing, nothing, steps=2)
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    x, y = np.zeros((60, 2)), np.ones((60, 2))
+    found = wgan.distance(x, y, method="exact", samples=np.int64(50), seed=np.int64(1))
+    assert isinstance(found, Estimate) and found.n == 50 and json.dumps(found.to_json())
+
+
+def test_parts_of_two_sources_are_both_there() -> None:
+    x = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    both = replace(wgan.open_data(x), train=Vectors(x[:200]), held_out=Vectors(x[200:] + 100))
+    found = wgan.distance(both, x, method="exact")
+    assert isinstance(found, Estimate) and found.n == 300
+    assert found.value == pytest.approx(100 * math.sqrt(3) / 3, rel=0.02)
+
+
+def test_a_run_is_found_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told("blobs.npy", "blobs.npy")
+    run = wgan.train("blobs.npy", out="~/r", quiet=True, **SMALL | {"steps": 2})
+    assert run.folder == tmp_path / "r"
+    found = wgan.distance("~/r", "blobs.npy", method="energy")
+    assert isinstance(found, Estimate) and found.n == found.m == 80

@@ -271,6 +271,12 @@ def test_orthogonal_layers_that_come_twice_are_the_same_ones() -> None:
 def test_orthogonal_weights_leave_frozen_layers_frozen() -> None:
     critic = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 9, 1)).requires_grad_(False)
     assert not any(weight.requires_grad for weight in Orthogonal().prepare(critic).parameters())
+    conv = nn.Conv2d(1, 4, 3)
+    assert conv.bias is not None
+    conv.bias.requires_grad_(False)
+    made = Orthogonal(2.0).prepare(conv)
+    assert [name for name, weight in made.named_parameters() if not weight.requires_grad] == ["bias"]
+    assert isinstance(Orthogonal(2.0).prepare(nn.Sequential(nn.Flatten())), nn.Sequential)
 
 
 def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:

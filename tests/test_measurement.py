@@ -17,7 +17,8 @@ from wgan.data import open_data
 from wgan.data.samples import Vectors
 from wgan.errors import UsageError
 from wgan.measurement import Meter, lower_bound, mixes, probe, stderr
-from wgan.networks import Latent
+from wgan.networks import Latent, make_critic
+from wgan.registry import CONSTRAINTS, NETWORKS
 from wgan.seeds import rng
 from wgan.trainer import Trainer
 
@@ -210,6 +211,31 @@ def test_real_and_generated_samples_go_apart_to_a_critic_that_mixes_a_batch() ->
         trainer.advance()
         if isinstance(critic, Deviating):
             assert critic.seen == calls  # and not 32 of both together
-        assert mixes(critic, trainer.sample(1), open_data(vectors()), lambda x: x.double()) == isinstance(
-            critic, Deviating
-        )
+        linear = critic.linear if isinstance(critic, Deviating) else critic
+        for shift in (0.0, 3000.0, None):  # whatever its weights are, it is the same
+            with torch.no_grad():
+                _ = linear.weight.zero_() if shift is None else linear.bias.fill_(shift)
+            assert mixes(critic, trainer.sample(1), open_data(vectors())) == isinstance(critic, Deviating)
+
+
+@pytest.mark.parametrize("shape", [(6,), (1, 28, 28), (3, 20, 33)])
+@pytest.mark.parametrize("family", sorted(NETWORKS))
+def test_no_family_mixes_a_batch_without_batch_norm(family: str, shape: tuple[int, ...]) -> None:
+    if len(shape) == 1 and family != "mlp":
+        return
+    draw = np.random.default_rng(0)
+    array = vectors() if len(shape) == 1 else draw.integers(0, 256, (40, *shape[1:], shape[0]), np.uint8)
+    made, opened = torch.zeros(1, *shape), open_data(array)
+    for constraint in CONSTRAINTS.values():
+        critic = constraint.load()().prepare(make_critic(family, shape, width=8, norm="none"))
+        assert not mixes(critic, made, opened)
+    assert mixes(make_critic(family, shape, width=8, norm="batch", depth=2), made, opened)
+
+
+def test_a_critic_with_a_hook_has_no_bound_and_trains() -> None:
+    trainer = tiny_trainer(constraint=Orthogonal(), catch_up=0)
+    trainer.critic[2].register_full_backward_hook(lambda *_: None)
+    assert trainer.record()["wasserstein_bound"] is not None  # which changes no score
+    trainer.critic[2].register_forward_hook(lambda *_: None)
+    trainer.advance()
+    assert trainer.record()["wasserstein_bound"] is None

@@ -302,7 +302,7 @@ def test_pictures_that_were_made_smaller_are_told_with_the_remedy() -> None:
     generator = nn.Sequential(nn.Linear(2, 130**2), nn.Unflatten(1, (1, 130, 130)))
     images = np.random.default_rng(0).integers(0, 256, (20, 130, 130), np.uint8)
     trainer = Trainer(generator, nn.Sequential(nn.Flatten(), nn.Linear(130**2, 1)), latent=Latent(2), batch=4)
-    with pytest.raises(UsageError, match=r"wgan\.open_data\(data, wgan\.DataConfig\(size=\(130, 130\)\)\)"):
+    with pytest.raises(UsageError, match=r"wgan\.open_data\(data, wgan\.DataConfig\(size=\(130, 130\), channels=1\)\)"):
         trainer.attach(images)
     trainer.attach(wgan.open_data(images, wgan.DataConfig(size=(130, 130))))
     trainer.advance()

@@ -7,7 +7,7 @@ trained on. Constants are with respect to the Euclidean norm of the critic's inp
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.penalties import gradient_norms
-from wgan.slopes import has_hooks
 
 ROUNDING = 1 + 1e-6
 """What float64 linear algebra, and weights that were computed in float32, may be off by."""
@@ -90,7 +89,7 @@ def _walk(module: nn.Module, x: Tensor, name: str, layers: list[tuple[str, float
     if "weight" in vars(module):  # as the last pass left it, and not as it is
         why = "has a weight that a hook computes at each pass; use torch.nn.utils.parametrizations"
         raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
-    if has_hooks(module):
+    if module._forward_hooks or module._forward_pre_hooks:
         raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) has hooks; remove them.")
     if kind is Critic:
         assert isinstance(module, Critic)
@@ -98,7 +97,7 @@ def _walk(module: nn.Module, x: Tensor, name: str, layers: list[tuple[str, float
         return _walk(module.head, x.flatten(1), "head", layers)
     if kind is nn.Sequential:
         for part, child in module._modules.items():  # with those that are there twice
-            x = _walk(cast(nn.Module, child), x, part if name == "critic" else f"{name}.{part}", layers)
+            x = x if child is None else _walk(child, x, part if name == "critic" else f"{name}.{part}", layers)
         return x
     if kind is Residual:
         assert isinstance(module, Residual)

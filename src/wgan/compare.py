@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from inspect import isroutine
+from numbers import Integral
 from time import monotonic
 from typing import Any, get_args
 
@@ -63,9 +64,12 @@ def compare(
         WganError: A set cannot be read, or the method needs more memory than there is.
     """
     started = monotonic()
-    _check_kinds((str, "text"), method=method, split=split, **({} if time is None else {"time": time}))
-    _check_kinds((int, "a whole number"), seed=seed, **({} if samples is None else {"samples": samples}))
-    _check_kinds((int, "a whole number"), **({} if steps is None else {"steps": steps}))
+    for name, text in {"method": method, "split": split, "time": "" if time is None else time}.items():
+        if not isinstance(text, str):
+            raise UsageError(f"{name} is {text!r}, but it must be text.")
+    seed = _whole("seed", seed)
+    samples = None if samples is None else _whole("samples", samples)
+    steps = None if steps is None else _whole("steps", steps)
     _check(method, samples, seed, split)
     budget: dict[str, Any] = {"seconds": seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
@@ -153,10 +157,11 @@ def _is_sampler(source: Any) -> bool:
     return isroutine(source) or isinstance(source, partial)
 
 
-def _check_kinds(kind: tuple[type, str], **values: object) -> None:
-    for name, value in values.items():
-        if not isinstance(value, kind[0]):
-            raise UsageError(f"{name} is {value!r}, but it must be {kind[1]}.")
+def _whole(name: str, value: object) -> int:
+    """A plain integer, also of one of NumPy's."""
+    if not isinstance(value, Integral):
+        raise UsageError(f"{name} is {value!r}, but it must be a whole number.")
+    return int(value)
 
 
 def _check(method: str, samples: int | None, seed: int, split: str) -> None:

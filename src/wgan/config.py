@@ -28,7 +28,7 @@ class DataConfig:
     flip: bool = False
     """Mirror half of the training pictures left to right."""
     value_range: tuple[float, float] | None = None
-    """Darkest and brightest value of float pictures, as --value-range=0,1; by default it is found."""
+    """Darkest and brightest value of pictures of floats or 16 bits, as --value-range=0,1; by default it is found."""
     held_out: float = 0.1
     """Share (below 1) or number of samples that are never trained on; named sets have their test split for that."""
     data_dir: str | None = None

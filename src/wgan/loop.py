@@ -65,13 +65,14 @@ def train(
         UsageError, WganError: Something is wrong that the user can mend.
         Interrupted: Ctrl-C or SIGTERM came; everything is saved.
     """
+    out = None if out is None else at_home(out)
     with joined(config.run.device) as present:
         planned = config.run.processes
         group = Group(size=planned, local_size=planned) if dry_run else present
         if group.size > 1 and out is None and not dry_run:
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
-        if out is not None and not dry_run and (begun := _begun(Path(out), group)):
+        if out is not None and not dry_run and (begun := _begun(out, group)):
             return _go_on(begun, config, source, view, group, ours=True, init_from=init_from)
         parts = _prepare(config, source, view, group)
         if init_from is not None:
@@ -175,7 +176,7 @@ def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | N
     return _Parts(config, data, *make_trainer(config, data, group), threads)
 
 
-def _new(parts: _Parts, out: str | Path | None, name: str, group: Group) -> Run:
+def _new(parts: _Parts, out: Path | None, name: str, group: Group) -> Run:
     """The new run's folder, which the first process makes."""
     if not group.first:
         return Run(Path(str(out)))
@@ -224,7 +225,7 @@ def _go_on(
                 return run  # the process was lost when all was done
             raise UsageError(
                 f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s in all); "
-                f"give a larger total: {more(run)}"
+                f"give a larger total: {more(run, trainer.step, trainer.seconds)}"
             )
         if note := restart.move_decay(trainer, plan):
             view.note(note)

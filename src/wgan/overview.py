@@ -57,12 +57,9 @@ def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
-def more(run: Run) -> str:
-    """The command that goes on with a run for as long again, in the measure of its budget."""
-    summary = run.summary
-    twice = (
-        f"--time {max(1, round(summary['seconds'] * 2))}s" if run.config.run.time else f"--steps {summary['steps'] * 2}"
-    )
+def more(run: Run, steps: int, seconds: float) -> str:
+    """The command that goes on with a run, which took so much, for as long again, in the measure of its budget."""
+    twice = f"--time {max(1, round(seconds * 2))}s" if run.config.run.time else f"--steps {steps * 2}"
     return f"wgan resume {run.quoted} {twice}"
 
 
@@ -85,6 +82,6 @@ def closing(run: Run) -> str:
         f"film     {run.animation}",
         f"more     wgan sample {run.quoted} -n 64 -o grid.png",
         f"check    wgan diagnose {run.quoted}",
-        f"go on    {more(run)}",
+        f"go on    {more(run, summary['steps'], summary['seconds'])}",
     ]
     return "\n".join(lines)

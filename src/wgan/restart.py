@@ -39,7 +39,7 @@ def check_same_config(saved: Mapping[str, Any], config: Config, run: Run) -> Non
     if changed:
         raise UsageError(
             f"{run.config_file} was edited: {', '.join(changed)} cannot change in a resumed run; "
-            f"bring it back, or begin a new run with its weights: wgan train --config FILE --init-from {run.folder}"
+            f"bring it back, or begin a new run with its weights: wgan train --config FILE --init-from {run.quoted}"
         )
 
 
@@ -144,5 +144,5 @@ def check_same_data(saved: Mapping[str, Any], data: Data, run: Run) -> None:
         raise WganError(
             f"the data of {run.folder} has changed since its last save, or is not what it was trained on "
             f"({', '.join(told) or 'some samples are others, or in another order'}); bring it back, or begin a new run "
-            f"with its weights: wgan train DATA --init-from {run.folder}"
+            f"with its weights: wgan train DATA --init-from {run.quoted}"
         )

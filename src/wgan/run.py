@@ -190,9 +190,8 @@ class Run:
                 check_version(self._checkpoint, about)
                 return {name: file.get_tensor(name) for name in file.keys()}, about["counters"]  # noqa: SIM118
         except FileNotFoundError:
-            raise WganError(
-                f"{self.folder} has no save to go on from; start again: wgan train --config {self.config_file}"
-            ) from None
+            again = f"wgan train --config {shlex.quote(str(self.config_file))}"
+            raise WganError(f"{self.folder} has no save to go on from; start again: {again}") from None
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise WganError(f"{self._checkpoint} cannot be read: {error}.") from error
 
@@ -268,5 +267,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise WganError(f"{path} is damaged; take it away, and the next save makes a new one.")
+        raise WganError(f"{path} is damaged; take it away: wgan goes on without it.")
     return value

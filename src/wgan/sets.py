@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -16,9 +15,10 @@ from wgan.console import count
 from wgan.data import open_data
 from wgan.data.arrays import USUAL_RANGES
 from wgan.data.progress import Progress
-from wgan.data.samples import Data, Endless, Samples, Vectors
+from wgan.data.samples import Data, Samples, Vectors
 from wgan.distances.samples import rows
 from wgan.errors import UsageError
+from wgan.files import at_home
 from wgan.model import Model
 from wgan.registry import DATASETS
 from wgan.run import Run
@@ -117,7 +117,7 @@ def _model(source: Any) -> Model | None:
     if isinstance(source, Run):
         return source.generator
     if isinstance(source, str | PathLike) and str(source) not in DATASETS:
-        path = Path(source)
+        path = at_home(source)
         if path.suffix == ".safetensors":
             return Model.load(path)
         return Run.open(path).generator if Run(path).config_file.is_file() else None
@@ -128,27 +128,30 @@ def _of_data(data: Data, seed: int, number: int, split: Split) -> Side:
     train, held = data.train, data.held_out
     parts = {"all": (train, held), "train": (train,), "held-out": (held,)}[split]
     values = data.report.value_range if data.report.range_found else None
-    if any(isinstance(part, Endless) for part in parts):
+    sizes = [part.size for part in parts if part.size is not None]
+    if not sizes:
 
         def draw(n: int) -> NDArray[np.float64]:
             first = number * _SECOND + int(torch.randint(_SECOND // 2, (), generator=rng(seed, "first of the endless")))
             return _numbers_of(parts[0], data, torch.arange(first, first + n))
 
         return Side(data.shape, None, draw, values)
-    # Each once, in the order of the source: two sources may correspond, and each is cut in its own way.
-    rows, places = np.unique(np.concatenate([part.rows for part in parts]), return_index=True)
+    places = np.arange(sum(sizes))
+    if train.source is not None and train.source is held.source and len(parts) > 1:
+        # Each once, in the order of the source: two sources may correspond, and each is cut in its own way.
+        places = np.unique(np.concatenate([part.rows for part in parts]), return_index=True)[1]
 
     def take(n: int) -> NDArray[np.float64]:
-        index, before = torch.from_numpy(places)[_chosen(len(rows), n, seed)], 0
+        index, before = torch.from_numpy(places)[_chosen(len(places), n, seed)], 0
         found = np.empty((n, math.prod(data.shape)))
-        for part in parts:
-            here = (index >= before) & (index < before + len(part.rows))
+        for part, size in zip(parts, sizes, strict=True):
+            here = (index >= before) & (index < before + size)
             if here.any():
                 found[here.numpy()] = _numbers_of(part, data, index[here] - before)
-            before += len(part.rows)
+            before += size
         return found
 
-    return Side(data.shape, len(rows), take, values)
+    return Side(data.shape, len(places), take, values)
 
 
 def _numbers_of(part: Samples, data: Data, index: torch.Tensor) -> NDArray[np.float64]:

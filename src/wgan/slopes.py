@@ -45,7 +45,7 @@ def input_gradient(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def _layers(critic: object) -> list[nn.Module] | None:
     """The layers, one after the other, of a critic that is piecewise linear and has nothing else in it."""
-    if type(critic) is not Critic or has_hooks(critic):
+    if type(critic) is not Critic or _has_hooks(critic):
         return None
     layers = [*_flattened(critic.features), critic.head]
     return layers if all(_known(layer) for layer in layers) else None
@@ -53,21 +53,21 @@ def _layers(critic: object) -> list[nn.Module] | None:
 
 def _flattened(module: nn.Module) -> list[nn.Module]:
     """A sequence's layers in their order; one that is there twice is given twice."""
-    if type(module) is not nn.Sequential or has_hooks(module):
+    if type(module) is not nn.Sequential or _has_hooks(module):
         return [module]
     return [layer for part in module for layer in _flattened(part)]
 
 
 def _known(layer: nn.Module) -> bool:
     """Whether :func:`_back` goes back through this layer. A parametrised one, or a user's own, is of another type."""
-    if type(layer) not in KNOWN or has_hooks(layer):
+    if type(layer) not in KNOWN or _has_hooks(layer):
         return False
     if isinstance(layer, InstanceNorm2d):
         return not layer.track_running_stats
     return not isinstance(layer, Conv2d) or layer.plain
 
 
-def has_hooks(module: nn.Module) -> bool:
+def _has_hooks(module: nn.Module) -> bool:
     """Whether something happens at a call that the layers do not show, such as the older weight norm."""
     return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
 

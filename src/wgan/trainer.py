@@ -128,7 +128,7 @@ class Trainer:
     def attach(self, data: Any) -> Data:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
         opened = open_data(data)
-        self._one_pass = not mixes(self.critic, self.sample(1), opened, self.to_device)
+        self._one_pass = not mixes(self.critic, self.sample(1), opened)
         self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         what = opened, self.latent, self.batch, self.seed, self.to_device, self.constraint.certified
         self._meter = Meter(*what, group=self.group)

@@ -69,8 +69,9 @@ def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
     from wgan.run import Run, find_runs
 
     found = find_runs(folder)
-    if not found and Run(folder).config_file.is_file():
-        raise WganError(f"{folder} is a run itself; `wgan runs {Run(folder.parent).quoted}` lists those beside it.")
+    here = at_home(folder).absolute()
+    if not found and Run(here).config_file.is_file():
+        raise WganError(f"{folder} is a run itself; `wgan runs {Run(here.parent).quoted}` lists those beside it.")
     if not found and not as_json:
         raise WganError(f"there are no runs in {folder}; `wgan train` makes the first one under runs/.")
     rows = [overview(run) for run in found]

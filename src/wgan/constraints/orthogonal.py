@@ -57,7 +57,7 @@ class Orthogonal(Constraint):
     def prepare(self, critic: nn.Module) -> nn.Module:
         critic = _keeping_norms(critic, "itself", {})
         layers = [module for _, module in critic.named_modules(remove_duplicate=False) if _has_matrix(module)]
-        if self.weight != 1 and layers.count(layers[-1]) > 1:
+        if self.weight != 1 and layers.count(layers[-1] if layers else None) > 1:
             raise UsageError("orthogonal weights: the critic's last layer is used more than once; use --weight 1.")
         for weight, norm in self._matrices(critic):
             weight.copy_(polar(weight) * norm)
@@ -140,7 +140,10 @@ def _convolution(module: Any) -> nn.Module:
     padding = (0, 0) if module.padding == "valid" else module.padding
     sizes = module.in_channels, module.out_channels, module.kernel_size, module.stride, padding
     made = OrthogonalConv2d(*sizes, bias=module.bias is not None).to(module.weight)
-    return made.requires_grad_(module.weight.requires_grad)
+    made.requires_grad_(module.weight.requires_grad)
+    if made.bias is not None:
+        made.bias.requires_grad_(module.bias.requires_grad)
+    return made
 
 
 def _pool(module: Any) -> nn.Module:

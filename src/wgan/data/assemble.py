@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from wgan.config import DataConfig
 from wgan.data.cache import rows_of
 from wgan.data.collect import number_labels
+from wgan.data.images import is_deep
 from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.samples import Data, Pictures, Units, Vectors
@@ -36,7 +37,7 @@ def pictures(source: Source, options: DataConfig, progress: Progress, official: 
         rows.report,
         count=len(np.union1d(train, held)),
         held_out=len(held),
-        value_range=rows.report.value_range or (0.0, 255.0),
+        value_range=rows.report.value_range or (None if any(map(is_deep, rows.report.modes)) else (0.0, 255.0)),
         notes=notes,
     )
     return Data(

@@ -21,12 +21,14 @@ class Samples(ABC):
     Attributes:
         shape: (C, H, W) for pictures, (D,) for vectors.
         size: How many there are; None for endless ones.
-        rows: Which rows of their source they are, int64 (N,); none for endless ones.
+        source: What they are rows of, if anything: the same object for two parts of one source.
+        rows: Which of its rows they are, int64 (N,).
         labels: Class indices (N,), or None.
     """
 
     shape: tuple[int, ...]
     size: int | None
+    source: object = None
     rows: NDArray[np.int64]
     labels: NDArray[Any] | None
 
@@ -55,7 +57,7 @@ class Pictures(Samples):
         labels: NDArray[Any] | None = None,
     ) -> None:
         height, width, channels = images.shape[1:]
-        self.images = images
+        self.images = self.source = images
         self.rows = np.arange(len(images)) if rows is None else rows
         self.shape = (channels, height, width)
         self.size = len(self.rows)
@@ -88,6 +90,7 @@ class Vectors(Samples):
         self.size = len(array)
         self.labels = labels
         self._own: NDArray[Any] = own[0] if own else array
+        self.source = self._own
         self.rows = own[1] if own else np.arange(len(array))
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
@@ -119,7 +122,6 @@ class Endless(Samples):
     ) -> None:
         self.shape = (dimension,)
         self.size = None
-        self.rows = np.empty(0, np.int64)
         self.labels = None
         self._draw = draw
         self._key = seed + stream * STREAM

@@ -128,11 +128,13 @@ def _least_cost(x: Array, y: Array, root: bool) -> float:
 
 
 def least_cost(cost: Array, p: Array | None = None, q: Array | None = None) -> float:
-    """The least mean cost of moving masses p (N,) to q (M,), by default equal ones, for costs (N, M) of at least 0."""
+    """The least mean cost of moving masses p (N,) to q (M,), by default equal ones, for costs (N, M) of at least 0.
+
+    The costs are scaled where they are.
+    """
     import ot
 
     largest = float(cost.max()) or 1.0  # POT stops at an absolute tolerance
+    cost /= largest
     empty: Array = np.empty(0)
-    return largest * float(
-        ot.emd2(empty if p is None else p, empty if q is None else q, cost / largest, numItermax=10**9)
-    )
+    return largest * float(ot.emd2(empty if p is None else p, empty if q is None else q, cost, numItermax=10**9))

@@ -2,9 +2,9 @@
 
 :func:`measure` cuts each set into parts. Exact transport of samples, less their noise, gives one estimate. A *free*
 critic, held by a penalty, gives another, divided by its slope and freed of what it learnt by heart with the help of
-samples that it has not seen. A *certified* critic
-gives a lower bound, on samples used for nothing else: its difference of means less 3.09 standard errors, over an upper
-bound of its Lipschitz constant. :mod:`wgan.measure.verdict` weighs the two estimates.
+samples that it has not seen. A *certified* critic gives a lower bound, on samples used for nothing else: its difference
+of means less 3.09 standard errors (more where samples are few), over an upper bound of its Lipschitz constant.
+:mod:`wgan.measure.verdict` weighs the two estimates.
 
 References:
     Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875

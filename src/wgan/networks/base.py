@@ -182,8 +182,9 @@ def check_same_shape(made: Tensor, wanted: Tensor) -> None:
     shapes = tuple(made.shape[1:]), tuple(wanted.shape[1:])
     if shapes[0] != shapes[1]:
         remedy = ""
-        if len(shapes[0]) == len(shapes[1]) == 3:
-            remedy = f": open pictures with wgan.open_data(data, wgan.DataConfig(size={shapes[0][1:]}))"
+        if len(shapes[0]) == len(shapes[1]) == 3 and shapes[0][0] in (1, 3, 4):
+            options = f"size={shapes[0][1:]}, channels={shapes[0][0]}"
+            remedy = f": open pictures with wgan.open_data(data, wgan.DataConfig({options}))"
         raise UsageError(
             f"the generator makes samples of shape {shapes[0]}, but the data were opened as {shapes[1]}; they must "
             f"agree{remedy}."
