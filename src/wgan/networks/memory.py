@@ -22,7 +22,9 @@ def placed(module: nn.Module, device: torch.device) -> nn.Module:
         raise UsageError("a network has lazy layers, whose sizes are not known yet; call it once on a batch before.")
     module = module.to(device)
     for tensor in (*module.parameters(), *module.buffers()):
-        tensor.data = ordered(tensor.data)  # Module.to(memory_format=...) refuses the weights of Conv3d
+        if tensor.dim() == 4:  # Module.to(memory_format=...) refuses others, as the weights of Conv3d
+            # A clone: contiguous() leaves weights of a single channel as they are, and slow.
+            tensor.data = tensor.data.clone(memory_format=torch.channels_last)
     return module
 
 
