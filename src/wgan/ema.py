@@ -33,12 +33,10 @@ class Average:
         """Take in the module after ``samples`` samples in all, ``step`` of them since the last update."""
         half_life = min(self.half_life, samples / 20)
         beta = 0.5 ** (step / half_life) if half_life > 0 else 0.0
-        means = _averaged(self.module)
-        torch._foreach_lerp_(means, _averaged(module), 1 - beta)
-        done = set(map(id, means))
-        for last, value in zip(_tensors(self.module), _tensors(module), strict=True):
-            if id(last) not in done:
-                last.copy_(value)
+        (means, copies), (values, others) = _split(self.module), _split(module)
+        torch._foreach_lerp_(means, values, 1 - beta)
+        for copied, value in zip(copies, others, strict=True):
+            copied.copy_(value)
 
     def state(self) -> dict[str, Tensor]:
         """The average's weights and buffers."""
@@ -49,9 +47,8 @@ class Average:
         self.module.load_state_dict({name: value for name, value in state.items() if name != "n_averaged"})
 
 
-def _averaged(module: nn.Module) -> list[Tensor]:
-    return [tensor for tensor in (*module.parameters(), *running_statistics(module)) if tensor.is_floating_point()]
-
-
-def _tensors(module: nn.Module) -> list[Tensor]:
-    return [*module.parameters(), *module.buffers()]
+def _split(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """What has an average, and what is copied."""
+    means = [tensor for tensor in (*module.parameters(), *running_statistics(module)) if tensor.is_floating_point()]
+    known = set(map(id, means))
+    return means, [tensor for tensor in (*module.parameters(), *module.buffers()) if id(tensor) not in known]
