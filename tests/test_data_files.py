@@ -207,6 +207,18 @@ def test_hostile_archives(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.zip"]
 
 
+def test_runs_and_contact_sheets_in_an_archive_are_no_data(tmp_path: Path) -> None:
+    own = {"pets/a.png": picture(1), "pets/config.toml/b.png": picture(2), "pets/pets-contact-sheet.png": picture(3)}
+    run = {"pets/runs/1/" + name: picture(4) for name in ("reals.png", "samples/00000000.png")}
+    run |= {"pets/runs/1/config.toml": b"", "pets/runs/1/checkpoints/last.safetensors": b""}
+    data = open_data(packed(tmp_path / "x.zip", own | run), DataConfig())
+    assert data.report.skipped == [
+        ("pets/pets-contact-sheet.png", "a contact sheet"),
+        ("pets/runs/1", "a run's folder"),
+    ]
+    assert data.report.count == 2
+
+
 def test_a_damaged_member_and_a_damaged_archive(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:

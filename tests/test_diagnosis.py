@@ -228,6 +228,13 @@ def test_a_run_that_diverged_is_not_called_right(tmp_path: Path) -> None:
     assert "NaN or infinite" in found.lines() and "Nothing is wrong" not in found.lines()
 
 
+def test_a_run_that_failed_is_not_called_right(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    run.write_summary({**run.summary, "status": "failed: the disk is full"})
+    said = wgan.diagnose(run, blobs()).lines()
+    assert "training failed: the disk is full" in said and "wgan resume" in said and "Nothing" not in said
+
+
 def test_nothing_is_not_called_right(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=2)
     assert "Nothing could be measured." in wgan.diagnose(run).lines()  # its data were an object

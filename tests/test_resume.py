@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from wgan.overview import closing, overview
 from wgan.restart import check_same_config, check_same_data, fingerprint, fixed_options
 from wgan.run import Run
 from wgan.stop import Interrupted
+from wgan.view import View
 
 HEAVY = {"dcgan64-clip", "dcgan64-gp"}
 
@@ -210,6 +212,37 @@ def test_a_run_killed_before_its_first_save_begins_again(tmp_path: Path) -> None
     whole = small_run(tmp_path / "whole")
     killed = Run.create(whole.config, tmp_path / "killed", "x", {})
     assert_same(whole, loop.resume(killed, {}, source=blobs()))
+
+
+def test_other_data_are_refused_where_no_save_tells_them_from_its_own(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", blobs())
+    np.save(tmp_path / "b.npy", 255 - blobs())
+    config = small_config(data=str(tmp_path / "a.npy"))
+    killed = Run.create(config, tmp_path / "killed", "x", {})
+    with pytest.raises(WganError, match=r"no save yet.*wgan train .*b\.npy"):
+        loop.resume(killed, {}, source=tmp_path / "b.npy")
+    assert loop.resume(killed, {}, source=tmp_path / "a.npy").summary["status"] == "finished"
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_run_that_fails_says_so_and_goes_on(writable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(View):
+        def tick(self, record: Mapping[str, Any]) -> None:
+            if record["step"] == 4:
+                if not writable:
+                    monkeypatch.setattr(Run, "write_summary", full_disk)
+                full_disk()
+
+    def full_disk(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    run = Run(tmp_path / "r")
+    with pytest.raises(OSError, match="No space left"):
+        loop.train(small_config(), source=blobs(), out=run.folder, view=Full())
+    monkeypatch.undo()
+    told = "failed: [Errno 28] No space left on device" if writable else "killed"
+    assert overview(run)["status"] == told
+    assert_same(small_run(tmp_path / "whole"), loop.resume(run, {}, source=blobs()))
 
 
 def test_a_run_killed_after_its_last_save_is_finished(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
         WganError: It has no records yet.
     """
     records, config = run.records(), run.config
-    findings, reasons = _diverged(run), []
+    findings, reasons = _broken(run), []
     if not records and not findings:
         raise WganError(f"{run.folder} has no records yet; train it first: wgan resume {run.quoted}")
     findings += diagnose(records, make_constraint(config.loss))
@@ -91,8 +91,11 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
     return Diagnosis(str(run.folder), step, numbers, tuple(ordered), tuple(reasons))
 
 
-def _diverged(run: Run) -> list[Finding]:
+def _broken(run: Run) -> list[Finding]:
+    """What ended training, if it was a fault."""
     status, rates = str(run.summary.get("status", "")), run.config.optimizer
+    if status.startswith("failed"):
+        return [Finding("failed", f"training {status}.", {}, f"Mend that, and go on: wgan resume {run.quoted}")]
     if not status.startswith("diverged"):
         return []
     evidence = {"critic_lr": rates.critic_lr, "generator_lr": rates.generator_lr}

@@ -217,8 +217,10 @@ def _go_on(
             restart.check_same_data(counters["data"], parts.data, run)
             restart.check_same_config(counters["config"], parts.config, run)
             restore(trainer, tensors, counters)
-        elif init_from is not None:  # it was killed in its first moment, and begins again
-            restart.take_weights(trainer, at_home(init_from))
+        else:  # it was killed in its first moment, and begins again
+            restart.check_same_place(parts.config, run)
+            if init_from is not None:
+                restart.take_weights(trainer, at_home(init_from))
         # After reading, so that the first process writes nothing before all have read.
         if group.first_says(restart.is_used_up(plan.budget, trainer, run)):
             if group.first_says(again and run.summary.get("launcher") == worker.agent() != ""):
@@ -254,6 +256,9 @@ def _go(run: Run, parts: _Parts, view: View, group: Group) -> Run:
             number = _loop(trainer, plan, scribe, stop, view, group)
         except DivergedError as error:
             raise WganError(scribe.advice(error)) from error
+        except Exception as error:
+            scribe.fail(error)
+            raise
         finally:
             view.end()
     if number:

@@ -1,6 +1,7 @@
 """What a run takes over from an earlier one, and what it checks before it goes on."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,20 @@ def check_data_is_there(config: Config, run: Run) -> None:
         raise WganError(
             f"the data of {run.folder} is no longer at {place}; bring it back, or say where it is now with --data "
             f"PLACE, as in wgan resume {run.quoted} --data PLACE (or write its place as data into {run.config_file})."
+        )
+
+
+def check_same_place(config: Config, run: Run) -> None:
+    """Refuse to look elsewhere for the data of a run without a save, which alone tells them from others.
+
+    Raises:
+        WganError: They would be looked for elsewhere.
+    """
+    place, before = config.data.data, run.config.data.data
+    if place != before:
+        raise WganError(
+            f"{run.folder} has no save yet, so that nothing tells whether {place} is the data it was begun with; "
+            f"bring them back to {before}, or begin a new run: wgan train {shlex.quote(place)}"
         )
 
 

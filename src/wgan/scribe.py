@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from wgan import worker
@@ -37,6 +38,9 @@ class Silent:
 
     def end(self, finished: bool, stopped: bool) -> None:
         """Training ends: its budget is used up, or it was asked to stop."""
+
+    def fail(self, error: Exception) -> None:
+        """Training ends by a fault."""
 
     def advice(self, error: DivergedError) -> str:
         """Training diverged: what to tell."""
@@ -100,6 +104,10 @@ class Scribe(Silent):
         self._gallery.animation(now=finished)
         self._gallery.close()
         self._summarise("finished" if finished else "interrupted")
+
+    def fail(self, error: Exception) -> None:
+        with suppress(Exception):  # such as a full disk, which may be the fault itself
+            self._summarise(f"failed: {error}")
 
     def advice(self, error: DivergedError) -> str:
         self._summarise(f"diverged: {error}")

@@ -23,6 +23,8 @@ MOST_WORKERS = 16
 SHEET = "-contact-sheet.png"
 """How the names of the contact sheets end that `wgan data` draws, perhaps into the folder that it reads."""
 
+_A_RUN, _A_SHEET = "a run's folder", "a contact sheet"
+
 MOST_RATIO = 1000
 """A member that grows more than this (and past a megabyte) when it is unpacked is taken for a bomb."""
 
@@ -153,12 +155,12 @@ def _look(entry: os.DirEntry[str], root: Path) -> Path | str:
     if stat.S_ISDIR(info.st_mode):
         place = Path(entry.path)
         if _is_run(place):
-            raise Unreadable("a run's folder")
+            raise Unreadable(_A_RUN)
         return place
     if not stat.S_ISREG(info.st_mode):
         raise Unreadable("not a regular file")
     if entry.name.endswith(SHEET):
-        raise Unreadable("a contact sheet")
+        raise Unreadable(_A_SHEET)
     return f"{info.st_size} {info.st_mtime_ns}"
 
 
@@ -173,10 +175,13 @@ def archive(path: Path) -> Files:
         opened = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
         raise WganError(f"{path} cannot be read as a .zip: {error}.") from error
+    runs = _runs_in(opened.namelist())
     listed: list[Listed] = []
-    skipped: list[tuple[str, str]] = []
+    skipped = [(_shown(run.rstrip("/")), _A_RUN) for run in runs]
     for member in opened.infolist():
         if member.is_dir() or any(part.startswith(".") and part != ".." for part in member.filename.split("/")):
+            continue
+        if any(map(member.filename.startswith, runs)):
             continue
         try:
             _check_member(member)
@@ -190,6 +195,12 @@ def archive(path: Path) -> Files:
     return Files(path, listed, sorted(skipped), lambda name: _open_member(opened, name), stamp=stamp, levels=levels)
 
 
+def _runs_in(names: list[str]) -> list[str]:
+    """The runs' folders in an archive, each with the slash at its end."""
+    configured = [name.removesuffix("config.toml") for name in names if name.endswith("/config.toml")]
+    return [run for run in configured if any(name.startswith(f"{run}checkpoints/") for name in names)]
+
+
 def _open_member(opened: zipfile.ZipFile, name: str) -> BinaryIO:
     # A member yields no more bytes than its header declares, and that was checked.
     return opened.open(name)  # type: ignore[return-value]
@@ -201,6 +212,8 @@ def _check_member(member: zipfile.ZipInfo) -> None:
         raise Unreadable("its name leads out of the archive")
     if member.flag_bits & 1:
         raise Unreadable("encrypted")
+    if member.filename.endswith(SHEET):
+        raise Unreadable(_A_SHEET)
     if member.file_size > MOST_BYTES:
         raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB when unpacked")
     if member.file_size > 2**20 and member.file_size > MOST_RATIO * member.compress_size:
