@@ -23,7 +23,7 @@ from wgan.distances.line import DIRECTIONS, line, shadows, sliced
 from wgan.distances.memory import free_memory
 from wgan.distances.samples import by_content, halves, squared_distances
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
-from wgan.distances.transport import exact, quadrature, w2
+from wgan.distances.transport import debiased, exact, quadrature, w2
 from wgan.errors import UsageError, WganError
 from wgan.registry import DISTANCES
 from wgan.seeds import rng
@@ -261,6 +261,25 @@ def test_the_standard_error_is_that_of_repeated_measurements(d: int, method: Cal
     expected = math.hypot(factor * math.sqrt(2 / n), lines)
     assert np.mean([error for _, error, _ in found if error is not None]) == pytest.approx(expected, rel=0.35)
     assert np.mean([value for value, *_ in found]) == pytest.approx(factor * 20 * math.sqrt(d), rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("method", "d", "shift"),
+    [
+        (line, 1, 0.0),
+        *((method, 2, 0.2) for method in (exact, w2, debiased, gaussian, energy)),
+        (sliced, 9, 1),
+        (mmd, 2, 1),
+    ],
+)
+def test_the_standard_error_is_right_near_what_sampling_alone_makes(
+    method: Callable[..., float], d: int, shift: float
+) -> None:
+    """Disjoint tenths are all near the least that a distance can be: their spread is a third too small, or more."""
+    first = np.eye(1, d)[0] * shift
+    sets = [(normal(160, d, 2 * k), normal(160, d, 2 * k + 1) + first) for k in range(40)]
+    values, errors = np.array([measure(method, *pair)[:2] for pair in sets], np.float64).T
+    assert math.sqrt(np.mean(errors**2)) == pytest.approx(values.std(ddof=1), rel=0.33)
 
 
 def test_the_standard_error_of_sliced_has_the_choice_of_the_lines_in_it() -> None:

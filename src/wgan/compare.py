@@ -52,7 +52,7 @@ def compare(
         method: A name in ``wgan.registry.DISTANCES``, "critic", or "auto".
         samples: Use at most so many a side, chosen by the seed; by default all. Of a generator or an endless set so
             many are drawn, by default as many as the other side has; the two sides draw different ones.
-        seed: Chooses samples, halves and folds.
+        seed: Chooses samples, halves and groups.
         split: Which samples of a data set: all, those to train on, or those held out.
         time: How long "critic" takes, as "90s"; by default a minute.
         steps: Steps of each of its critics instead, which makes it repeatable.

@@ -128,7 +128,7 @@ class OptimizerConfig:
     warmup_critic_steps: int = 100
     """Critic steps during warm-up (Arjovsky et al., 2017: 100 for the first 25)."""
     reuse: bool = False
-    """Take a generator step on the samples of the critic step before it: faster, but the critic has just seen them."""
+    """Use the critic's last generated samples again for the generator's step: faster, but it has just seen them."""
     ema_half_life: float = 10_000
     """Half-life, in pictures shown to the critic, of the average of the generator's weights; 0 for none."""
 

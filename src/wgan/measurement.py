@@ -47,8 +47,9 @@ class Measurement(NamedTuple):
         wasserstein_stderr: Standard error of ``wasserstein_heldout``; None if a side is a single sample.
         wasserstein_bound: What the Wasserstein distance of data and generator is at least, at 99.9 % confidence:
             (wasserstein_heldout - 3.09 wasserstein_stderr) / K, K being the critic's certified Lipschitz constant, or
-            more errors where samples are few. A critic that learnt nothing makes it weak, even negative, but never
-            wrong. None where K is not computed.
+            more errors where samples are few. A critic that learnt nothing makes it weak, even negative, but not
+            wrong. None where K is not computed. The confidence is that of a normal mean: scores with a long tail
+            downwards are wrong in a few cases of a thousand.
         noise_floor: What the critic says of nothing: 95 % of pairs of disjoint sets of held-out real samples, as large
             as those measured, differ in mean score by less, :math:`1.96 \sigma \sqrt{1/n + 1/m}`, where
             :math:`\sigma` is the standard deviation of held-out scores. An estimate within +-noise_floor means nothing.

@@ -67,7 +67,10 @@ DISTANCES: Mapping[str, Entry] = {
     "sinkhorn": Entry("wgan.distances.sinkhorn:sinkhorn", "Sinkhorn divergence: W1 smoothed by an entropy, debiased"),
     "energy": Entry("wgan.distances.kernels:energy", "energy distance, from the mean distances across and within"),
     "mmd": Entry("wgan.distances.kernels:mmd", "squared MMD, Gaussian kernel of the median width, unbiased"),
-    "gaussian": Entry("wgan.distances.gaussian:gaussian", "W2 of the Gaussians that fit the samples, as in FID"),
+    "gaussian": Entry(
+        "wgan.distances.gaussian:gaussian",
+        "W2 of the Gaussians that fit the samples (FID is its square, in a network's features)",
+    ),
 }
 
 FIGURES: Mapping[str, Entry] = {

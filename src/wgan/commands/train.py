@@ -31,7 +31,8 @@ def train(
     data
         A name (digits, mnist, ...), a folder or .zip of pictures, or a .npy/.npz file.
     preset
-        The settings to begin with; `wgan presets` lists them. [default: default]
+        The settings to begin with; `wgan presets` lists them, and other defaults than those shown
+        here. [default: default; points for ring, grid and swissroll]
     config
         A config.toml whose values go over the preset's; that of a run repeats the run.
     out

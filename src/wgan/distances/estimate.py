@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import hadamard
 
 from wgan.distances.line import shadows, sliced
 from wgan.distances.memory import round_down
@@ -15,9 +16,9 @@ from wgan.distances.transport import quadrature, quadrature_square, signed_root
 
 Method = Callable[..., float]
 
-FOLDS = 10
+GROUPS, FOLDS = 8, 10
 FEWEST = 50
-"""Samples a side below which folds say nothing about the error, and halves nothing about the null."""
+"""Samples a side below which groups say nothing about the error, and halves nothing about the null."""
 
 CRITIC = "critic"
 """The method that is not a function of samples alone: :func:`wgan.measure.measure` trains for it."""
@@ -33,8 +34,8 @@ class Estimate:
     Attributes:
         value: The distance.
         standard_error: Its standard error; None where there are too few samples to tell.
-        null: The same method's distance between two random halves of A, or as much of them as B has samples: what no
-            difference looks like; None where there are too few samples.
+        null: The same method's distance between two random halves of A, or as much of them as B has samples: what it
+            reports where there is no difference; None where there are too few samples.
         null_n: Samples in each half, or in what is used of it.
         method: A name in ``wgan.registry.DISTANCES``.
         n: Samples of A.
@@ -69,7 +70,7 @@ def measure(method: Method, x: Any, y: Any, *, seed: int = 0) -> tuple[float, fl
         method: A function ``(x, y, *, seed) -> float``.
         x: Samples (N, D).
         y: Samples (M, D).
-        seed: Chooses halves and folds, and is handed to the method.
+        seed: Chooses halves and groups, and is handed to the method.
 
     Returns:
         The value, its standard error, and the null; the latter two are None below 50 samples a side.
@@ -95,24 +96,52 @@ def null_size(n: int, m: int) -> int:
 
 
 def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) -> float:
-    r"""The standard error of a distance, from the distances of 10 disjoint folds of both sets.
+    r"""The standard error of a distance, by balanced repeated replication.
 
-    It is their standard deviation over :math:`\sqrt{10}`: right where the variance falls as 1/N, and too large where it
-    falls faster. The folds' values may err upwards more than the whole's, but by about the same, so that their spread
-    is not touched. ``quadrature`` is a root, so the error is that of its square, carried through the root. All folds of
-    ``sliced`` have the same lines, so the error of choosing those is added in squares.
+    Both sets are cut into 8 groups, and 4 of them, :math:`H`, are held against the other 4, :math:`H'`, in 7 ways that
+    the rows of a Hadamard matrix give:
+
+    .. math:: \frac14 \cdot \frac17 \sum_{k=1}^7 \big( d(H_k) - d(H'_k) \big)^2
+
+    For a mean this is without bias; where the variance falls faster than 1/N, as that of ``mmd`` for one distribution,
+    it is too large. Halves are as large as they can be, since a distance cannot fall below what sampling alone makes of
+    it, and small sets, which are all near that floor, would hide their spread.
+
+    ``quadrature`` has no such floor and costs the most, so that 10 disjoint folds do: the error is the standard
+    deviation of their squares over :math:`\sqrt{10}`, carried through the root. The lines of ``sliced`` are the same
+    for all halves, so the error of choosing them is added in squares.
+
+    References:
+        Pseudo-replication: half samples (McCarthy, 1969), https://doi.org/10.2307/1402116
     """
-    sides = zip((x, y), orders(x, y, seed), strict=True)
-    folds = zip(*(np.array_split(side[order], FOLDS) for side, order in sides), strict=True)
-    if method is sliced:
-        table = np.array([shadows(a, b, seed) for a, b in folds])  # (folds, lines)
-        return math.hypot(*(_error_of_mean(table.mean(axis)) for axis in (0, 1)))
-    of_fold = quadrature_square if method is quadrature else method
-    error = _error_of_mean([of_fold(a, b, seed=seed) for a, b in folds])
-    if method is not quadrature:
-        return error
+    if method is quadrature:
+        return _error_by_folds(x, y, value, seed)
+    differences = []
+    groups = _cut(x, y, seed, GROUPS)
+    for signs in hadamard(GROUPS)[1:]:
+        of_halves = (_joined(groups, signs == sign) for sign in (1, -1))
+        one, other = (method(*half, seed=seed) for half in of_halves)
+        differences.append(one - other)
+    error = math.sqrt(statistics.fmean(each**2 for each in differences)) / 2
+    return math.hypot(error, _error_of_mean(shadows(x, y, seed))) if method is sliced else error
+
+
+def _error_by_folds(x: Array, y: Array, value: float, seed: int) -> float:
+    """The standard error of ``quadrature``, which is a root, from that of its square."""
+    error = _error_of_mean([quadrature_square(*fold, seed=seed) for fold in _cut(x, y, seed, FOLDS)])
     square = value * abs(value)
     return (signed_root(square + error) - signed_root(square - error)) / 2
+
+
+def _cut(x: Array, y: Array, seed: int, number: int) -> list[tuple[Array, Array]]:
+    """Disjoint parts of both sets, in a random order in which the sets correspond."""
+    sides = zip((x, y), orders(x, y, seed), strict=True)
+    return list(zip(*(np.array_split(side[order], number) for side, order in sides), strict=True))
+
+
+def _joined(groups: list[tuple[Array, Array]], chosen: Array) -> tuple[Array, Array]:
+    x, y = zip(*(group for group, taken in zip(groups, chosen, strict=True) if taken), strict=True)
+    return np.concatenate(x), np.concatenate(y)
 
 
 def _error_of_mean(values: Sequence[float] | Array) -> float:

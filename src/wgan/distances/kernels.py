@@ -46,7 +46,8 @@ def mmd(x: Any, y: Any, *, seed: int = 0) -> float:
         \quad k(a, b) = e^{-\|a - b\|^2 / 2 \sigma^2}
 
     The width :math:`\sigma` is the median distance of all samples (of at most 1,000 a side), or where that is 0 the
-    median of those that are not. For samples of one distribution the result is negative as often as positive.
+    median of those that are not. For samples of one distribution the result is 0 on average, and a little more often
+    negative than positive.
 
     References:
         A Kernel Two-Sample Test (Gretton et al., 2012), https://jmlr.org/papers/v13/gretton12a.html

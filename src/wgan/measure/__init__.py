@@ -50,7 +50,8 @@ class W1:
         conclusive: Whether these samples, in this time, can tell; if not, the interval is wide.
         lower_bound: W1 is at least this, but for one case in a thousand, if the mean of as many scores as there are
             samples is normal; extremes rarer than one in so many samples break this.
-        standard_error: Of ``wasserstein``, from the choice of samples alone.
+        standard_error: Of ``wasserstein``, from the choice of samples alone; the errors of critic and transport, which
+            look at the same samples, are taken to go together.
         train: The free critic's difference of means on samples that it was trained on, over its slope.
         gap: ``train`` less the same on samples that it has not seen.
         critic: The free critic's estimate: the geometric mean of ``train`` and what it says of unseen samples.

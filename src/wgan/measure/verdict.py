@@ -58,7 +58,8 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     shares = [weight / sum(weights) for weight in weights]
     mean, margin = (sum(s * v for s, v in zip(shares, values, strict=True)) for values in _columns(guesses))
     value = max(0.0, bound, mean)
-    error = math.hypot(*(share * guess.error for share, guess in zip(shares, guesses, strict=True)))
+    # Both looked at the same samples, and err together.
+    error = sum(share * guess.error for share, guess in zip(shares, guesses, strict=True))
     apart = math.sqrt(sum(s * (g.value - value) ** 2 for s, g in zip(shares, guesses, strict=True)))
     half = NINETY * error + apart + margin + missed  # what transport misses may be more than what the critic has found
     conclusive = half <= WIDEST * value
