@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from toolbox import tiny_trainer
+from wgan.build import make_constraint
 from wgan.certificate import certify
+from wgan.config import LossConfig
 from wgan.constraints import (
     R1,
     R2,
@@ -21,9 +23,11 @@ from wgan.constraints import (
     Sum,
     WeightClipping,
 )
+from wgan.constraints.base import descend
 from wgan.errors import UsageError
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import OrthogonalConv2d
+from wgan.networks.resnet import Residual
 from wgan.penalties import gradient_norms, segments
 from wgan.registry import CONSTRAINTS
 
@@ -190,8 +194,9 @@ def test_a_sum_acts_at_all_its_moments() -> None:
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_each_has_a_weight_an_interval_and_a_name(name: str) -> None:
-    constraint: Constraint = CONSTRAINTS[name].load()(weight=2.5, every=3)
-    assert (constraint.weight, constraint.every, constraint.parts) == (2.5, 3, (constraint,))
+    every = 3 if name in CLOSED_FORMS else 1
+    constraint: Constraint = CONSTRAINTS[name].load()(weight=2.5, every=every)
+    assert (constraint.weight, constraint.every, constraint.parts) == (2.5, every, (constraint,))
     assert constraint.label
     assert type(constraint).__doc__
 
@@ -227,9 +232,40 @@ def test_a_bound_of_0_and_an_interval_of_none_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CONSTRAINTS))
-def test_an_interval_is_told_where_it_does_something(name: str) -> None:
-    constraint = CONSTRAINTS[name].load()(every=4)
-    assert ("every 4" in str(constraint)) == constraint.has_penalty == (name in CLOSED_FORMS)
+def test_an_interval_is_told_where_it_does_something_and_refused_elsewhere(name: str) -> None:
+    kind = CONSTRAINTS[name].load()
+    if name in CLOSED_FORMS:
+        assert "every 4" in str(kind(every=4))
+    else:
+        with pytest.raises(UsageError, match="every is 4, but it holds at every step"):
+            kind(every=4)
+
+
+def test_one_interval_for_all_is_that_of_the_penalties() -> None:
+    made = make_constraint(LossConfig(constraint="spectral+gp", every=(3,)))
+    assert [part.every for part in made.parts] == [1, 3]
+    with pytest.raises(UsageError, match="spectral norm: every is 2"):
+        make_constraint(LossConfig(constraint="spectral+gp", every=(2, 3)))
+    with pytest.raises(UsageError, match="--weight: 5, but the constraint none has no weight"):
+        make_constraint(LossConfig(constraint="none", weight=(5.0,)))
+
+
+def test_a_step_under_a_sum_is_that_of_its_parts() -> None:
+    """Of a linear critic w the gradient norm is |w| everywhere, so that the penalty's gradient is known."""
+    w, data = torch.tensor([[3.0, 4.0]]), torch.zeros(8, 2)
+    for constraint, taken, factor in (
+        (GradientPenalty(10), 0, 10),
+        (Sum(GradientPenalty(10), R1(2)), 0, 11),
+        (Sum(GradientPenalty(10, every=2)), 1, 0),
+        (Sum(GradientPenalty(10, every=2)), 2, 20),
+    ):
+        critic = nn.Linear(2, 1, bias=False)
+        critic.weight.data.copy_(w)
+        loss = critic(data).mean()
+        descend(critic, constraint, [torch.optim.SGD(critic.parameters(), 1e-3)], loss, data, data, taken, rng())
+        gp, r1 = 2 * (5 - 1) * w / 5, w
+        gradient = {10: 10 * gp, 11: 10 * gp + 2 * r1, 0: 0 * w, 20: 20 * gp}[factor]
+        torch.testing.assert_close(critic.weight.data, w - 1e-3 * gradient)
 
 
 def test_a_sum_of_sums_has_all_penalties() -> None:
@@ -266,6 +302,12 @@ def test_orthogonal_layers_that_come_twice_are_the_same_ones() -> None:
     shared = nn.Linear(4, 4)
     with pytest.raises(UsageError, match="the critic's last layer is used more than once"):
         Orthogonal(2.0).prepare(nn.Sequential(shared, nn.ReLU(), shared))
+    tied, other = nn.Linear(4, 4), nn.Linear(4, 4)
+    other.weight = tied.weight
+    with pytest.raises(UsageError, match="the critic's last layer is used more than once"):
+        Orthogonal(2.0).prepare(nn.Sequential(tied, nn.ReLU(), other))
+    with pytest.raises(UsageError, match="the critic ends with a residual block"):
+        Orthogonal(0.1).prepare(nn.Sequential(nn.Linear(6, 1), Residual(nn.Linear(1, 1), None)))
 
 
 def test_orthogonal_weights_leave_frozen_layers_frozen() -> None:

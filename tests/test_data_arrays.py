@@ -277,6 +277,13 @@ OBJECTS: dict[str, tuple[Any, str]] = {
     "failing": (Failing([1]), "item 0 .*the disk is away"),
     "scalars": (Listed([1.0, 2.0]), "neither pictures nor vectors"),
     "channels": (Listed([np.zeros((5, 5, 2))]), "not 1, 3 or 4 channels"),
+    **{
+        f"a picture and {d} axes": (
+            Listed([np.zeros((8, 8)), np.zeros((2,) * d)]),
+            r"item 1 .* has shape \(.*, and is no picture as others are",
+        )
+        for d in (1, 4)
+    },
     "ragged": (Listed([np.zeros(3), np.zeros(4)]), "different shapes"),
     "nan": (Listed([torch.zeros(1, 4, 4), torch.full((1, 4, 4), torch.nan)]), "item 1 .*NaN"),
     "range": (

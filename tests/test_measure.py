@@ -2,6 +2,7 @@
 
 import math
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from wgan.certificate import certify, observed
 from wgan.errors import UsageError
-from wgan.measure import W1, measure
+from wgan.measure import W1, _fold, measure
+from wgan.measure.critics import Budget
 from wgan.measure.sides import Endless, Finite, Sides, open_sides
 from wgan.measure.verdict import Guess, combine
 from wgan.networks.lipschitz import Lattice, Outside
@@ -130,6 +132,17 @@ def test_the_same_steps_and_seed_give_the_same_answer() -> None:
     for answer in (first, again):
         assert answer.pop("seconds") > 0
     assert first == again
+
+
+def _normal(dim: int, n: int, draw: torch.Generator) -> Tensor:
+    return torch.randn(n, dim, generator=draw)
+
+
+def test_steps_bound_what_transport_may_take() -> None:
+    """Some hundred million pairs of samples at most, which takes seconds."""
+    for dim in (2, 784):
+        sides = Endless(*(partial(_normal, dim),) * 2, 0)
+        assert 8 * 4 * (_fold(sides, Budget(None, 10)) / 2) ** 2 < 1e8
 
 
 def test_samplers_draw_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from toolbox import Keeping, picture_trainer, tiny_trainer, vectors
 from wgan.config import DataConfig
@@ -16,7 +17,8 @@ from wgan.constraints import Constraint, GradientPenalty, Orthogonal, WeightClip
 from wgan.data import open_data
 from wgan.data.samples import Vectors
 from wgan.errors import UsageError
-from wgan.measurement import Meter, lower_bound, mixes, probe, stderr
+from wgan.measurement import Meter, lower_bound, probe, stderr
+from wgan.mixing import mixes
 from wgan.networks import Latent, make_critic
 from wgan.registry import CONSTRAINTS, NETWORKS
 from wgan.seeds import rng
@@ -216,6 +218,27 @@ def test_real_and_generated_samples_go_apart_to_a_critic_that_mixes_a_batch() ->
             with torch.no_grad():
                 _ = linear.weight.zero_() if shift is None else linear.bias.fill_(shift)
             assert mixes(critic, trainer.sample(1), open_data(vectors())) == isinstance(critic, Deviating)
+
+
+class OwnBatchNorm(nn.Module):
+    """As people write it: PyTorch's module is nowhere to be seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(6))
+        self.register_buffer("variance", torch.ones(6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.batch_norm(x, self.mean, self.variance, training=self.training)
+
+
+def test_a_batch_norm_of_ones_own_mixes_and_keeps_its_statistics() -> None:
+    own, sampled = OwnBatchNorm(), torch.zeros(1, 6)
+    opened = open_data(vectors())
+    assert mixes(nn.Sequential(own, nn.Linear(6, 1)), sampled, opened)
+    assert own.mean.abs().max() == 0
+    dropped = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), spectral_norm(nn.Linear(8, 1)))
+    assert not mixes(dropped, sampled, opened), "dropout and power iterations do not mix samples"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import wgan
 from toolbox import blobs, picture_trainer, tiny_trainer, vectors
-from wgan.constraints import R1, R2, GradientPenalty, LipschitzPenalty, Sum, WeightClipping
+from wgan.constraints import R1, R2, GradientPenalty, LipschitzPenalty, Sum, WeightClipping, with_penalties
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.optimizers import Adam, RMSprop
@@ -80,25 +80,20 @@ def test_every_weight_is_within_the_bound_after_a_step(c: float) -> None:
 
 
 def test_a_lazy_penalty_is_added_at_every_kth_step_k_times_as_strong() -> None:
-    lazy = tiny_trainer(constraint=R1(2.0, every=3))
-    real, fake = torch.randn(16, 6).double(), torch.randn(16, 6).double()
-    loss = torch.zeros((), dtype=torch.float64)
-    plain = 2.0 * R1().penalty(lazy.critic, real, fake, torch.rand(16))
-    for update in range(7):
-        lazy.critic_updates = update
-        total, logged = lazy._penalised(loss, real, fake)
-        assert total.item() == pytest.approx(3 * plain.item() if update % 3 == 0 else 0)
-        assert (logged is None) == (update % 3 != 0)
+    loss, penalty = torch.tensor(1.0), torch.tensor(0.5)
+    for taken in range(7):
+        total, logged = with_penalties(loss, R1(2.0, every=3), taken, lambda *_: penalty)
+        assert total.item() == (1 + 3 * 2 * 0.5 if taken % 3 == 0 else 1)
+        assert (logged is None) == (taken % 3 != 0)
 
 
 def test_a_sum_adds_each_part_with_its_own_weight_and_interval() -> None:
-    trainer = tiny_trainer(constraint=Sum(R1(2.0), R2(5.0, every=2)))
-    real, fake = torch.randn(16, 6).double(), torch.randn(16, 6).double()
-    r1, r2 = (part.penalty(trainer.critic, real, fake, torch.rand(16)).item() for part in trainer.constraint.parts)
-    loss = torch.zeros((), dtype=torch.float64)
-    total, logged = trainer._penalised(loss, real, fake)
-    assert total.item() == pytest.approx(2 * r1 + 2 * 5 * r2)
-    assert logged is not None and logged.item() == pytest.approx(2 * r1 + 5 * r2)
+    r1, r2 = torch.tensor([0.5, 0.25])
+    constraint = Sum(R1(2.0), R2(5.0, every=2))
+    total, logged = with_penalties(torch.tensor(1.0), constraint, 0, lambda number, _: (r1, r2)[number])
+    assert total.item() == 1 + 2 * 0.5 + 2 * 5 * 0.25
+    assert logged is not None and logged.item() == 2 * 0.5 + 5 * 0.25
+    assert with_penalties(torch.tensor(1.0), constraint, 1, lambda number, _: (r1, r2)[number])[0].item() == 2
 
 
 def test_warm_up_takes_more_critic_steps_at_first_and_at_every_500th() -> None:

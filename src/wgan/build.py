@@ -12,7 +12,7 @@ import torch
 
 from wgan import processor
 from wgan.config import Config, LossConfig, NetworkConfig, OptimizerConfig
-from wgan.constraints import Constraint, Sum
+from wgan.constraints import Constraint, Sum, Unconstrained
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
@@ -100,8 +100,12 @@ def make_constraint(loss: LossConfig) -> Constraint:
     everys = _spread("--every", loss.every, names)
     parts = []
     for name, weight, every in zip(names, weights, everys, strict=True):
-        make = lookup(CONSTRAINTS, name, "constraint")
-        parts.append(make(every=every) if weight is None else make(weight, every))
+        kind = lookup(CONSTRAINTS, name, "constraint")
+        if kind is Unconstrained and weight is not None:
+            raise UsageError(f"--weight: {weight:g}, but the constraint {name} has no weight; leave it out.")
+        for_others = len(loss.every) < len(names) and kind.penalty is Constraint.penalty
+        chosen = {} if weight is None else {"weight": weight}
+        parts.append(kind(**chosen, every=1 if for_others else every))
     return parts[0] if len(parts) == 1 else Sum(*parts)
 
 
@@ -153,7 +157,13 @@ def _enough_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
+        if not _is_for_memory(error):
+            raise
         raise WganError(f"the networks cannot be made: {str(error).splitlines()[0]}; use smaller widths.") from error
+
+
+def _is_for_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 @contextmanager
@@ -169,7 +179,7 @@ def enough_memory_for_steps(folder: Path) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+        if not _is_for_memory(error):
             raise
         raise WganError(
             "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "

@@ -7,6 +7,7 @@ what a step draws depends on the seed and the step alone, and measuring never di
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,13 +16,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.catchup import ahead
-from wgan.constraints import Constraint, GradientPenalty
+from wgan.constraints import Constraint, GradientPenalty, with_penalties
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.ema import Average
+from wgan.errors import UsageError
 from wgan.ledger import Ledger, check_values, check_weights
-from wgan.measurement import ESTIMATES, Meter, check_batch, mixes
+from wgan.measurement import ESTIMATES, Meter
+from wgan.mixing import check_batch, mixes
 from wgan.networks import Latent
 from wgan.networks.base import check_same_shape, flat_scores, latent_of
 from wgan.networks.memory import placed
@@ -135,11 +138,13 @@ class Trainer:
         return opened
 
     def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:
-        """Train until ``steps`` generator steps are done; gives a record of measurements every ``tick`` of them.
+        """Train until ``steps`` generator steps are done; gives a record every ``tick`` of them, at least 1.
 
         Raises:
             DivergedError: A loss, a penalty or a weight became NaN or infinite.
         """
+        if tick < 1:
+            raise UsageError(f"tick is {tick}; give a whole number of generator steps, at least 1.")
         self.attach(data)
         while self.step < steps:
             self.advance()
@@ -191,7 +196,8 @@ class Trainer:
         with parametrize.cached(), self._autocast():
             real_scores, fake_scores = self._score(real, fake)
             loss = self.objective.critic_loss(real_scores, fake_scores)
-            total, penalty = self._penalised(loss, real, fake)
+            due = partial(self._penalty, real, fake)
+            total, penalty = with_penalties(loss, self.constraint, self.critic_updates, due)
         total.backward(inputs=self._critic_weights)
         losses = self._average_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
         self.critic_optimizer.step()
@@ -209,15 +215,9 @@ class Trainer:
         self.generator_optimizer.zero_grad()
         self.ledger.add("generator_loss", loss, self.step + 1)
 
-    def _penalised(self, loss: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The critic's loss with the penalties that are due, and their weighted sum (None when none is due)."""
-        total, logged, taken = loss, None, self.critic_updates
-        for number, part in enumerate(self.constraint.parts):
-            if part.has_penalty and taken % part.every == 0:
-                between = torch.rand(len(real) * self.group.size, generator=rng(self.seed, f"penalty {number}", taken))
-                term = part.weight * part.penalty(self.critic, real, fake, self.group.share(between))
-                total, logged = total + part.every * term, term if logged is None else logged + term
-        return total, logged
+    def _penalty(self, real: Tensor, fake: Tensor, number: int, part: Constraint) -> Tensor:
+        number_drawn, draw = len(real) * self.group.size, rng(self.seed, f"penalty {number}", self.critic_updates)
+        return part.penalty(self.critic, real, fake, self.group.share(torch.rand(number_drawn, generator=draw)))
 
     def _score(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of both sides: in one pass, unless the critic would mix them."""

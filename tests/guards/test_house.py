@@ -15,7 +15,7 @@ LAYERS = [
     | {"prefetch", "processor"},
     {"parallel"},
     {"networks", "data", "distances", "objectives", "optimizers", "ema", "ledger", "pictures", "options"},
-    {"slopes", "penalties"},
+    {"slopes", "penalties", "mixing"},
     {"constraints", "certificate", "catchup", "curves", "environment"},
     {"measurement", "measure", "model"},
     {"trainer", "run"},

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from wgan.constraints.base import Constraint
+from wgan.constraints.base import Constraint, with_penalties
 from wgan.constraints.orthogonal import Orthogonal
 from wgan.errors import UsageError
-from wgan.networks.layers import NORM_LAYERS
+from wgan.networks.layers import NORM_LAYERS, has_batch_norm
 from wgan.penalties import at_fake, at_real, gradient_norms, half_square, one_sided, segments, two_sided
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Sum",
     "Unconstrained",
     "WeightClipping",
+    "with_penalties",
 ]
 
 LINEAR_LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
@@ -92,7 +93,7 @@ class GradientNormPenalty(Constraint, ABC):
         super().__init__(self.default_weight if weight is None else weight, every)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
-        if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules()):
+        if has_batch_norm(critic):
             raise UsageError(
                 f"batch norm in the critic mixes the samples of a batch, so the {self.label} has no gradient norm per "
                 "sample to look at; use norm='layer' or 'instance' (--critic-norm layer), or weight clipping."

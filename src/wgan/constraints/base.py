@@ -1,7 +1,7 @@
 """What every constraint is: three moments at which it may act."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -19,7 +19,8 @@ class Constraint:
         every: A penalty is added at every ``every``-th critic step only, ``every`` times as strong.
 
     Raises:
-        UsageError: The weight is negative, not finite or a bound of 0; or ``every`` is below 1.
+        UsageError: The weight is negative, not finite or a bound of 0; or ``every`` is below 1, or above where there is
+            no penalty.
     """
 
     label: ClassVar[str] = "no constraint"
@@ -41,6 +42,10 @@ class Constraint:
             )
         if every < 1:
             raise UsageError(f"{self.label}: every is {every}; give a whole number of critic steps, at least 1.")
+        if every > 1 and not self.has_penalty:
+            raise UsageError(
+                f"{self.label}: every is {every}, but it holds at every step, and only penalties may wait."
+            )
         self.weight, self.every = float(weight), int(every)
 
     def __repr__(self) -> str:
@@ -104,6 +109,25 @@ class Constraint:
         """Bring the critic's weights back to where they are allowed, after each critic step."""
 
 
+def with_penalties(
+    loss: Tensor, constraint: Constraint, taken: int, penalty: Callable[[int, Constraint], Tensor]
+) -> tuple[Tensor, Tensor | None]:
+    """A critic's loss with the penalties that are due, and the weighted sum of these (None when none is due).
+
+    Args:
+        loss: Of the critic's scores.
+        constraint: Whose penalties.
+        taken: Critic steps so far.
+        penalty: The penalty of a part of the constraint, which is told the part's number first.
+    """
+    total, logged = loss, None
+    for number, part in enumerate(constraint.parts):
+        if part.has_penalty and taken % part.every == 0:
+            term = part.weight * penalty(number, part)
+            total, logged = total + part.every * term, term if logged is None else logged + term
+    return total, logged
+
+
 def descend(
     critic: nn.Module,
     constraint: Constraint,
@@ -111,6 +135,7 @@ def descend(
     loss: Tensor,
     real: Tensor,
     fake: Tensor,
+    taken: int,
     rng: torch.Generator,
 ) -> None:
     """Take one step of a critic that plays against samples which stand still.
@@ -122,13 +147,17 @@ def descend(
         loss: Of the critic's scores of these samples.
         real: Samples (N, ...).
         fake: The same.
-        rng: What the penalty's random points hang on.
+        taken: Steps so far.
+        rng: What the penalties' random points depend on.
     """
-    if constraint.has_penalty:
-        loss = loss + constraint.weight * constraint.penalty(critic, real, fake, torch.rand(len(real), generator=rng))
+
+    def penalty(_: int, part: Constraint) -> Tensor:
+        return part.penalty(critic, real, fake, torch.rand(len(real), generator=rng))
+
+    total, _ = with_penalties(loss, constraint, taken, penalty)
     for optimizer in optimizers:
         optimizer.zero_grad()
-    loss.backward()
+    total.backward()
     for optimizer in optimizers:
         optimizer.step()
     constraint.project(critic)

@@ -56,9 +56,8 @@ class Orthogonal(Constraint):
     @torch.no_grad()
     def prepare(self, critic: nn.Module) -> nn.Module:
         critic = _keeping_norms(critic, "itself", {})
-        layers = [module for _, module in critic.named_modules(remove_duplicate=False) if _has_matrix(module)]
-        if self.weight != 1 and layers.count(layers[-1] if layers else None) > 1:
-            raise UsageError("orthogonal weights: the critic's last layer is used more than once; use --weight 1.")
+        if self.weight != 1:
+            _check_last(critic)
         for weight, norm in self._matrices(critic):
             weight.copy_(polar(weight) * norm)
             if weight.requires_grad:
@@ -81,6 +80,19 @@ class Orthogonal(Constraint):
         ]
         for number, weight in enumerate(found, 1):
             yield weight, self.weight if number == len(found) else 1.0
+
+
+def _check_last(critic: nn.Module) -> None:
+    """Refuse a critic whose slope would not be the norm of its last matrix."""
+    layers = [module for _, module in critic.named_modules(remove_duplicate=False) if _has_matrix(module)]
+    weights = [id(weight) for layer in layers for weight in layer.parameters(recurse=False) if weight.dim() == 2]
+    if weights.count(weights[-1] if weights else 0) > 1:
+        raise UsageError("orthogonal weights: the critic's last layer is used more than once; use --weight 1.")
+    blocks = [module for module in critic.modules() if isinstance(module, Residual)]
+    if any(id(weight) == weights[-1] for block in blocks for weight in block.parameters()):
+        raise UsageError(
+            "orthogonal weights: the critic ends with a residual block; end with a layer, or use --weight 1."
+        )
 
 
 def _has_matrix(module: nn.Module) -> bool:

@@ -101,9 +101,15 @@ class ItemPictures(Source):
             return item, label
         return self._array(item, number), label
 
+    def _picture(self, number: int) -> tuple[Image.Image | NDArray[Any], str | None]:
+        item, label = self.item(number)
+        if not isinstance(item, Image.Image) and item.ndim not in (2, 3):
+            raise WganError(f"item {number} of {self.place} has shape {item.shape}, and is no picture as others are.")
+        return item, label
+
     def read(self, number: int, plan: Plan) -> Read:
         """Bring an item to the plan's shape."""
-        item, label = self.item(number)
+        item, label = self._picture(number)
         if isinstance(item, Image.Image):
             try:
                 return Read(describe(item), fit(upright(item), plan), label)
@@ -115,7 +121,7 @@ class ItemPictures(Source):
     def headers(self) -> Iterator[Header]:
         """Of the items looked at."""
         for number in self._looked_at:
-            item = self.item(number)[0]
+            item, _ = self._picture(number)
             yield describe(item) if isinstance(item, Image.Image) else _header(item)
 
     @cached_property
@@ -134,7 +140,7 @@ class ItemPictures(Source):
     @cached_property
     def _extremes(self) -> list[tuple[np.dtype[Any], float, float]]:
         """Type, least and greatest value of each item looked at that is not of bytes."""
-        arrays = [item for item in (self.item(n)[0] for n in self._looked_at) if isinstance(item, np.ndarray)]
+        arrays = [item for item, _ in map(self._picture, self._looked_at) if isinstance(item, np.ndarray)]
         return [(a.dtype, float(a.min()), float(a.max())) for a in arrays if a.dtype != np.uint8]
 
     @property

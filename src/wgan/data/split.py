@@ -52,7 +52,7 @@ def split(
     Raises:
         UsageError: ``held_out`` is not positive, not whole, or leaves nothing.
     """
-    if not held_out > 0 or (held_out >= 1 and held_out != int(held_out)):
+    if not held_out > 0 or (held_out >= 1 and held_out % 1 != 0):
         raise UsageError(f"--held-out: {held_out:g} must be a share between 0 and 1 or a whole number of samples.")
     rows = np.arange(len(digests))
     if official is not None:

@@ -48,7 +48,7 @@ def train(
         optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
         real, fake = draw(step)
         loss = objective.critic_loss(critic(real), critic(fake))
-        descend(critic, constraint, [optimizer], loss, real, fake, rng(seed, "penalty", step))
+        descend(critic, constraint, [optimizer], loss, real, fake, step, rng(seed, "penalty", step))
         yield step + 1
 
 

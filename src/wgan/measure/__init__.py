@@ -33,6 +33,9 @@ from wgan.seeds import rng
 FOLDS = (4000, 2000, 1000, 400)
 """Samples a side that are cut into halves and transported at once: the most of which time allows eight."""
 
+PATIENCE = 1.0
+"""Seconds that a set may take, as far as they are foreseen, if the budget is one of steps and says nothing of time."""
+
 ERRORS = 4
 """Sets of samples that give transport a standard error, at least."""
 
@@ -230,7 +233,7 @@ def _root(square: float, error: float) -> tuple[float, float]:
 
 def _fold(sides: Sides, budget: Budget) -> int:
     """Samples a side in each set to transport: as many as time allows eight times, and as give four sets."""
-    each = math.inf if budget.seconds is None else budget.seconds / 8
+    each = PATIENCE if budget.seconds is None else budget.seconds / 8
     fold = next((n for n in FOLDS if expected_seconds(n, sides.dim) < each), FOLDS[-1])
     if sides.sizes is None:
         return fold

@@ -161,7 +161,7 @@ class Training:
         on_x, on_y = self.critic(torch.cat([x, y])).chunk(2)
         loss = on_y.mean() - on_x.mean()
         draw = rng(self.sides.seed, f"{self.name} points", self.steps)
-        descend(self.critic, self.constraint, self.optimizers, loss, x, y, draw)
+        descend(self.critic, self.constraint, self.optimizers, loss, x, y, self.steps, draw)
 
     def _look(self, share: float) -> None:
         """Keep the critic if it does better than ever on samples that choose."""

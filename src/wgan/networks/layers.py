@@ -35,6 +35,11 @@ NORM_LAYERS = (
 )
 
 
+def has_batch_norm(module: nn.Module) -> bool:
+    """Whether a network has a batch norm of PyTorch's, which mixes the samples of a batch."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+
+
 @dataclass(frozen=True)
 class Style:
     """What follows every hidden layer: norm, activation, dropout, in this order.

@@ -1,0 +1,78 @@
+"""Networks that mix the samples of a batch, as batch norm does, and what must then be so of the batch."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from wgan.data.samples import Data
+from wgan.errors import UsageError
+from wgan.networks.base import check_same_shape, twin
+from wgan.networks.layers import has_batch_norm
+from wgan.seeds import rng
+
+
+def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
+    """Refuse a batch that cannot be divided among the processes, or leaves one of them too little for batch norm.
+
+    Raises:
+        UsageError: It cannot, or does.
+    """
+    part, rest = divmod(batch, processes)
+    if rest or not part:
+        nearest = max(1, round(batch / processes)) * processes
+        raise UsageError(f"--batch: {batch} samples cannot be divided among {processes} processes; use {nearest}.")
+    if part < 2 and any(map(has_batch_norm, networks)):
+        each = " of each process" if processes > 1 else ""
+        raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
+
+
+@torch.no_grad()
+def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
+    """Whether a critic's scores hang on what else is in the batch, as under batch norm.
+
+    Args:
+        critic: The critic.
+        made: Generated samples (n, ...).
+        data: Some of whose samples a copy of the critic is shown on the processor, in a batch and in parts of it.
+
+    Raises:
+        UsageError: Generated samples are not shaped like the data; or the critic has batch norm, and there is a single
+            sample to measure with, trained on or held out.
+    """
+    few = data.train.batch(torch.arange(min(4, data.train.size or 4)))
+    check_same_shape(made, few)
+    if has_batch_norm(critic):
+        _check_sides(data)
+        return True
+    still, draw = _without_dropout(critic), rng(0, "weights to look at")
+    x = few.to(next(still.parameters()).dtype)
+    for weight in still.parameters():  # so that the answer hangs on no weights, and is the same after a resume
+        inputs = weight.numel() // len(weight) if weight.dim() > 1 else 1
+        weight.copy_(torch.randn(weight.shape, generator=draw) / math.sqrt(max(1, inputs)))
+    with parametrize.cached():  # spectral norm moves at every other pass
+        whole, parts = (torch.cat([still(part).flatten() for part in x.split(size)]) for size in (4, 2))
+    if len(x) < 3 or whole.shape != parts.shape:
+        return True  # it cannot be told, and apart is never wrong
+    spread = float(whole.max() - whole.min())
+    return not float((whole - parts).abs().max()) < 1e-3 * spread
+
+
+def _without_dropout(critic: nn.Module) -> nn.Module:
+    """A copy as in training, where a batch norm of one's own mixes too."""
+    still = twin(critic).cpu().train()
+    for part in still.modules():
+        if isinstance(part, nn.modules.dropout._DropoutNd):
+            part.eval()
+    return still
+
+
+def _check_sides(data: Data) -> None:
+    sides = ("held-out", data.held_out, "--held-out 2"), ("training", data.train, "more data")
+    for side, samples, remedy in sides:
+        if samples.size == 1:
+            raise UsageError(
+                f"batch norm in the critic needs at least 2 {side} samples to measure with, and there is 1; "
+                f"use {remedy}, or norm='layer' (--critic-norm layer)."
+            )
