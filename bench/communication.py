@@ -89,7 +89,9 @@ def step_of(name: str) -> Step:
     statistics = sum(s.numel() for network in (generator, critic) for s in running_statistics(network))
     moves = config.optimizer.critic_steps
     reductions = (*[4 * (sizes[1] + SCALARS)] * moves, 4 * (sizes[0] + statistics + SCALARS))
-    with patch.object(convolutions, "pays", lambda *_: False):  # as on a GPU; which are products hangs on the processor
+    with patch.object(
+        convolutions, "pays", lambda *_: False
+    ):  # as on a GPU; which are products depends on the processor
         operations = _operations(config, generator, critic, shape)
     return Step(name, shape, config.run.batch, (sizes[0], sizes[1]), reductions, operations)
 

@@ -271,7 +271,7 @@ def test_a_step_under_a_sum_is_that_of_its_parts() -> None:
 def test_a_sum_of_sums_has_all_penalties() -> None:
     inner = Sum(GradientPenalty(10), R1(1))
     assert [type(part) for part in Sum(inner, WeightClipping(0.1)).parts] == [GradientPenalty, R1, WeightClipping]
-    with pytest.raises(UsageError, match="orthogonal weights go with neither"):
+    with pytest.raises(UsageError, match="orthogonal weights cannot be combined"):
         Sum(Sum(Orthogonal()), WeightClipping(0.1)).prepare(nn.Linear(2, 1))
 
 

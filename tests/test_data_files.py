@@ -199,7 +199,7 @@ def test_hostile_archives(tmp_path: Path) -> None:
     contents |= {"a/../../b.png": picture(5), "bomb.png": b"\0" * 3_000_000, "notes.txt": b"hello"}
     data = open_data(packed(tmp_path / "x.zip", contents), DataConfig())
     skipped = dict(data.report.skipped)
-    assert skipped.pop("bomb.png") == "packed suspiciously small"
+    assert skipped.pop("bomb.png") == "compressed suspiciously well"
     assert skipped.pop("notes.txt") == "not a picture that Pillow reads"
     assert set(skipped.values()) == {"its name leads out of the archive"}
     assert len(skipped) == 4

@@ -285,6 +285,6 @@ def test_what_it_cannot_hold_is_refused_with_the_remedy(layer: nn.Module, messag
 
 @pytest.mark.parametrize("rival", [SpectralNorm(), WeightClipping()])
 def test_two_constraints_do_not_fight_for_the_weights(rival: SpectralNorm | WeightClipping) -> None:
-    with pytest.raises(UsageError, match="orthogonal weights go with neither"):
+    with pytest.raises(UsageError, match="orthogonal weights cannot be combined"):
         tiny_trainer(constraint=Sum(Orthogonal(), rival))
     tiny_trainer(constraint=Sum(Orthogonal(), GradientPenalty())).advance()

@@ -1,4 +1,4 @@
-"""The order of maps in memory: nothing but speed hangs on it."""
+"""The order of maps in memory: nothing but speed depends on it."""
 
 import pytest
 import torch

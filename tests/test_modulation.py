@@ -1,4 +1,4 @@
-"""Norms whose gains hang on the latent."""
+"""Norms whose gains are computed from the latent."""
 
 from typing import Any
 

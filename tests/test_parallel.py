@@ -45,7 +45,7 @@ def pictures(group: Group, norm: str = "none", **changes: Any) -> Trainer:
 
 
 class WithSpare(nn.Module):
-    """A critic with a weight that no score hangs on."""
+    """A critic with a weight that no score depends on."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -143,7 +143,7 @@ def distance(
             ``(n, rng) -> samples (n, D)`` that draws from a distribution, its ``rng`` being a ``torch.Generator``.
         b: The same; its pictures are brought to the size and channels of those of ``a``.
         method: A name that ``wgan distance --help`` lists.
-        samples: Use at most so many a side; by default all, as far as the method can.
+        samples: Use at most this many samples a side; by default all, as far as the method can.
         seed: Chooses samples, and the parts into which they are cut to find the error.
         split: Which samples of a data set: "all", "train" or "held-out".
         time: How long the method "critic" takes, as "90s"; by default a minute.

@@ -65,7 +65,7 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
     Args:
         run: The run.
         source: The data, when it was given as an object or has moved.
-        view: Who hears of the data being read.
+        view: Where progress is shown.
 
     Raises:
         WganError: It has no records yet.

@@ -50,8 +50,8 @@ def compare(
             generator).
         options: How to read pictures: size, channels, fit and so on.
         method: A name in ``wgan.registry.DISTANCES``, "critic", or "auto".
-        samples: Use at most so many a side, chosen by the seed; by default all. Of a generator or an endless set so
-            many are drawn, by default as many as the other side has; the two sides draw different ones.
+        samples: Use at most this many samples a side, chosen by the seed; by default all. Of a generator or an endless
+            set this many are drawn, by default as many as the other side has; the two sides draw different ones.
         seed: Chooses samples, halves and groups.
         split: Which samples of a data set: all, those to train on, or those held out.
         time: How long "critic" takes, as "90s"; by default a minute.

@@ -28,7 +28,7 @@ class DataConfig:
     flip: bool = False
     """Mirror half of the training pictures left to right."""
     value_range: tuple[float, float] | None = None
-    """Darkest and brightest value of pictures of floats or 16 bits, as --value-range=0,1; by default it is found."""
+    """Darkest and brightest value of pictures of floats or 16 bits, as --value-range=0,1; by default inferred."""
     held_out: float = 0.1
     """Share (below 1) or number of samples that are never trained on; named sets have their test split for that."""
     data_dir: str | None = None
@@ -70,7 +70,7 @@ class GeneratorConfig(NetworkConfig):
     refine: bool | None = None
     """dcgan only: end with a 3x3 convolution at full size; off: with the last transposed one, which is cheaper."""
     modulate: bool | None = None
-    """dcgan only: let the gains of norms hang on the noise, for more variety; off: they are the same for all."""
+    """dcgan only: compute the gains of norms from the noise, for more variety; off: they are the same for all."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class OptimizerConfig:
     critic_steps: int = 5
     """Critic steps, each on fresh batches, before a generator step."""
     warmup_steps: int = 0
-    """Take --warmup-critic-steps before each of the first so many generator steps, and before every 500th."""
+    """Take --warmup-critic-steps before each of the first --warmup-steps generator steps, and before every 500th."""
     warmup_critic_steps: int = 100
     """Critic steps during warm-up (Arjovsky et al., 2017: 100 for the first 25)."""
     reuse: bool = False
@@ -144,11 +144,11 @@ class RunConfig:
     epochs: float | None = None
     """Stop after this many passes over the training data in all."""
     time: str | None = None
-    """Stop after this time of training in all: 90s, 10m, 1h30m or 1d."""
+    """Stop after this much training time in total: 90s, 10m, 1h30m or 1d."""
     batch: int = 64
     """Samples in a batch."""
     seed: int = 0
-    """What every random choice hangs on."""
+    """The seed of every random choice."""
     log_every: str = "50"
     """Measure and log after this many generator steps, or 1epoch."""
     catch_up: int = 20

@@ -143,7 +143,7 @@ def _lag(before: float, after: float, error: float, steps: int) -> Finding:
         return Finding("lag", f"the critic keeps up well enough: {said}.", evidence, fault=False)
     return Finding(
         "lag",
-        f"the critic lags, and records say too little: {said}.",
+        f"the critic lags, so the recorded estimates are too small: {said}.",
         evidence,
         "Raise --catch-up for truer records; if samples get no better either, take more --critic-steps, or a higher "
         "--critic-lr and a lower --generator-lr.",
@@ -191,7 +191,7 @@ def _negative(medians: Medians, constraint: Constraint) -> Finding | None:
     return Finding(
         "negative",
         f"the held-out estimate is negative beyond its error, {with_error(estimate, medians['wasserstein_stderr'])}: "
-        "the critic is worse than none.",
+        "the critic does worse than none at all.",
         evidence,
         "Give it more --critic-steps, or only to its records more of --catch-up; if it overfits, more data.",
     )
@@ -228,7 +228,7 @@ def _lipschitz(medians: Medians, constraint: Constraint) -> Finding | None:
         )
     least, most = constraint.slope
     said = f"the critic's slope is {norm:.2g} on average where {constraint} allows {most:g}"
-    said += "" if most == 1 else f"; the estimate is that of {most:g} times the distance"
+    said += "" if most == 1 else f"; the estimate is therefore of {most:g} times the distance"
     if norm > STEEP * most:
         advice = "Raise --weight, penalise at every step (--every 1), or lower --critic-lr."
         return Finding("lipschitz", f"the estimate is too large by about that factor: {said}.", evidence, advice)

@@ -56,7 +56,7 @@ def train(
         name: What follows the number.
         init_from: A run or a ``generator.safetensors`` whose weights to begin with.
         dry_run: Show what would be done, and do nothing.
-        view: Who hears of it.
+        view: Where progress is shown.
 
     Returns:
         The run, or None after a dry run.
@@ -97,7 +97,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         run: The run.
         changes: New values of what may change: the budget, intervals, threads, device and the data's place.
         source: The data, when it was given as an object or has moved.
-        view: Who hears of it.
+        view: Where progress is shown.
 
     Raises:
         UsageError, WganError: Something is wrong that the user can mend.
@@ -118,7 +118,7 @@ def open_source(config: Config, source: Any, view: View, run: Run | None = None)
     Args:
         config: What says where they are.
         source: The data, when it is not what ``config.data`` names.
-        view: Who hears of them being read.
+        view: Where progress is shown.
         run: The run that goes on with them, if one does.
 
     Raises:

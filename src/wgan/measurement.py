@@ -82,10 +82,10 @@ class Meter:
         data: Where the real samples come from.
         latent: What the generator's noise is.
         batch: Samples in a batch, as in training.
-        seed: What the choice of samples and noise hangs on.
+        seed: What the choice of samples and noise depends on.
         move: Brings a batch to the networks' device and type.
         certified: Whether to compute the critic's Lipschitz constant each time, for the bound.
-        samples: At most so many a side; by default 1,024, or 512 of pictures that are larger than 32 x 32.
+        samples: At most this many a side; by default 1,024, or 512 of pictures that are larger than 32 x 32.
         group: The processes that measure together, each some of the batches; all must then measure.
     """
 

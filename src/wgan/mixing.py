@@ -30,7 +30,7 @@ def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
 
 @torch.no_grad()
 def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
-    """Whether a critic's scores hang on what else is in the batch, as under batch norm.
+    """Whether a critic's scores depend on what else is in the batch, as under batch norm.
 
     Args:
         critic: The critic.
@@ -48,7 +48,7 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
         return True
     still, draw = _without_dropout(critic), rng(0, "weights to look at")
     x = few.to(next(still.parameters()).dtype)
-    for weight in still.parameters():  # so that the answer hangs on no weights, and is the same after a resume
+    for weight in still.parameters():  # so that the answer depends on no weights, and is the same after a resume
         inputs = weight.numel() // len(weight) if weight.dim() > 1 else 1
         weight.copy_(torch.randn(weight.shape, generator=draw) / math.sqrt(max(1, inputs)))
     with parametrize.cached():  # spectral norm moves at every other pass

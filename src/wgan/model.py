@@ -21,7 +21,7 @@ from wgan.seeds import rng
 FORMAT_VERSION = 1
 _BEFORE: Mapping[str, Mapping[str, Any]] = {"dcgan": {"refine": False, "modulate": False}}
 """What generators were like in files that do not say it yet."""
-_BLOCK = 64  # drawn and computed whole, so that a sample hangs on its seed and number alone
+_BLOCK = 64  # drawn and computed whole, so that a sample depends on its seed and number alone
 
 
 class Model:

@@ -146,7 +146,7 @@ class Run:
             record: dict[str, Any] = json.loads(line)
             int(record["step"])
         except (ValueError, TypeError, KeyError) as error:
-            raise WganError(f"{self.metrics}, line {number}, is no record of measurements; take it out.") from error
+            raise WganError(f"{self.metrics}, line {number}, is not a record of measurements; delete it.") from error
         return record
 
     def sample_path(self, step: int) -> Path:
@@ -267,5 +267,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise WganError(f"{path} is damaged; take it away: wgan goes on without it.")
+        raise WganError(f"{path} is damaged; delete it: wgan goes on without it.")
     return value

@@ -56,7 +56,7 @@ class Scribe(Silent):
         plan: When it ends, logs and draws.
         data: What it trains on.
         config: Its configuration.
-        view: Who hears of it too.
+        view: Where progress is shown.
     """
 
     def __init__(self, run: Run, trainer: Trainer, plan: Plan, data: Data, config: Config, view: View) -> None:

@@ -36,7 +36,7 @@ class Side:
     Attributes:
         shape: (C, H, W) for pictures, (D,) for vectors.
         size: How many samples there are; None if they can be drawn without end.
-        take: Gives so many of them as float64 (n, D): pixels in [0, 1], vectors in their own units.
+        take: Gives that number of them as float64 (n, D): pixels in [0, 1], vectors in their own units.
         values: What became 0 and 1 of pictures, if that was seen in the values themselves.
     """
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives: a wish to stop, which training grants once everything is saved."""
+"""Ctrl-C and similar signals: a request to stop, which training grants once everything is saved."""
 
 import signal
 import sys
@@ -26,7 +26,7 @@ class Interrupted(Stopped):
 
 
 class Stop:
-    """Turns the first Ctrl-C, SIGTERM or hang-up into a wish to stop; a second one stops at once.
+    """Turns the first Ctrl-C, SIGTERM or hang-up into a request to stop; a second one stops at once.
 
     So does the end of the launcher that should have passed them on. What was to be ignored when the program began, as
     the hang-up is under ``nohup``, stays so.

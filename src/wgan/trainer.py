@@ -58,7 +58,7 @@ class Trainer:
         instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
-        seed: What every random choice hangs on.
+        seed: The seed of every random choice.
         catch_up: Critic steps against the average before a record of it, at most as many as taken, and then undone.
         device: Where to train.
         precision: ``torch.bfloat16`` for autocast; losses, means, wgan's own pixels, norms and heads stay wide.

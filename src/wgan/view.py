@@ -1,4 +1,4 @@
-"""What a person hears of a run while it is made; the command line shows it, the base class is silent."""
+"""What a person is shown while a run trains; the command line shows it, the base class is silent."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -53,7 +53,7 @@ def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
     if "processes" not in given and not on_gpus and processes > (cores := processor.cores()):
         raise UsageError(
             f"{run.folder} was trained in {processes} processes, and this machine has "
-            f"{count(cores, 'core')}; say how many it shall be: wgan resume {run.quoted} --processes {cores}"
+            f"{count(cores, 'core')}; say how many to use: wgan resume {run.quoted} --processes {cores}"
         )
     _launch(processes, ["resume", str(run.folder), *flags, *more], run)
 

@@ -42,7 +42,7 @@ def distance(
     b
         The same; its pictures are brought to the size and channels of those of A.
     samples
-        Use at most so many a side; of a generator, draw so many. [default: all, as far as the method can]
+        Use at most this many samples a side; of a generator, draw this many. [default: all, as far as the method can]
     split
         Which samples of a data set to use.
     time

@@ -255,8 +255,8 @@ class Sum(Constraint):
         kinds = [type(part) for part in self.parts]
         if Orthogonal in kinds and (WeightClipping in kinds or SpectralNorm in kinds):
             raise UsageError(
-                "orthogonal weights go with neither weight clipping nor spectral norm, which change the same weights; "
-                "use one of them."
+                "orthogonal weights cannot be combined with weight clipping or spectral norm, which change the same "
+                "weights; use one of them."
             )
         for part in self.parts:
             critic = part.prepare(critic)

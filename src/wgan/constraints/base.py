@@ -25,7 +25,7 @@ class Constraint:
 
     label: ClassVar[str] = "no constraint"
     bounds: ClassVar[bool] = False
-    """Whether the weight is a bound, so that 0 would leave a critic that tells nothing apart."""
+    """Whether the weight is a bound, so that 0 would leave a critic that cannot tell samples apart."""
     certified: bool = False
     """Whether the critic's Lipschitz constant is known, tight and quick to compute."""
 
@@ -37,7 +37,7 @@ class Constraint:
             )
         if self.bounds and not weight:
             raise UsageError(
-                f"{self.label}: the weight is 0, but a critic that may have no slope tells nothing apart; leave it out "
+                f"{self.label}: the weight is 0, but a critic whose slope is 0 cannot tell samples apart; leave it out "
                 "for the usual one."
             )
         if every < 1:

@@ -19,12 +19,12 @@ class Batches:
 
     Each epoch reads the samples in an order of its own and drops its last, partial batch. A set smaller than
     a batch is drawn from with replacement. Endless samples are read one after the other, from a start that
-    hangs on the seed.
+    depends on the seed.
 
     Args:
         samples: What to read.
         batch: Samples in a batch.
-        seed: What the orders, draws and mirrors hang on.
+        seed: What the orders, draws and mirrors depend on.
         flip: Mirror a random half of each batch left to right.
         group: The processes among which each batch is divided; each reads its own part only.
 

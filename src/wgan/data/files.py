@@ -113,7 +113,7 @@ def folder(path: Path) -> Files:
     """The pictures in a folder and the folders in it, but for what this package itself wrote there."""
     root = path.resolve()
     if _is_run(root):
-        raise WganError(f"{path} is a run's folder, and no data; go on with it by wgan resume, or see wgan sample.")
+        raise WganError(f"{path} is a run's folder, not a data set; go on with it by wgan resume, or see wgan sample.")
     listed: list[Listed] = []
     skipped: list[tuple[str, str]] = []
     waiting = [root]
@@ -217,7 +217,7 @@ def _check_member(member: zipfile.ZipInfo) -> None:
     if member.file_size > MOST_BYTES:
         raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB when unpacked")
     if member.file_size > 2**20 and member.file_size > MOST_RATIO * member.compress_size:
-        raise Unreadable("packed suspiciously small")
+        raise Unreadable("compressed suspiciously well")
 
 
 def _shown(name: str) -> str:

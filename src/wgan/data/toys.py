@@ -75,7 +75,7 @@ def _spiral(index: NDArray[np.int64], key: int) -> NDArray[np.float64]:
 
 
 def uniforms(index: NDArray[np.int64], key: int, count: int) -> NDArray[np.float64]:
-    """Uniform numbers in (0, 1) that hang on (index, key) only: int64 (N,) -> float64 (N, count)."""
+    """Uniform numbers in (0, 1) that depend on (index, key) only: int64 (N,) -> float64 (N, count)."""
     golden = np.uint64(0x9E3779B97F4A7C15)
     keyed = _mix(np.array([key], dtype=np.uint64) * golden)
     rows = _mix(index.astype(np.uint64) * golden + keyed)

@@ -29,7 +29,7 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
         q: Probabilities (K,) of the same points.
 
     Raises:
-        UsageError: They are no probabilities, or not of the same number of points.
+        UsageError: They are not probabilities, or not of the same number of points.
     """
     p, q = _pair(p, q)
     return float(np.abs(p - q).sum() / 2)
@@ -50,13 +50,13 @@ def kullback_leibler(p: ArrayLike, q: ArrayLike) -> float:
         q: Probabilities (K,) of the same points.
 
     Raises:
-        UsageError: They are no probabilities, or not of the same number of points.
+        UsageError: They are not probabilities, or not of the same number of points.
     """
     return max(0.0, float(rel_entr(*_pair(p, q)).sum()))
 
 
 def cross_entropy(p: ArrayLike, q: ArrayLike) -> float:
-    r"""The mean surprise, in nats, of who expects q and meets p.
+    r"""The mean surprise, in nats, of an observer who expects q but sees p.
 
     .. math:: H(p, q) = - \sum_i p_i \log q_i = H(p) + \mathrm{KL}(p \| q)
 
@@ -70,7 +70,7 @@ def cross_entropy(p: ArrayLike, q: ArrayLike) -> float:
         q: Probabilities (K,) of the same points.
 
     Raises:
-        UsageError: They are no probabilities, or not of the same number of points.
+        UsageError: They are not probabilities, or not of the same number of points.
     """
     return max(0.0, -float(xlogy(*_pair(p, q)).sum()))
 
@@ -88,7 +88,7 @@ def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
         q: Probabilities (K,) of the same points.
 
     Raises:
-        UsageError: They are no probabilities, or not of the same number of points.
+        UsageError: They are not probabilities, or not of the same number of points.
     """
     p, q = _pair(p, q)
     both = p + q  # twice the mean: halving the smallest numbers would give 0

@@ -64,7 +64,7 @@ def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
 
 
 def by_content(x: Array, seed: int) -> NDArray[np.int64]:
-    """A random order of samples (N, D) that hangs on their content and the seed only, not on how they are sorted.
+    """A random order of samples (N, D) that depends on their content and the seed only, not on how they are sorted.
 
     What is in two sets has about the same place in both orders. So halves and folds of two sets that overlap, or
     are the same, correspond to each other, and no sample is ever compared with its own copy by accident. The copies of

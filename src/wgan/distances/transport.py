@@ -73,8 +73,8 @@ def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
 
     Samples must be independent, or shared, or y's rows made from x's, one each and in the same order, as blurred
     pictures from sharp ones: halves are cut so that these are no trouble (see :func:`wgan.distances.samples.orders`).
-    Samples made from others and then shuffled are, and the result is too small or negative. Of the larger set as many
-    samples are used as the smaller has.
+    Samples made from others and then shuffled violate this: the result is too small or negative. Of the larger set as
+    many samples are used as the smaller has.
 
     Args and errors are those of :func:`exact`.
     """

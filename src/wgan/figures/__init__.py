@@ -49,7 +49,7 @@ def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
 
     Args:
         name: A name in ``wgan.registry.FIGURES``.
-        seed: What the random draws hang on, in the figures for which networks are trained.
+        seed: What the random draws depend on, in the figures for which networks are trained.
         out: The PNG to write; its folder is made.
 
     Raises:

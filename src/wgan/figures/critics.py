@@ -40,7 +40,7 @@ def train(
         constraint: What keeps the critic Lipschitz.
         steps: How many steps of Adam.
         lr: The first learning rate; it falls to 0 in a straight line.
-        seed: What the constraint's random choices hang on.
+        seed: What the constraint's random choices depend on.
     """
     optimizer = Adam((0.0, 0.9))(critic.parameters(), lr)
     yield 0

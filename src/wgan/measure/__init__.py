@@ -125,7 +125,7 @@ def measure(
         b: The same.
         seconds: How long to take; by default a minute, if there are no ``steps``.
         steps: Steps of each critic instead; then the same seed gives the same numbers.
-        seed: What every random choice hangs on.
+        seed: The seed of every random choice.
         null: Measure two halves of A in the same way too, which doubles the time.
         units: What to say of them.
         progress: Told which share of the work is done.

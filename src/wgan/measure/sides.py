@@ -14,7 +14,7 @@ from wgan.errors import UsageError
 from wgan.seeds import rng
 
 Sampler = Callable[[int, torch.Generator], Tensor]
-"""Draws so many samples (n, D) from an endless distribution.
+"""Draws n samples (n, D) from an endless distribution.
 
 It is called under ``torch.no_grad()``, so it may be a network; one that needs slopes asks for ``torch.enable_grad()``.
 """
@@ -50,7 +50,7 @@ class Sides(ABC):
     Args:
         x: Samples of A (n, D) from which to take the shift and the scale.
         y: Samples of B.
-        seed: What all draws hang on.
+        seed: What all draws depend on.
         sizes: Samples of A and of B; None if they are drawn without end.
     """
 
@@ -75,7 +75,7 @@ class Sides(ABC):
 
     @abstractmethod
     def folds(self, size: int) -> Iterator[Part]:
-        """Disjoint sets of at most so many samples a side; of those that certify nothing."""
+        """Disjoint sets of at most this many samples a side; of those that certify nothing."""
 
     def _scaled(self, x: Tensor, y: Tensor) -> Part:
         return Part(*(((side.double() - self.centre) / self.scale).float() for side in (x, y)))
@@ -88,7 +88,7 @@ class Finite(Sides):
     Args:
         a: Samples (N, D).
         b: Samples (M, D).
-        seed: What the cut and the batches hang on.
+        seed: What the cut and the batches depend on.
 
     Raises:
         UsageError: The samples do not suit each other, or are fewer than 200 a side.
@@ -129,7 +129,7 @@ class Endless(Sides):
     Args:
         a: Draws samples of A.
         b: Draws samples of B.
-        seed: What they draw hangs on.
+        seed: What they draw depends on.
 
     Raises:
         UsageError: They do not give samples of one dimension, or not as many as they should.

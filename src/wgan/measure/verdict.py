@@ -45,8 +45,8 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     Args:
         critic: The free critic's estimate.
         transport: Transport of the samples less their noise.
-        noise: The share of the transport of samples that is noise. The more, the less is transport believed, above all
-            if it is below the critic's estimate: what a critic sees of unseen samples is there.
+        noise: The share of the transport of samples that is noise. The larger it is, the less transport is trusted,
+            above all if it is below the critic's estimate: what a critic sees of unseen samples is there.
         bound: The certified lower bound.
         ceiling: What transport of the samples costs, noise included: on average no less than the truth, so that what
             a critic finds above it is its own fault.

@@ -56,8 +56,8 @@ def generator(
         refine: Whether the last transposed convolution goes to maps of full size, of ``width`` channels, from which a
             3x3 convolution with a gain of 3 makes the picture. By default yes, unless there are ``widths``: then they
             say it, without a gain. A picture too small to halve is always made by a convolution.
-        modulate: Whether the gains of norms hang on the latent (:mod:`wgan.networks.modulation`). By default yes, if
-            norms have gains and there are no ``widths``.
+        modulate: Whether the gains of norms are computed from the latent (:mod:`wgan.networks.modulation`). By default
+            yes, if norms have gains and there are no ``widths``.
         init: ``default`` or ``normal``.
 
     Raises:

@@ -57,7 +57,7 @@ class Style:
         Layer Normalization (Ba et al., 2016), https://arxiv.org/abs/1607.06450
 
     Raises:
-        UsageError: A name is unknown, the dropout is outside [0, 1), or gains hang on the latent but there are none.
+        UsageError: A name is unknown, the dropout is outside [0, 1), or gains depend on the latent but there are none.
     """
 
     norm: str
@@ -185,7 +185,7 @@ def initialise(network: Module, init: str) -> Module:
     """Set the first weights and return the network.
 
     ``default`` leaves them as they were made. ``normal`` is DCGAN's choice: weights N(0, 0.02^2), gains
-    N(1, 0.02^2), biases 0; gains that hang on the latent keep their own.
+    N(1, 0.02^2), biases 0; gains computed from the latent keep their own.
 
     References:
         Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks

@@ -1,4 +1,4 @@
-r"""Norms whose gains hang on the latent, so that all stages of a generator see it and not the first alone.
+r"""Norms whose gains are computed from the latent, so that all stages of a generator see it and not the first alone.
 
 After a norm without gains and biases, channel c is :math:`y_c = (1 + \langle a_c, z \rangle + d_c) \hat x_c + b_c`,
 with learnt :math:`a_c`, :math:`d_c` and :math:`b_c`.
@@ -21,7 +21,7 @@ SPREAD = 0.8
 
 
 class Modulated(nn.Module):
-    """A norm of maps with gains that hang on the latent.
+    """A norm of maps with gains computed from the latent.
 
     Args:
         norm: Maps (N, C, H, W) to the same, without gains and biases.

@@ -40,7 +40,7 @@ class Group:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Whoever still has this group when Python ends would keep gloo's threads waiting, which ends the process.
+        # Whoever still has this group when Python ends would keep gloo's threads waiting, which aborts it.
         self._patient = None
 
     def __repr__(self) -> str:
