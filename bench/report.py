@@ -14,8 +14,8 @@ from typing import Any
 
 from wgan import processor
 from wgan.build import set_threads
-from wgan.console import count
 from wgan.environment import PACKAGES, installed
+from wgan.words import count
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "bench" / "results", ROOT / "docs" / "benchmarks.md"

@@ -81,7 +81,7 @@ def test_help_does_not_import_torch() -> None:
 def test_train_sample_resume_and_runs(wgan: Wgan, source: Path, tmp_path: Path) -> None:
     code, out, err = wgan("train", source, "--out", "r", *small_flags())
     assert (code, "Wasserstein estimate, held out" in out, "go on    wgan resume r" in out) == (0, True, True)
-    assert "64 numbers" not in err and "pictures, 8 x 8, 1 channel" in err
+    assert "64 numbers" not in err and "grey pictures of 8x8" in err
     assert wgan("sample", "r", "-n", 300, "-o", "s.npy")[0] == 0
     samples = np.load("s.npy")
     assert samples.shape == (300, 8, 8, 1) and samples.dtype == np.uint8
@@ -126,7 +126,7 @@ def test_dry_run_shows_what_would_be_done_and_does_nothing(wgan: Wgan, source: P
 
 def test_data_reports_and_draws_a_contact_sheet(wgan: Wgan, source: Path) -> None:
     code, out, _ = wgan("data", source)
-    assert code == 0 and "64 samples, 8x8, grey" in out and "held out: " in out
+    assert code == 0 and "64 samples, grey pictures of 8x8" in out and "held out: " in out
     with Image.open("blobs-contact-sheet.png") as sheet:
         assert min(sheet.size) > 300
     assert wgan("data", "ring", "-o", "ring.png")[0] == 0 and Path("ring.png").is_file()

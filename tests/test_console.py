@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from wgan.commands import measure, show
-from wgan.console import Heedless, LiveView, PlainView, clock, make_view, numbers, with_error
+from wgan.console import Heedless, LiveView, PlainView, make_view, numbers
 from wgan.view import View
+from wgan.words import clock, with_error
 
 RECORD = {
     "step": 50, "wasserstein": 1.5, "wasserstein_heldout": 1.25, "wasserstein_stderr": 0.05, "critic_loss": -1.5,

@@ -223,7 +223,7 @@ def test_orthogonal_weights_refuse_a_weight_that_something_else_sets(
 def test_a_bound_of_0_and_an_interval_of_none_are_refused(name: str) -> None:
     kind = CONSTRAINTS[name].load()
     if kind.bounds:
-        with pytest.raises(UsageError, match="the weight is 0, but a critic that may have no slope"):
+        with pytest.raises(UsageError, match="the weight is 0, but a critic whose slope is 0 cannot tell"):
             kind(0.0)
     else:
         assert kind(0.0).weight == 0
@@ -322,6 +322,6 @@ def test_orthogonal_weights_leave_frozen_layers_frozen() -> None:
 
 
 def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:
-    assert not Orthogonal().arbitrary_scale
-    assert not GradientPenalty().arbitrary_scale and not LipschitzPenalty().arbitrary_scale
-    assert WeightClipping().arbitrary_scale and R1().arbitrary_scale and R2().arbitrary_scale
+    known, arbitrary = (Orthogonal(), GradientPenalty(), LipschitzPenalty()), (WeightClipping(), R1(), R2())
+    assert [constraint.arbitrary_under for constraint in known] == [None] * 3
+    assert [constraint.arbitrary_under for constraint in arbitrary] == ["weight clipping", "R1 penalty", "R2 penalty"]

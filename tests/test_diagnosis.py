@@ -121,7 +121,7 @@ def test_a_fault_is_told_once() -> None:
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_the_scale_is_arbitrary_where_no_slope_is_promised(name: str) -> None:
     constraint: Constraint = CONSTRAINTS[name].load()()
-    assert (constraint.slope is None) == (name not in ("gp", "lp", "orthogonal")) == constraint.arbitrary_scale
+    assert (constraint.slope is None) == (name not in ("gp", "lp", "orthogonal")) == bool(constraint.arbitrary_under)
     assert constraint.certified == (name == "orthogonal")
 
 
@@ -226,6 +226,15 @@ def test_a_run_that_diverged_is_not_called_right(tmp_path: Path) -> None:
     found = wgan.diagnose(Run(tmp_path / "r"), blobs())
     assert found.faults[0].name == "diverged" and "smaller learning rates" in found.lines()
     assert "NaN or infinite" in found.lines() and "Nothing is wrong" not in found.lines()
+    assert json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_nothing_is_concluded_from_a_critic_that_diverges() -> None:
+    trainer = tiny_trainer(critic_lr=1e300)
+    data = trainer.attach(vectors())
+    trainer.critic_updates = 20  # as if it had gone on so far
+    with pytest.raises(WganError, match="lag, bound: the critic diverges"):
+        look_ahead(trainer, data)
 
 
 def test_a_run_that_failed_is_not_called_right(tmp_path: Path) -> None:

@@ -259,8 +259,18 @@ def test_the_standard_error_is_that_of_repeated_measurements(d: int, method: Cal
     factor = 0.5 if method is sliced else 1.0  # E |cos| in space, where it is uniform
     lines = 20 * math.sqrt(d) * math.sqrt(1 / 12 / DIRECTIONS) if method is sliced else 0.0
     expected = math.hypot(factor * math.sqrt(2 / n), lines)
-    assert np.mean([error for _, error, _ in found if error is not None]) == pytest.approx(expected, rel=0.35)
+    assert np.mean([error for _, error, *_ in found if error is not None]) == pytest.approx(expected, rel=0.35)
     assert np.mean([value for value, *_ in found]) == pytest.approx(factor * 20 * math.sqrt(d), rel=0.08)
+
+
+def test_quadrature_says_how_small_the_distance_may_be_where_few_samples_move_far() -> None:
+    """A tenth of the samples moves by 10: W1 is at most 1, and no less, for that is what the means moved by."""
+    x, y = normal(600, 50), normal(600, 50, 1)
+    y[:60, 0] += 10
+    found = measure(quadrature, x, y)
+    assert found.least is not None and found.least < 1 < found.value
+    assert (found.least, found.value) == pytest.approx((debiased(x, y), quadrature(x, y)))
+    assert measure(exact, x, y).least is None and measure(quadrature, x, x).least == 0
 
 
 @pytest.mark.parametrize(
@@ -294,7 +304,7 @@ def test_the_null_is_the_distance_of_two_halves() -> None:
     x, y = normal(200, 1), normal(100, 1, 1)
     one, other = halves(x, by_content(x, 7))
     assert measure(line, x, y, seed=7)[2] == pytest.approx(wasserstein_distance(one[:, 0], other[:, 0]))
-    assert measure(line, x[:49], y)[1:] == (None, None)
+    assert measure(line, x[:49], y)[1:3] == (None, None)
 
 
 def test_the_null_has_no_more_samples_than_the_smaller_set() -> None:

@@ -121,20 +121,20 @@ def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trai
         UsageError: Parts of the configuration do not go together; the message gives the remedy.
     """
     latent = Latent(config.latent.latent, config.latent.latent_kind)
-    loss, moves, run = config.loss, config.optimizer, config.run
+    loss, optimizer, run = config.loss, config.optimizer, config.run
     with seeded(run.seed, "weights"), _enough_memory():
         trainer = Trainer(
             make_generator(config.generator.family, data.shape, latent, **network_options(config.generator)),
             make_critic(config.critic.family, data.shape, **network_options(config.critic)),
             objective=lookup(OBJECTIVES, loss.objective, "objective")(),
             constraint=make_constraint(loss),
-            optimizer=_optimizer(moves),
-            critic_lr=moves.critic_lr,
-            generator_lr=moves.generator_lr,
-            critic_steps=moves.critic_steps,
-            warmup=(moves.warmup_steps, moves.warmup_critic_steps),
-            reuse=moves.reuse,
-            ema_half_life=moves.ema_half_life,
+            optimizer=_optimizer(optimizer),
+            critic_lr=optimizer.critic_lr,
+            generator_lr=optimizer.generator_lr,
+            critic_steps=optimizer.critic_steps,
+            warmup=(optimizer.warmup_steps, optimizer.warmup_critic_steps),
+            reuse=optimizer.reuse,
+            ema_half_life=optimizer.ema_half_life,
             instance_noise=loss.instance_noise,
             batch=run.batch,
             flip=config.data.flip,
@@ -146,7 +146,7 @@ def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trai
         )
     trainer.attach(data)
     plan = make_plan(config, trainer)
-    if moves.decay == "linear":
+    if optimizer.decay == "linear":
         trainer.decay = Decay(0, decay_end(plan))
     return trainer, plan
 
@@ -230,8 +230,8 @@ def decay_end(plan: Plan) -> int:
     return plan.budget.steps
 
 
-def _optimizer(moves: OptimizerConfig) -> Adam | RMSprop:
-    return Adam(moves.betas) if moves.optimizer == "adam" else RMSprop()
+def _optimizer(optimizer: OptimizerConfig) -> Adam | RMSprop:
+    return Adam(optimizer.betas) if optimizer.optimizer == "adam" else RMSprop()
 
 
 def _spread(flag: str, values: tuple[Any, ...], names: list[str]) -> tuple[Any, ...]:

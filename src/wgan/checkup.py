@@ -6,7 +6,6 @@ from typing import Any
 
 from wgan import options
 from wgan.build import make_constraint, make_trainer, set_threads
-from wgan.console import count, with_error
 from wgan.data.samples import Data
 from wgan.diagnosis import FEWEST, Finding, diagnose, look_ahead, pooled
 from wgan.errors import WganError
@@ -16,6 +15,7 @@ from wgan.run import Run
 from wgan.state import restore
 from wgan.trainer import Trainer
 from wgan.view import View
+from wgan.words import count, with_error
 
 
 @dataclass(frozen=True)

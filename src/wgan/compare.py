@@ -9,7 +9,6 @@ from time import monotonic
 from typing import Any, get_args
 
 from wgan.config import DataConfig
-from wgan.console import clock, count, with_error
 from wgan.data.progress import Progress, quiet
 from wgan.distances.estimate import CRITIC, Estimate, affordable, choose, null_size
 from wgan.distances.estimate import measure as with_error_and_null
@@ -18,7 +17,8 @@ from wgan.errors import UsageError
 from wgan.measure import W1, measure
 from wgan.registry import DISTANCES, lookup, unknown
 from wgan.schedule import seconds
-from wgan.sets import Split, kind, open_both
+from wgan.sets import Split, open_both
+from wgan.words import clock, count, kind, with_error
 
 DRAWN = 4000
 DRAWN_FOR_CRITICS = 60_000
@@ -87,18 +87,14 @@ def compare(
             n = m = min(n, m, affordable(dim))
     demand_samples((n + m) * dim * (2 if method == CRITIC else 1))
     if method == CRITIC:
-        found = measure(side_a.take(n), side_b.take(m), units=_units(side_a.shape), **budget)
-        return replace(found, seconds=monotonic() - started, why=why)
+        trained = measure(side_a.take(n), side_b.take(m), units=_units(side_a.shape), **budget)
+        return replace(trained, seconds=monotonic() - started, why=why)
     if time is not None or steps is not None:
         raise UsageError(f"--time and --steps are for --method critic, and this is {method}; leave them out.")
-    value, error, of_halves = with_error_and_null(
-        lookup(DISTANCES, method, "method"), side_a.take(n), side_b.take(m), seed=seed
-    )
+    found = with_error_and_null(lookup(DISTANCES, method, "method"), side_a.take(n), side_b.take(m), seed=seed)
     return Estimate(
-        value=value,
-        standard_error=error,
-        null=of_halves,
-        null_n=None if of_halves is None else null_size(n, m),
+        **found._asdict(),
+        null_n=None if found.null is None else null_size(n, m),
         method=method,
         n=n,
         m=m,
@@ -122,8 +118,11 @@ def lines(found: Estimate | W1) -> str:
 def _estimate_lines(found: Estimate) -> dict[str, str]:
     few = "unknown: too few samples"
     value = with_error(found.value, found.standard_error)
+    ends = "the first if few samples move far, the second if all move alike"
+    doubt = {} if found.least is None else {"range": f"{found.least:.3g} to {found.value:.3g}: {ends}"}
     return {
         "distance": value if found.standard_error is not None else f"{value} (error {few})",
+        **doubt,
         "null": few
         if found.null is None
         else f"{found.null:.3g} (two disjoint parts of A differ by this: {found.null_n:,} each)",

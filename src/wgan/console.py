@@ -18,6 +18,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from wgan.view import View
+from wgan.words import clock, with_error
 
 _LINE_SECONDS = 5.0
 _WIDE = 110  # columns from which there is room for a bar
@@ -169,23 +170,3 @@ def numbers(record: Mapping[str, Any], short: bool = False) -> str:
     if record.get("images_per_second") and not short:
         parts.append(f"{record['images_per_second']:,.0f} images/s")
     return "  ".join(parts)
-
-
-def with_error(value: float, error: float | None) -> str:
-    """A value with its standard error, where that is known."""
-    shown = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
-    if error is None:
-        return shown
-    return f"{shown} ± {error:,.0f}" if 9.5 <= error < 1e6 else f"{shown} ± {error:.1g}"
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things: 1 step, 1,000 steps."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def clock(seconds: float) -> str:
-    """A duration as 0:05:31."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

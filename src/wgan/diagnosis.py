@@ -3,6 +3,7 @@
 :func:`diagnose` needs only records; :func:`look_ahead` needs a trainer.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -11,12 +12,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from wgan.certificate import certify
-from wgan.console import with_error
 from wgan.constraints import Constraint
 from wgan.data.samples import Data
-from wgan.errors import UsageError
+from wgan.errors import UsageError, WganError
 from wgan.measurement import Meter, lower_bound, probe, stderr
 from wgan.trainer import Trainer
+from wgan.words import with_error
 
 Medians = Mapping[str, float]
 
@@ -120,6 +121,9 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
 
     Returns:
         The findings lag and bound.
+
+    Raises:
+        WganError: The critic diverges.
     """
     meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
     scores = []
@@ -129,6 +133,8 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
             critic = probe(trainer.critic)
     before, after = (float(real.mean() - fake.mean()) for real, fake in scores)
     error = stderr(*(new - old for old, new in zip(*scores, strict=True))) or 0.0
+    if not math.isfinite(before + after + error):
+        raise WganError("lag, bound: the critic diverges when it goes on alone; lower --critic-lr.")
     return _lag(before, after, error, steps), _bound(*scores[1], critic, data.shape)
 
 
@@ -156,7 +162,7 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
         constant = certify(critic, shape).constant
     except UsageError as reason:
         return Finding("bound", f"the distance has no certain bound: {reason}", {}, fault=False)
-    if (bound := lower_bound(held_out, error, constant, min(len(real), len(fake)))) is None:
+    if (bound := lower_bound(real, fake, constant)) is None:
         return Finding("bound", "the distance has no certain bound from a single sample.", {}, fault=False)
     units = "of pictures in [-1, 1]: twice what `wgan distance` says" if len(shape) == 3 else "of standardised vectors"
     return Finding(

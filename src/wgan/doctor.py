@@ -9,12 +9,12 @@ import torch
 
 from wgan import processor
 from wgan.build import has_fast_bf16, set_threads
-from wgan.console import count
 from wgan.constraints import GradientPenalty
 from wgan.data.cache import cache_folder, cache_sizes
 from wgan.environment import PACKAGES, installed
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.trainer import Trainer
+from wgan.words import count
 
 EXTRAS = ("tensorboard",)
 _SECONDS = 2.4  # for each of four measurements

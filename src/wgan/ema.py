@@ -43,8 +43,8 @@ class Average:
         return self.module.state_dict()
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take over a state; older ones have a count besides."""
-        self.module.load_state_dict({name: value for name, value in state.items() if name != "n_averaged"})
+        """Take over a state."""
+        self.module.load_state_dict(state)
 
 
 def _split(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

@@ -72,14 +72,14 @@ def train(
         if group.size > 1 and out is None and not dry_run:
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
-        if out is not None and not dry_run and (begun := _begun(out, group)):
-            return _go_on(begun, config, source, view, group, ours=True, init_from=init_from)
+        if out is not None and not dry_run and (begun := _begun_by_this_launch(out, group)):
+            return _continue(begun, config, source, view, group, ours=True, init_from=init_from)
         parts = _prepare(config, source, view, group)
         if init_from is not None:
             restart.take_weights(parts.trainer, at_home(init_from))
         if config.run.tensorboard:
             require_tensorboard()
-        run = None if dry_run else _new(parts, out, name, group)
+        run = None if dry_run else _make_folder(parts, out, name, group)
         place = str(out or f"the next number under {Path('runs').absolute()}") if run is None else str(run.folder)
         view.facts(facts_of(parts.config, parts.data, parts.trainer, parts.plan, parts.threads, place))
         for note in parts.data.report.notes:
@@ -87,7 +87,7 @@ def train(
         if run is None:
             return None
         with run.lock() if group.first else nullcontext():
-            return _go(run, parts, view, group)
+            return _train_to_the_end(run, parts, view, group)
 
 
 def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: View | None = None) -> Run:
@@ -109,7 +109,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
             raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
     config = options.make_config(options.flatten(run.config), changes)
     with joined(config.run.device) as group:
-        return _go_on(run, config, source, view if view and group.first else View(), group)
+        return _continue(run, config, source, view if view and group.first else View(), group)
 
 
 def open_source(config: Config, source: Any, view: View, run: Run | None = None) -> tuple[Data, Config]:
@@ -176,7 +176,7 @@ def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | N
     return _Parts(config, data, *make_trainer(config, data, group), threads)
 
 
-def _new(parts: _Parts, out: Path | None, name: str, group: Group) -> Run:
+def _make_folder(parts: _Parts, out: Path | None, name: str, group: Group) -> Run:
     """The new run's folder, which the first process makes."""
     if not group.first:
         return Run(Path(str(out)))
@@ -184,14 +184,14 @@ def _new(parts: _Parts, out: Path | None, name: str, group: Group) -> Run:
     return Run.create(parts.config, out, name, describe_environment(run.device, parts.threads, group.size))
 
 
-def _begun(folder: Path, group: Group) -> Run | None:
+def _begun_by_this_launch(folder: Path, group: Group) -> Run | None:
     """The run that this very launch has begun in a folder, before a process was lost and all started again."""
     run = Run(folder)
     ours = bool(worker.launch()) and run.config_file.is_file() and run.environment.get("launch") == worker.launch()
     return run if group.first_says(ours) else None
 
 
-def _go_on(
+def _continue(
     run: Run,
     config: Config,
     source: Any,
@@ -233,7 +233,7 @@ def _go_on(
             view.note(note)
         if group.first:
             _rewind(run, parts, view)
-        return _go(run, parts, view, group)
+        return _train_to_the_end(run, parts, view, group)
 
 
 def _rewind(run: Run, parts: _Parts, view: View) -> None:
@@ -247,13 +247,13 @@ def _rewind(run: Run, parts: _Parts, view: View) -> None:
     view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
 
 
-def _go(run: Run, parts: _Parts, view: View, group: Group) -> Run:
+def _train_to_the_end(run: Run, parts: _Parts, view: View, group: Group) -> Run:
     config, data, trainer, plan, _ = parts
     scribe = Scribe(run, trainer, plan, data, config, view) if group.first else Silent()
     with Stop() as stop, kept_memory(), enough_memory_for_steps(run.folder):
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
-            number = _loop(trainer, plan, scribe, stop, view, group)
+            number = _step_until_done(trainer, plan, scribe, stop, view, group)
         except DivergedError as error:
             raise WganError(scribe.advice(error)) from error
         except Exception as error:
@@ -266,7 +266,7 @@ def _go(run: Run, parts: _Parts, view: View, group: Group) -> Run:
     return run
 
 
-def _loop(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, view: View, group: Group) -> int:
+def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, view: View, group: Group) -> int:
     """Train until the budget is used up, or a signal asks to stop, which it gives."""
     scribe.begin()
     patience = plan.save.seconds or float("inf")

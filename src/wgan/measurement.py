@@ -46,10 +46,10 @@ class Measurement(NamedTuple):
         wasserstein_heldout: The same for held-out real samples, which the critic has never seen.
         wasserstein_stderr: Standard error of ``wasserstein_heldout``; None if a side is a single sample.
         wasserstein_bound: What the Wasserstein distance of data and generator is at least, at 99.9 % confidence:
-            (wasserstein_heldout - 3.09 wasserstein_stderr) / K, K being the critic's certified Lipschitz constant, or
-            more errors where samples are few. A critic that learnt nothing makes it weak, even negative, but not
-            wrong. None where K is not computed. The confidence is that of a normal mean: scores with a long tail
-            downwards are wrong in a few cases of a thousand.
+            (wasserstein_heldout - 3.09 errors) / K, K being the critic's certified Lipschitz constant, and the error as
+            if both sides varied as much as the one that varies more; more errors where samples are few. A critic that
+            learnt nothing makes it weak, even negative, but not wrong. The confidence is that of a normal mean: with
+            scores that have a long tail downwards it is wrong in a few cases of a thousand. None where K is not known.
         noise_floor: What the critic says of nothing: 95 % of pairs of disjoint sets of held-out real samples, as large
             as those measured, differ in mean score by less, :math:`1.96 \sigma \sqrt{1/n + 1/m}`, where
             :math:`\sigma` is the standard deviation of held-out scores. An estimate within +-noise_floor means nothing.
@@ -113,13 +113,12 @@ class Meter:
         generator, still = probe(generator), twin(critic).eval()
         on_train, on_held_out, on_fake = self._all_scores(generator, probe(critic), step)
         between, at_fake = self._gradient_norms(generator, still, step)
-        held_out, error = float(on_held_out.mean() - on_fake.mean()), stderr(on_held_out, on_fake)
         constant = self._constant(still) if self.certified else None
         return Measurement(
             wasserstein=float(on_train.mean() - on_fake.mean()),
-            wasserstein_heldout=held_out,
-            wasserstein_stderr=error,
-            wasserstein_bound=lower_bound(held_out, error, constant, min(len(on_held_out), len(on_fake))),
+            wasserstein_heldout=float(on_held_out.mean() - on_fake.mean()),
+            wasserstein_stderr=stderr(on_held_out, on_fake),
+            wasserstein_bound=lower_bound(on_held_out, on_fake, constant),
             noise_floor=_noise_floor(on_held_out, len(on_fake)),
             gradient_norm=float(between.mean()),
             gradient_norm_fake=float(at_fake.mean()),
@@ -202,23 +201,28 @@ class Meter:
         return parts
 
 
-def lower_bound(held_out: float, error: float | None, constant: float | None, samples: int) -> float | None:
+def lower_bound(real: Tensor, fake: Tensor, constant: float | None) -> float | None:
     """What the distance is at least, at 99.9 % confidence, as far as a mean of so many scores is normal.
 
+    Both sides are taken to vary as much as the one that varies more: a side of few samples may have met nothing of what
+    is rare, and then says too little of its error. Of few samples Student's t is taken instead of 3.09.
+
     Args:
-        held_out: The difference of mean scores.
-        error: Its standard error, None if it is not known.
-        constant: Of the critic, None if it is not known.
-        samples: Scores on the side that has fewer: of few, the error is not known well.
+        real: Scores (N,) of samples that the critic has not seen.
+        fake: Scores (M,) of generated samples.
+        constant: The critic's Lipschitz constant, None if it is not known.
 
     Returns:
-        None where the error or the constant is not known.
+        None where the constant is not known, or a side is a single sample.
     """
-    if error is None or constant is None:
+    few = min(len(real), len(fake))
+    if constant is None or few < 2:
         return None
     from scipy.special import stdtrit
 
-    return (held_out - float(stdtrit(samples - 1, SURE)) * error) / constant if constant else 0.0
+    error = math.sqrt(max(float(real.var()), float(fake.var())) * (1 / len(real) + 1 / len(fake)))
+    sure = float(real.mean() - fake.mean()) - float(stdtrit(few - 1, SURE)) * error
+    return sure / constant if constant else 0.0
 
 
 def _noise_floor(real: Tensor, fakes: int) -> float | None:

@@ -19,8 +19,6 @@ from wgan.networks import Generator, Latent, make_generator
 from wgan.seeds import rng
 
 FORMAT_VERSION = 1
-_BEFORE: Mapping[str, Mapping[str, Any]] = {"dcgan": {"refine": False, "modulate": False}}
-"""What generators were like in files that do not say it yet."""
 _BLOCK = 64  # drawn and computed whole, so that a sample depends on its seed and number alone
 
 
@@ -87,10 +85,8 @@ class Model:
                 about = json.loads((file.metadata() or {})["wgan"])
             check_version(path, about)
             network = about["network"]
-            options = {**_BEFORE.get(network["family"], {}), **network["options"]}
-            generator = make_generator(
-                network["family"], tuple(network["shape"]), Latent(**network["latent"]), **options
-            )
+            latent = Latent(**network["latent"])
+            generator = make_generator(network["family"], tuple(network["shape"]), latent, **network["options"])
             generator.load_state_dict(tensors)
             return cls(generator, Units.from_dict(about["units"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wgan.console import clock, count, with_error
 from wgan.errors import WganError
 from wgan.run import Run
+from wgan.words import clock, count, with_error
 
 
 def overview(run: Run) -> dict[str, Any]:

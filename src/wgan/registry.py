@@ -57,7 +57,8 @@ DATASETS: Mapping[str, Entry] = {
 
 DISTANCES: Mapping[str, Entry] = {
     "quadrature": Entry(
-        "wgan.distances.transport:quadrature", "exact W1 less the samples' noise, in squares: W1's scale"
+        "wgan.distances.transport:quadrature",
+        "exact W1 less the samples' noise: W1's scale where all samples move alike",
     ),
     "exact": Entry("wgan.distances.transport:exact", "W1 of the samples themselves, by exact transport"),
     "w2": Entry("wgan.distances.transport:w2", "W2 of the samples themselves, by exact transport"),

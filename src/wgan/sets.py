@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from wgan.config import DataConfig
-from wgan.console import count
 from wgan.data import open_data
 from wgan.data.arrays import USUAL_RANGES
 from wgan.data.progress import Progress
@@ -23,6 +22,7 @@ from wgan.model import Model
 from wgan.registry import DATASETS
 from wgan.run import Run
 from wgan.seeds import rng
+from wgan.words import kind
 
 Split = Literal["all", "train", "held-out"]
 
@@ -167,11 +167,3 @@ def _flat(array: NDArray[Any]) -> NDArray[np.float64]:
 def _chosen(size: int, n: int, seed: int) -> torch.Tensor:
     """Which n of so many samples."""
     return torch.arange(size) if n == size else torch.randperm(size, generator=rng(seed, "chosen samples"))[:n]
-
-
-def kind(shape: tuple[int, ...]) -> str:
-    """What samples of a shape are called."""
-    if len(shape) == 1:
-        return f"vectors of {count(shape[0], 'number')}"
-    colours = {1: "grey", 3: "colour", 4: "transparent"}[shape[0]]
-    return f"{colours} pictures of {shape[1]}x{shape[2]}"

@@ -10,11 +10,11 @@ from typing import Any
 
 from wgan import options, processor
 from wgan.config import Config
-from wgan.console import count
 from wgan.errors import UsageError, WganError
 from wgan.files import at_home
 from wgan.parallel.launcher import launch
 from wgan.run import Run, numbered_folder
+from wgan.words import count
 
 
 def launch_train(made: Config, name: str, out: Path | None, init_from: Path | None, more: list[str]) -> None:

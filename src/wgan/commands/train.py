@@ -7,8 +7,9 @@ from cyclopts import Parameter
 
 from wgan import worker
 from wgan.answers import answer, answer_run
-from wgan.console import count, make_view
+from wgan.console import make_view
 from wgan.flags import Json, Quiet, ResumeFlags, TrainFlags, given_flags
+from wgan.words import count
 
 
 def train(

@@ -72,14 +72,9 @@ class Constraint:
         return None
 
     @property
-    def arbitrary_scale(self) -> bool:
-        """Whether the scale of the estimate means nothing."""
-        return self.slope is None
-
-    @property
     def arbitrary_under(self) -> str | None:
         """What leaves the scale of the estimate arbitrary, in words; None if a part bounds the gradient norm."""
-        if not self.arbitrary_scale:
+        if self.slope is not None:
             return None
         return " and ".join(part.label for part in self.parts)
 

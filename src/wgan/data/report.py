@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from wgan.words import kind
+
 SHOWN = 20
 
 
@@ -45,7 +47,7 @@ class Report:
 
     def lines(self) -> list[str]:
         """The report as lines of text for a person."""
-        lines = [f"{self.name}: {_amount(self.count)}, {_shape(self.shape)}", f"source: {self.source}"]
+        lines = [f"{self.name}: {_amount(self.count)}, {kind(self.shape)}", f"source: {self.source}"]
         if self.count is not None and self.held_out is not None:
             lines.append(f"held out: {self.held_out:,} (never trained on)")
         for title in ("sizes", "modes", "formats", "classes"):
@@ -83,13 +85,6 @@ class Report:
 
 def _amount(count: int | None) -> str:
     return "endless samples" if count is None else f"{count:,} sample{'s' * (count != 1)}"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    if len(shape) == 1:
-        return f"vectors of {shape[0]}"
-    kind = {1: "grey", 3: "colour", 4: "colour with transparency"}[shape[0]]
-    return f"{shape[1]}x{shape[2]}, {kind}"
 
 
 def _histogram(counts: Mapping[str, int]) -> str:

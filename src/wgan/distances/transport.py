@@ -68,7 +68,8 @@ def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
     The result is right when one distribution is a single point, or in high dimension a shifted or a scaled copy of the
     other (within 1 % for D = 32). In 2 to 8 dimensions, where the noise is not quite at right angles, it is 2 to 10 %
     too small for copies that changed by less than their spread; more samples help slowly. It is nearer to :math:`W_2`
-    than to :math:`W_1` where some samples move much further than others by less than the distance between neighbours.
+    than to :math:`W_1`, and may be several times too large, where few samples move far and the others stay: there
+    :func:`debiased` is nearer, which is too small where all move alike by less than the distance between neighbours.
     Below what can be told from noise it may be negative: :math:`-\sqrt{|\widehat W^2|}`. A set and itself are at 0.
 
     Samples must be independent, or shared, or y's rows made from x's, one each and in the same order, as blurred
@@ -83,7 +84,11 @@ def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
 
 def quadrature_square(x: Any, y: Any, *, seed: int = 0) -> float:
     r"""The :math:`\widehat W^2` of :func:`quadrature`; noise makes it negative as often as positive."""
-    across, within_x, within_y = across_and_within(x, y, seed)
+    return less_noise(*across_and_within(x, y, seed))
+
+
+def less_noise(across: float, within_x: float, within_y: float) -> float:
+    """The square of a distance across two sets, less what is noise in it, from the distances within them."""
     square = across**2 - within_x * within_y
     return 0.0 if abs(square) < ROUNDING * across**2 else square
 

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 
 from wgan.certificate import certify, observed
 from wgan.distances.estimate import expected_seconds, null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.distances.transport import across_and_within, signed_root
 from wgan.errors import UsageError
-from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, difference, fit_certified, fit_free
+from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, difference, fit_certified, fit_free, scores
 from wgan.measure.sides import CUT, FEWEST, Sides, open_sides
 from wgan.measure.verdict import MARGIN, NINETY, Guess, combine
 from wgan.measurement import lower_bound
@@ -222,7 +223,8 @@ def _transport(sides: Sides, budget: Budget, progress: Progress) -> tuple[Guess,
     square, error = float(squares.mean()), float(squares.std(ddof=1)) / math.sqrt(len(squares))
     (value, half_width), cost = _root(square, error), float(across.mean())
     noise = min(1.0, float(within_x.mean() + within_y.mean()) / 2 / cost) if cost else 0.0
-    return Guess(value, half_width, MARGIN * abs(value)), noise, cost
+    ninety = float(stdtrit(len(squares) - 1, 0.95))  # an error from so few squares is not known well
+    return Guess(value, half_width, MARGIN * abs(value), ninety), noise, cost
 
 
 def _root(square: float, error: float) -> tuple[float, float]:
@@ -258,9 +260,8 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float) -> tuple[Guess, float, 
 
 def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:
     """The certified lower bound, the constant that certifies it, and the largest slope seen."""
-    x, y = part = sides.part("certify")
-    found, error = difference(fitted.critic, part)
+    x, y = sides.part("certify")
     constant = certify(fitted.critic, (sides.dim,)).constant
     seen = observed(fitted.critic, torch.cat([x[:SLOPES], y[:SLOPES]]))
-    bound = lower_bound(found, error, constant, min(len(x), len(y))) or 0.0
+    bound = lower_bound(scores(fitted.critic, x), scores(fitted.critic, y), constant) or 0.0
     return bound * sides.scale, constant, seen

@@ -22,11 +22,12 @@ NINETY = 1.645
 
 @dataclass(frozen=True)
 class Guess:
-    """An estimate of W1, its standard error, and what it may be off by beyond that."""
+    """An estimate of W1, its standard error, what it may be off by beyond that, and how many errors make 90 %."""
 
     value: float
     error: float
     margin: float
+    ninety: float = NINETY
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,16 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     """
     critic = replace(critic, value=min(critic.value, ceiling))
     missed = noise * max(0.0, critic.value - transport.value)
-    guesses = critic, Guess(transport.value, transport.error, max(noise * transport.margin, missed))
+    guesses = critic, replace(transport, margin=max(noise * transport.margin, missed))
     weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
     shares = [weight / sum(weights) for weight in weights]
     mean, margin = (sum(s * v for s, v in zip(shares, values, strict=True)) for values in _columns(guesses))
     value = max(0.0, bound, mean)
     # Both looked at the same samples, and err together.
     error = sum(share * guess.error for share, guess in zip(shares, guesses, strict=True))
+    by_chance = sum(share * guess.ninety * guess.error for share, guess in zip(shares, guesses, strict=True))
     apart = math.sqrt(sum(s * (g.value - value) ** 2 for s, g in zip(shares, guesses, strict=True)))
-    half = NINETY * error + apart + margin + missed  # what transport misses may be more than what the critic has found
+    half = by_chance + apart + margin + missed  # what transport misses may be more than what the critic has found
     conclusive = half <= WIDEST * value
     low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
     return Verdict(value, error, (max(0.0, bound, low), high), conclusive)

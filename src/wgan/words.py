@@ -1,0 +1,29 @@
+"""Numbers, durations and shapes in words."""
+
+
+def with_error(value: float, error: float | None) -> str:
+    """A value with its standard error, where that is known."""
+    shown = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    if error is None:
+        return shown
+    return f"{shown} ± {error:,.0f}" if 9.5 <= error < 1e6 else f"{shown} ± {error:.1g}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: 1 step, 1,000 steps."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def clock(seconds: float) -> str:
+    """A duration as 0:05:31."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def kind(shape: tuple[int, ...]) -> str:
+    """What samples of a shape are called."""
+    if len(shape) == 1:
+        return f"vectors of {count(shape[0], 'number')}"
+    colours = {1: "grey", 3: "colour", 4: "transparent"}[shape[0]]
+    return f"{colours} pictures of {shape[1]}x{shape[2]}"
