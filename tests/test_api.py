@@ -1,6 +1,6 @@
 """The Python contract: train, load, sample, and anything that has items."""
 
-import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 import wgan
-from toolbox import SMALL, blobs
+from toolbox import SMALL, blobs, small_run
+from wgan.cli import main
 from wgan.errors import UsageError, WganError
 from wgan.networks import dcgan
+from wgan.run import Run
 
 
 class Items:
@@ -52,18 +52,6 @@ def test_a_generator_outlives_its_family_s_own_depth_and_a_run_says_what_is_wron
         wgan.resume(tmp_path / "r", blobs(), steps=3, quiet=True)
 
 
-def test_a_generator_from_before_an_option_was_there_is_as_it_was(tmp_path: Path) -> None:
-    options = {**SMALL, "steps": 2, "generator_refine": False, "generator_modulate": False}
-    run = wgan.train(blobs(), out=tmp_path / "r", quiet=True, **options)
-    images, path = run.generator.sample(3), run.folder / "generator.safetensors"
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        about = json.loads(file.metadata()["wgan"])
-    assert not about["network"]["options"].pop("refine") and not about["network"]["options"].pop("modulate")
-    save_file(tensors, path, {"wgan": json.dumps(about)})
-    assert np.array_equal(wgan.load(path).sample(3), images)
-
-
 def test_numbers_and_text_mean_the_same(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", blobs())
     options = {**SMALL, "steps": 2}
@@ -87,3 +75,27 @@ def test_modules_are_namespaces_and_unknown_names_are_errors() -> None:
 def test_the_package_imports_nothing_slow() -> None:
     code = "import sys, wgan; assert not {'torch', 'numpy', 'matplotlib', 'PIL'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("mean", "kind"), [(100.0, np.float32), (1.7e9, np.float64)])
+def test_vectors_come_back_in_a_type_that_tells_them_apart(mean: float, kind: type, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(500, 2)) * [1.0, 3.0] + [0.0, mean]
+    run = small_run(tmp_path / "r", x, generator="mlp", critic="mlp", steps=2)
+    drawn = run.generator.sample(400)
+    assert drawn.dtype == kind and len(np.unique(drawn[:, 1])) > 380
+    main(["sample", str(run.folder), "-n", "400", "-o", str(tmp_path / "x.npy")])
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), drawn)
+
+
+def test_the_remedy_for_changed_data_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", blobs(80))
+    np.save("b.npy", 255 - blobs(80))
+    run = small_run(Path("r"), "a.npy", steps=2)
+    with pytest.raises(WganError, match="has changed") as told:
+        wgan.resume(run, "b.npy", quiet=True, steps=4)
+    with pytest.raises(UsageError, match=r"not built like this run's; take its settings with --config r/config.toml"):
+        wgan.train("b.npy", out="no", init_from=run.folder, quiet=True, steps=1)
+    command = str(told.value).partition("settings and weights: wgan ")[2].replace("DATA", "b.npy")
+    main([*shlex.split(command), "--steps", "3", "--out", "new", "--quiet"])
+    assert Run.open("new").summary["steps"] == 3

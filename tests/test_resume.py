@@ -237,7 +237,7 @@ def test_a_run_that_fails_says_so_and_goes_on(writable: bool, tmp_path: Path, mo
         raise OSError(28, "No space left on device")
 
     run = Run(tmp_path / "r")
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WganError, match=r"No space left on device; make room, and go on with: wgan resume .*/r$"):
         loop.train(small_config(), source=blobs(), out=run.folder, view=Full())
     monkeypatch.undo()
     told = "failed: [Errno 28] No space left on device" if writable else "killed"
@@ -336,7 +336,7 @@ def test_a_damaged_summary_makes_one_line_unreadable_and_no_more(tmp_path: Path,
     (run.folder / "summary.json").write_text(content)
     assert overview(run)["status"] == "unreadable"
     if content != '{"seconds": "x"}':
-        with pytest.raises(WganError, match=r"summary\.json is damaged; take it away"):
+        with pytest.raises(WganError, match=r"summary\.json is damaged; delete it"):
             loop.resume(run, {"steps": 4}, source=blobs())
 
 

@@ -236,9 +236,8 @@ def test_samples_of_another_shape_are_refused() -> None:
 
 def test_scores_of_another_shape_are_refused() -> None:
     trainer = Trainer(nn.Linear(2, 6), nn.Linear(6, 2), latent=Latent(2), constraint=WeightClipping())
-    trainer.attach(vectors())
     with pytest.raises(UsageError, match=r"one number a sample"):
-        trainer.advance()
+        trainer.attach(vectors())
 
 
 @pytest.mark.parametrize("name", sorted({*CONSTRAINTS} - {"orthogonal"}))
@@ -301,3 +300,45 @@ def test_pictures_that_were_made_smaller_are_told_with_the_remedy() -> None:
         trainer.attach(images)
     trainer.attach(wgan.open_data(images, wgan.DataConfig(size=(130, 130))))
     trainer.advance()
+
+
+class Pair(nn.Module):
+    """Gives a tuple, as networks do that have something else to tell."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return self.network(x), None
+
+
+@pytest.mark.parametrize(
+    ("generator", "critic", "message"),
+    [
+        (nn.Linear(3, 6), Pair(nn.Linear(6, 1)), "the critic gave a tuple; it must give a tensor of scores"),
+        (Pair(nn.Linear(3, 6)), nn.Linear(6, 1), "the generator gave a tuple; it must give a tensor of samples"),
+        (nn.Linear(3, 6), nn.Linear(6, 1).requires_grad_(False), "the critic has no weights to train"),
+        (nn.Tanh(), nn.Linear(6, 1), "the generator has no weights to train"),
+        (
+            nn.Linear(3, 6),
+            nn.Linear(6, 1).double(),
+            "the generator is of torch.float32 and the critic of torch.float64",
+        ),
+    ],
+)
+def test_networks_that_cannot_be_trained_are_refused_in_words(
+    generator: nn.Module, critic: nn.Module, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        next(
+            Trainer(generator, critic, latent=Latent(3), batch=16, constraint=WeightClipping()).fit(vectors(), steps=1)
+        )
+
+
+def test_networks_that_were_left_in_evaluation_mode_learn_their_statistics() -> None:
+    generator = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 6)).eval()
+    trainer = Trainer(generator, nn.Linear(6, 1), latent=Latent(3), batch=16, constraint=WeightClipping())
+    trainer.attach(vectors())
+    trainer.advance()
+    assert generator[1].running_mean.abs().max() > 0

@@ -7,6 +7,7 @@ from wgan import options
 from wgan.config import Config
 from wgan.files import at_home
 from wgan.registry import DATASETS
+from wgan.surroundings import undisturbed
 from wgan.view import View
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def layers(preset: str | None, config: str | Path | None, given: dict[str, Any])
     return made, f"{Path(made.data.data).stem}-{chosen or 'config'}"
 
 
+@undisturbed
 def train(
     data: Any = None,
     *,
@@ -71,6 +73,7 @@ def train(
     return run
 
 
+@undisturbed
 def resume(run: "str | Path | Run", data: Any = None, *, quiet: bool = False, **changes: Any) -> "Run":
     """Go on with a run exactly where its last save is.
 
@@ -103,6 +106,7 @@ def load(path: str | Path) -> "Model":
     return Model.load(at_home(path)) if at_home(path).is_file() else Run.open(path).generator
 
 
+@undisturbed
 def diagnose(run: "str | Path | Run", data: Any = None) -> "Diagnosis":
     """Say what is wrong with a run, if anything is; nothing in it is changed.
 
@@ -122,6 +126,7 @@ def diagnose(run: "str | Path | Run", data: Any = None) -> "Diagnosis":
     return check_up(run if isinstance(run, Run) else Run.open(run), data)
 
 
+@undisturbed
 def distance(
     a: Any,
     b: Any,

@@ -66,7 +66,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
         raise UsageError(f"--device: {name!r} cannot be used here ({reason}); use auto or cpu.") from None
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device: {name!r} is not supported; use auto, cpu, cuda or cuda:1.")

@@ -141,7 +141,7 @@ def _critic_lines(found: W1) -> dict[str, str]:
     return {
         "distance": f"{with_error(found.wasserstein, found.standard_error)}, {verdict}",
         "interval": f"{low:.3g} to {high:.3g} (90 %)",
-        "at least": f"{found.lower_bound:.3g}, certified (by a critic with {slopes})",
+        "at least": f"{max(0.0, found.lower_bound):.3g}, certified (by a critic with {slopes})",
         **null,
         "evidence": f"critic {found.critic:.3g}, transport less noise {found.transport:.3g}{more}",
         "overfit": f"{found.gap:.3g} of {found.train:.3g} that the critic sees in the samples it was trained on",

@@ -18,12 +18,11 @@ from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
 from wgan.environment import describe_environment
-from wgan.errors import UsageError, WganError
+from wgan.errors import UsageError
 from wgan.facts import facts_of
 from wgan.files import at_home
 from wgan.gallery import require_tensorboard
 from wgan.heap import kept_memory
-from wgan.ledger import DivergedError
 from wgan.overview import more
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
@@ -254,11 +253,11 @@ def _train_to_the_end(run: Run, parts: _Parts, view: View, group: Group) -> Run:
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
             number = _step_until_done(trainer, plan, scribe, stop, view, group)
-        except DivergedError as error:
-            raise WganError(scribe.advice(error)) from error
         except Exception as error:
-            scribe.fail(error)
-            raise
+            told = scribe.fault(error)
+            if told is error:
+                raise
+            raise told from error
         finally:
             view.end()
     if number:

@@ -8,22 +8,28 @@ from torch.nn.utils import parametrize
 
 from wgan.data.samples import Data
 from wgan.errors import UsageError
-from wgan.networks.base import check_same_shape, twin
+from wgan.networks.base import check_same_shape, check_trainable, flat_scores, twin
 from wgan.networks.layers import has_batch_norm
 from wgan.seeds import rng
 
 
-def check_batch(batch: int, processes: int, *networks: nn.Module) -> None:
-    """Refuse a batch that cannot be divided among the processes, or leaves one of them too little for batch norm.
+def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processes: int) -> None:
+    """Refuse networks that cannot be trained together, on batches of this size.
 
     Raises:
-        UsageError: It cannot, or does.
+        UsageError: One has nothing to train, or they have different types of numbers; or the batch cannot be divided
+            among the processes, or leaves one of them too little for batch norm.
     """
+    for name, network in (("generator", generator), ("critic", critic)):
+        check_trainable(network, name)
+    types = [next(network.parameters()).dtype for network in (generator, critic)]
+    if types[0] != types[1]:
+        raise UsageError(f"the generator is of {types[0]} and the critic of {types[1]}; make both the same with .to().")
     part, rest = divmod(batch, processes)
     if rest or not part:
         nearest = max(1, round(batch / processes)) * processes
         raise UsageError(f"--batch: {batch} samples cannot be divided among {processes} processes; use {nearest}.")
-    if part < 2 and any(map(has_batch_norm, networks)):
+    if part < 2 and (has_batch_norm(generator) or has_batch_norm(critic)):
         each = " of each process" if processes > 1 else ""
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
 
@@ -52,8 +58,8 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
         inputs = weight.numel() // len(weight) if weight.dim() > 1 else 1
         weight.copy_(torch.randn(weight.shape, generator=draw) / math.sqrt(max(1, inputs)))
     with parametrize.cached():  # spectral norm moves at every other pass
-        whole, parts = (torch.cat([still(part).flatten() for part in x.split(size)]) for size in (4, 2))
-    if len(x) < 3 or whole.shape != parts.shape:
+        whole, parts = (torch.cat([flat_scores(still(part), len(part)) for part in x.split(size)]) for size in (4, 2))
+    if len(x) < 3:
         return True  # it cannot be told, and apart is never wrong
     spread = float(whole.max() - whole.min())
     return not float((whole - parts).abs().max()) < 1e-3 * spread

@@ -16,7 +16,8 @@ from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
 from wgan.files import write_atomically
 from wgan.networks import Generator, Latent, make_generator
-from wgan.seeds import rng
+from wgan.seeds import rng, seeded
+from wgan.surroundings import undisturbed
 
 FORMAT_VERSION = 1
 _BLOCK = 64  # drawn and computed whole, so that a sample depends on its seed and number alone
@@ -73,6 +74,7 @@ class Model:
             yield self.units.to_user(self(z)[: n - block].cpu())
 
     @classmethod
+    @undisturbed
     def load(cls, path: Path) -> "Model":
         """Read a ``generator.safetensors``.
 
@@ -86,7 +88,8 @@ class Model:
             check_version(path, about)
             network = about["network"]
             latent = Latent(**network["latent"])
-            generator = make_generator(network["family"], tuple(network["shape"]), latent, **network["options"])
+            with seeded(0, "weights"):  # which are replaced; the caller's own stream is left alone
+                generator = make_generator(network["family"], tuple(network["shape"]), latent, **network["options"])
             generator.load_state_dict(tensors)
             return cls(generator, Units.from_dict(about["units"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -71,7 +71,7 @@ def write_contact_sheet(data: Data, out: Path) -> None:
 
 def _write_array(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
     shape = model.shape if len(model.shape) == 1 else (*model.shape[1:], model.shape[0])
-    dtype = np.float32 if len(model.shape) == 1 else np.uint8
+    dtype = model.units.dtype
 
     def write(path: Path) -> None:
         with path.open("wb") as file:  # a memory map would end in a bus error on a full disk

@@ -40,7 +40,7 @@ def check_same_config(saved: Mapping[str, Any], config: Config, run: Run) -> Non
     if changed:
         raise UsageError(
             f"{run.config_file} was edited: {', '.join(changed)} cannot change in a resumed run; "
-            f"bring it back, or begin a new run with its weights: wgan train --config FILE --init-from {run.quoted}"
+            f"bring it back, or begin a new run with its weights: wgan train {_settings(run)} --init-from {run.quoted}"
         )
 
 
@@ -109,8 +109,12 @@ def take_weights(trainer: Trainer, path: Path) -> None:
         else:
             trainer.generator.load_state_dict(Model.load(path).generator.state_dict())
     except RuntimeError as error:
-        difference = str(error).split("\n\t")[1].strip()
-        raise UsageError(f"--init-from: the networks of {path} are not built like this run's: {difference}") from None
+        named = f"{_settings(Run.open(path))}, or " if path.is_dir() else ""
+        difference = str(error).split("\n\t")[1].strip().split(", ")[0].rstrip(" .")
+        raise UsageError(
+            f"--init-from: the networks of {path} are not built like this run's; take its settings with {named}the "
+            f"options that it was trained with ({difference})."
+        ) from None
     trainer.average.module.load_state_dict(trainer.generator.state_dict())
 
 
@@ -131,6 +135,10 @@ def move_decay(trainer: Trainer, plan: Plan) -> str | None:
         )
     trainer.decay = Decay(old.start, end)
     return f"the learning rates now fall to 0 at step {end} instead of {old.end}."
+
+
+def _settings(run: Run) -> str:
+    return f"--config {shlex.quote(str(run.config_file))}"
 
 
 _KNOWN = {"shape": "a sample's shape", "train": "the number to train on", "held_out": "the number held out"}
@@ -159,5 +167,5 @@ def check_same_data(saved: Mapping[str, Any], data: Data, run: Run) -> None:
         raise WganError(
             f"the data of {run.folder} has changed since its last save, or is not what it was trained on "
             f"({', '.join(told) or 'some samples are others, or in another order'}); bring it back, or begin a new run "
-            f"with its weights: wgan train DATA --init-from {run.quoted}"
+            f"with its settings and weights: wgan train DATA {_settings(run)} --init-from {run.quoted}"
         )

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from contextlib import suppress
+from errno import EDQUOT, ENOSPC
 from typing import Any
 
 from wgan import worker
@@ -11,6 +12,7 @@ from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.diagnosis import Watch, diagnose
 from wgan.environment import peak_memory
+from wgan.errors import WganError
 from wgan.gallery import Gallery
 from wgan.ledger import DivergedError
 from wgan.networks import Generator, complete_options
@@ -39,12 +41,9 @@ class Silent:
     def end(self, finished: bool, stopped: bool) -> None:
         """Training ends: its budget is used up, or it was asked to stop."""
 
-    def fail(self, error: Exception) -> None:
-        """Training ends by a fault."""
-
-    def advice(self, error: DivergedError) -> str:
-        """Training diverged: what to tell."""
-        return str(error)
+    def fault(self, error: Exception) -> Exception:
+        """Training ends by a fault: the error that tells what to do, or the same one."""
+        return WganError(str(error)) if isinstance(error, DivergedError) else error
 
 
 class Scribe(Silent):
@@ -105,11 +104,16 @@ class Scribe(Silent):
         self._gallery.close()
         self._summarise("finished" if finished else "interrupted")
 
-    def fail(self, error: Exception) -> None:
+    def fault(self, error: Exception) -> Exception:
+        if isinstance(error, DivergedError):
+            return WganError(self._advice(error))
         with suppress(Exception):  # such as a full disk, which may be the fault itself
             self._summarise(f"failed: {error}")
+        if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
+            return WganError(f"{error}; make room, and go on with: wgan resume {self.run.quoted}")
+        return error
 
-    def advice(self, error: DivergedError) -> str:
+    def _advice(self, error: DivergedError) -> str:
         self._summarise(f"diverged: {error}")
         _, counters = self.run.restore()
         lr, critic_lr = self.trainer.learning_rates

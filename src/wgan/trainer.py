@@ -24,9 +24,9 @@ from wgan.ema import Average
 from wgan.errors import UsageError
 from wgan.ledger import Ledger, check_values, check_weights
 from wgan.measurement import ESTIMATES, Meter
-from wgan.mixing import check_batch, mixes
+from wgan.mixing import check_networks, mixes
 from wgan.networks import Latent
-from wgan.networks.base import check_same_shape, flat_scores, latent_of
+from wgan.networks.base import check_same_shape, flat_scores, latent_of, samples_of
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
@@ -34,6 +34,7 @@ from wgan.parallel import ALONE, Exchange, Group
 from wgan.prefetch import Prefetch
 from wgan.schedule import CriticSteps, Decay, Rates, set_rates
 from wgan.seeds import rng, seeded
+from wgan.surroundings import with_gradients
 
 DRAWN = 5  # batches generated for the critic at a time by a lone process: autocast converts its weights only once
 
@@ -98,7 +99,7 @@ class Trainer:
         self.latent = latent_of(generator, latent)
         self.generator = placed(generator, self.device)
         self.critic = placed(self.constraint.prepare(critic), self.device)
-        check_batch(batch, group.size, self.generator, self.critic)
+        check_networks(self.generator, self.critic, batch, group.size)
         group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
@@ -133,8 +134,8 @@ class Trainer:
         opened = open_data(data)
         self._one_pass = not mixes(self.critic, self.sample(1), opened)
         self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
-        what = opened, self.latent, self.batch, self.seed, self.to_device, self.constraint.certified
-        self._meter = Meter(*what, group=self.group)
+        certified, group = self.constraint.certified, self.group
+        self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device, certified, group=group)
         return opened
 
     def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:
@@ -151,6 +152,7 @@ class Trainer:
             if self.step % tick == 0 or self.step == steps:
                 yield self.record()
 
+    @with_gradients
     def advance(self) -> None:
         """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
         self._since = self._since or time.perf_counter()
@@ -252,14 +254,11 @@ class Trainer:
         return tensor.to(self.device, self.dtype, non_blocking=True)
 
     def check(self) -> None:
-        """Raise if anything is no longer finite.
-
-        Raises:
-            DivergedError: A loss, a penalty or a weight is NaN or infinite; it has the name and the step.
-        """
+        """Raise a DivergedError, with the name and the step, if a loss, a penalty or a weight is NaN or infinite."""
         self.ledger.check()
         check_weights(self.step, critic=self.critic, generator=self.generator)
 
+    @with_gradients
     def record(self, reset: bool = True) -> dict[str, Any]:
         """Measure, and give what happened since the last record; the means start anew if they are ``reset``.
 
@@ -295,6 +294,6 @@ class Trainer:
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` generated samples (n, ...) of the averaged generator, on the processor."""
+        parts = self.latent.draw(n, rng(seed, "sample")).split(256)
         with torch.no_grad():
-            z = self.latent.draw(n, rng(seed, "sample"))
-            return torch.cat([self.average.module(self.to_device(part)).cpu() for part in z.split(256)])
+            return torch.cat([samples_of(self.average.module(self.to_device(part))).cpu() for part in parts])

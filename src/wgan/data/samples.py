@@ -131,6 +131,10 @@ class Endless(Samples):
         return torch.from_numpy(self._draw(index.numpy(), self._key).astype(np.float32))
 
 
+COARSE = 1e-3
+"""The largest step between two numbers, as a share of the standard deviation, that is taken for exact enough."""
+
+
 @dataclass(frozen=True)
 class Units:
     """How tensors and a person's own numbers correspond.
@@ -144,12 +148,21 @@ class Units:
     scale: NDArray[np.float64] | None = None
 
     def to_user(self, x: torch.Tensor) -> NDArray[Any]:
-        """Pictures in [-1, 1] -> uint8 (N, H, W, C), rounded and clipped; vectors -> float32 in own units."""
+        """Pictures in [-1, 1] -> uint8 (N, H, W, C), rounded and clipped; vectors in their own units: float32, or
+        float64 where float32 would round away what varies, as in times of some hours around 1.7e9 s."""
         x = x.detach().cpu()
         if self.mean is None or self.scale is None:
             pixels = ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
             return pixels.permute(0, 2, 3, 1).contiguous().numpy()
-        return (x.double().numpy() * self.scale + self.mean).astype(np.float32)
+        return (x.double().numpy() * self.scale + self.mean).astype(self.dtype)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of samples in a person's units."""
+        if self.mean is None or self.scale is None:
+            return np.dtype(np.uint8)
+        steps = np.spacing(np.abs(self.mean).astype(np.float32)).astype(np.float64)
+        return np.dtype(np.float64 if (steps > COARSE * self.scale).any() else np.float32)
 
     def from_user(self, array: NDArray[Any]) -> torch.Tensor:
         """The inverse of :meth:`to_user`: uint8 (N, H, W, C) or vectors (N, D) -> float32 tensor."""

@@ -195,6 +195,8 @@ def choose(n: int, m: int, dim: int) -> tuple[str, str]:
     if dim == 1:
         return "line", "single numbers are sorted, which solves their transport exactly."
     fewest, most = min(n, m), affordable(dim)
+    if fewest < 2:
+        return "exact", "a single sample has no halves that would show its noise."
     if fewest <= most:
         return (
             "quadrature",

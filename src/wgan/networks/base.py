@@ -173,6 +173,27 @@ def _tensors(value: object) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
+def check_trainable(module: nn.Module, name: str) -> None:
+    """Refuse a network that nothing can be learnt by.
+
+    Raises:
+        UsageError: It has no weights, or all of them are frozen.
+    """
+    if not any(weight.requires_grad for weight in module.parameters()):
+        raise UsageError(f"the {name} has no weights to train; give it some, or let some have requires_grad=True.")
+
+
+def samples_of(made: Any) -> Tensor:
+    """What a generator gave.
+
+    Raises:
+        UsageError: It is not a tensor.
+    """
+    if not isinstance(made, Tensor):
+        raise UsageError(f"the generator gave a {type(made).__name__}; it must give a tensor of samples (N, ...).")
+    return made
+
+
 def check_same_shape(made: Tensor, wanted: Tensor) -> None:
     """Refuse generated samples that are not shaped like the data.
 
@@ -197,6 +218,8 @@ def flat_scores(scores: Tensor, n: int) -> Tensor:
     Raises:
         UsageError: They are not one number a sample.
     """
+    if not isinstance(scores, Tensor):
+        raise UsageError(f"the critic gave a {type(scores).__name__}; it must give a tensor of scores, (N,) or (N, 1).")
     if scores.numel() != n:
         raise UsageError(
             f"the critic gave scores of shape {tuple(scores.shape)} for {n} samples; "

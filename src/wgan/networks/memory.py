@@ -21,6 +21,8 @@ def placed(module: nn.Module, device: torch.device) -> nn.Module:
     if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         raise UsageError("a network has lazy layers, whose sizes are not known yet; call it once on a batch before.")
     module = module.to(device)
+    if not module.training:  # left so by a look at its samples; parts that are still on purpose stay so
+        module.train()
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.dim() == 4:  # Module.to(memory_format=...) refuses others, as the weights of Conv3d
             # A clone: contiguous() leaves weights of a single channel as they are, and slow.
