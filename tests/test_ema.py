@@ -1,5 +1,6 @@
 """The generator's average."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from toolbox import Keeping, picture_trainer
+from toolbox import Keeping, picture_trainer, tiny_trainer
 from wgan.ema import Average
 
 
@@ -46,12 +47,30 @@ def test_what_is_no_running_statistic_is_copied_and_not_averaged() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(spectral_norm(nn.Linear(6, 5)), nn.BatchNorm1d(5))
     average = Average(module, 1000)
+    expected = {"running_mean": np.zeros(5), "running_var": np.ones(5)}
     for number in range(40):
         module(torch.randn(8, 6))
         with torch.no_grad():
             module[0].parametrizations.weight.original.add_(torch.randn(5, 6))
         average.update(module, 1000 + 10 * number, 10)
+        beta = 2 ** (-10 / min(1000, (1000 + 10 * number) / 20))
+        for name, mean in expected.items():
+            expected[name] = beta * mean + (1 - beta) * module[1].get_buffer(name).double().numpy()
     of_average, own = dict(average.module.named_buffers()), dict(module.named_buffers())
     for name in ("0.parametrizations.weight.0._u", "0.parametrizations.weight.0._v"):
         assert torch.equal(of_average[name], own[name])
-    assert not torch.equal(of_average["1.running_mean"], own["1.running_mean"])
+    for name, mean in expected.items():
+        assert of_average[f"1.{name}"].numpy() == pytest.approx(mean, rel=1e-5)
+        assert not np.allclose(own[f"1.{name}"], mean, rtol=1e-2)
+
+
+def test_the_average_of_a_training_forgets_by_all_samples_of_a_step() -> None:
+    trainer = tiny_trainer(critic_steps=3, warmup=(1, 5), ema_half_life=6, generator_lr=0.05)
+    mean = [weight.detach().numpy().copy() for weight in trainer.generator.parameters()]
+    for shown, samples in [(5 * 16, 5 * 16), (3 * 16, 8 * 16), (3 * 16, 11 * 16), (3 * 16, 14 * 16)]:
+        trainer.advance()
+        beta = 2 ** (-shown / min(6, samples / 20))  # 4 at first, and then 6
+        pairs = zip(mean, trainer.generator.parameters(), strict=True)
+        mean = [beta * old + (1 - beta) * new.detach().numpy() for old, new in pairs]
+    for average, expected in zip(trainer.average.module.parameters(), mean, strict=True):
+        assert average.numpy() == pytest.approx(expected, rel=1e-12, abs=1e-14)

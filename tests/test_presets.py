@@ -1,6 +1,7 @@
 """Every preset builds what its reference says, and takes two steps."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,8 +46,8 @@ SETTINGS = {  # optimizer, critic's and generator's learning rate, constraint, c
 }
 
 
-def built(name: str, channels: int = 1) -> tuple[Trainer, Config, Data]:
-    config = options.make_config(options.preset(name))
+def built(name: str, channels: int = 1, **changes: Any) -> tuple[Trainer, Config, Data]:
+    config = options.make_config(options.preset(name), changes)
     data = open_data(blobs(40, 28, channels), config.data)
     config = resolve(config, data)
     return make_trainer(config, data)[0], config, data
