@@ -67,13 +67,13 @@ def test_curves_say_when_the_scale_is_arbitrary(
 
 def test_samples_are_those_of_the_averaged_generator_on_fixed_noise(tmp_path: Path) -> None:
     trainer, config, data = built("tiny-gp", generator_lr=0.03, critic_steps=1, ema_half_life=1000)
-    for _ in range(12):
+    for _ in range(8):
         trainer.advance()
     run = Run.create(config, tmp_path / "r", "x", {})
     first, again = Gallery(run, trainer, data, config), Gallery(run, trainer, data, config)
     assert torch.equal(first.latents, again.latents) and len(first.latents) == 64
     first.samples()
-    with Image.open(run.sample_path(12)) as picture:
+    with Image.open(run.sample_path(8)) as picture:
         shown = np.asarray(picture.convert("L"))
     with torch.no_grad():
         outputs = [of(first.latents)[0, 0].numpy() for of in (trainer.average.module, trainer.generator.eval())]

@@ -5,14 +5,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 import wgan
 from toolbox import SMALL, Interrupter, assert_same, blobs, small_config, small_run, tensors, vectors
 from wgan import loop, options
+from wgan.build import make_trainer
+from wgan.data import open_data
 from wgan.errors import UsageError, WganError
 from wgan.overview import closing, overview, overview_table
+from wgan.restart import take_weights
 from wgan.run import Run
+from wgan.state import under
+from wgan.trainer import Trainer
 from wgan.view import View
 
 
@@ -33,6 +40,16 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
             assert len(np.unique(np.asarray(picture))) > 2
     with Image.open(run.animation) as film:
         assert film.n_frames > 1
+
+
+def test_the_generator_that_a_run_leaves_is_the_average(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=6, catch_up=1, generator_lr=0.01)
+    left, saved = load_file(run.folder / "generator.safetensors"), tensors(run)
+    average, last = under("average", saved), under("generator", saved)
+    assert left.keys() == average.keys() == last.keys()
+    assert all(torch.equal(left[name], average[name]) for name in left)
+    weights = [name for name in left if name.endswith("weight")]
+    assert weights and not any(torch.allclose(left[name], last[name], rtol=1e-2) for name in weights)
 
 
 def test_the_configuration_of_a_run_repeats_it(tmp_path: Path) -> None:
@@ -110,6 +127,42 @@ def test_init_from_takes_weights_only(tmp_path: Path) -> None:
     assert third is not None
     with pytest.raises(UsageError, match="--init-from: the networks of"):
         loop.train(small_config(generator_width=5), source=blobs(), out=tmp_path / "d", init_from=first.folder)
+
+
+def new_trainer(seed: int) -> Trainer:
+    config = small_config(seed=seed)
+    return make_trainer(config, open_data(blobs(), config.data))[0]
+
+
+def of_networks(trainer: Trainer) -> dict[str, dict[str, torch.Tensor]]:
+    networks = {"generator": trainer.generator, "critic": trainer.critic, "average": trainer.average.module}
+    return {name: {k: v.clone() for k, v in network.state_dict().items()} for name, network in networks.items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    assert one and one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_weights_of_a_run_are_those_of_its_last_save_and_nothing_else_of_it(tmp_path: Path) -> None:
+    run, trainer = small_run(tmp_path / "a", steps=4, catch_up=1, generator_lr=0.01), new_trainer(seed=7)
+    saved, before = tensors(run), of_networks(trainer)
+    assert not any(same(before[name], under(name, saved)) for name in before)
+    take_weights(trainer, run.folder)
+    taken = of_networks(trainer)
+    assert same(taken["critic"], under("critic", saved)) and same(taken["generator"], under("generator", saved))
+    assert same(taken["average"], under("generator", saved))  # which begins anew
+    assert not trainer.critic_optimizer.state and not trainer.generator_optimizer.state
+    assert (trainer.step, trainer.critic_updates, trainer.seconds) == (0, 0, 0)
+
+
+def test_a_generator_alone_leaves_the_critic_as_it_is(tmp_path: Path) -> None:
+    run, trainer = small_run(tmp_path / "a", steps=4, catch_up=1, generator_lr=0.01), new_trainer(seed=7)
+    before = of_networks(trainer)
+    take_weights(trainer, run.folder / "generator.safetensors")
+    file, taken = load_file(run.folder / "generator.safetensors"), of_networks(trainer)
+    assert not same(before["generator"], file)
+    assert same(taken["generator"], file) and same(taken["average"], file) and same(taken["critic"], before["critic"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Runs stop and go on exactly, whatever stopped them."""
 
+import json
 import random
 import shlex
 import shutil
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 import wgan
-from toolbox import Interrupter, assert_same, blobs, small_config, small_run, vectors
+from toolbox import Interrupter, assert_same, blobs, small_config, small_run, tiny_trainer, vectors
 from wgan import loop, options
 from wgan.cli import main
 from wgan.data import open_data
@@ -24,6 +25,7 @@ from wgan.errors import UsageError, WganError
 from wgan.overview import closing, overview
 from wgan.restart import check_same_config, check_same_data, fingerprint, fixed_options
 from wgan.run import Run
+from wgan.state import restore, snapshot
 from wgan.stop import Interrupted
 from wgan.view import View
 
@@ -154,6 +156,33 @@ def test_a_budget_that_is_used_up_is_said(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=4)
     with pytest.raises(UsageError, match=r"used up its budget.*--steps 8"):
         loop.resume(run, {}, source=blobs())
+
+
+def test_time_goes_on_where_it_was_saved() -> None:
+    trainer, other = tiny_trainer(), tiny_trainer()
+    trainer.earlier, trainer.mark = 1234.5, (1200.25, 96)
+    saved, counters = snapshot(trainer)
+    restore(other, saved, json.loads(json.dumps(counters)))
+    assert other.seconds == 1234.5 and other.mark == (1200.25, 96)
+    other.advance()
+    assert 1234.5 < other.seconds < 1294.5
+
+
+def test_time_that_is_used_up_stays_used_up(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=None, time="0.2s")
+    assert run.summary["seconds"] >= 0.2
+    with pytest.raises(UsageError, match="used up its budget"):
+        loop.resume(run, {}, source=blobs())
+
+
+def test_images_per_second_are_counted_from_the_record_before_across_a_stop(tmp_path: Path) -> None:
+    run = interrupted(tmp_path / "r", 3, blobs(), steps=6, log_every="2", catch_up=1)
+    loop.resume(run, {}, source=blobs())
+    marks = [(0.0, 0), *((record["seconds"], record["images"]) for record in run.records())]
+    assert [images for _, images in marks] == [0, 16, 32, 64, 96]
+    for record, (seconds, images) in zip(run.records(), marks[:-1], strict=True):
+        expected = (record["images"] - images) / (record["seconds"] - seconds)
+        assert record["images_per_second"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_run_on_an_object_goes_on_with_that_object_only(tmp_path: Path) -> None:
