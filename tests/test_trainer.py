@@ -1,6 +1,7 @@
 """The two steps: against a loop written out by hand, for every constraint and objective, in both precisions."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,18 @@ from torch import Tensor, nn
 
 import wgan
 from toolbox import blobs, picture_trainer, tiny_trainer, vectors
-from wgan.constraints import R1, R2, GradientPenalty, LipschitzPenalty, Sum, WeightClipping, with_penalties
+from wgan.constraints import (
+    R1,
+    R2,
+    Constraint,
+    GradientPenalty,
+    LipschitzPenalty,
+    Sum,
+    WeightClipping,
+    with_penalties,
+)
+from wgan.data import open_data
+from wgan.data.samples import Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.optimizers import Adam, RMSprop
@@ -118,12 +130,94 @@ def test_learning_rates_are_separate_and_decay() -> None:
     assert np.allclose(rates, [(4e-4 * f, 1e-4 * f) for f in (1, 0.75, 0.5, 0.25)])
 
 
-def test_instance_noise_reaches_all_that_the_critic_sees() -> None:
-    trainer = tiny_trainer(instance_noise=0.5)
-    samples = torch.zeros(4000, 6, dtype=torch.float64)
-    noised = trainer._noised(samples, "real noise")
-    assert noised.std().item() == pytest.approx(0.5, rel=0.02)
-    assert not torch.equal(noised, trainer._noised(samples, "fake noise"))
+class Looking(Constraint):
+    """Punishes nothing, and keeps what it was given to look at."""
+
+    label = "looking"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+        self.seen.append(torch.cat([real, fake]).detach())
+        return torch.zeros((), dtype=real.dtype)
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.5])
+def test_instance_noise_reaches_all_that_the_critic_sees(deviation: float) -> None:
+    looking, made, shown = Looking(), list[Tensor](), list[Tensor]()
+    trainer = tiny_trainer(instance_noise=deviation, constraint=looking, batch=2000, critic_steps=2)
+    trainer.generator.register_forward_hook(lambda m, args, out: made.append(out.detach()))
+    trainer.critic.register_forward_hook(lambda m, args, out: shown.append(args[0].detach()))
+    trainer.advance()
+    first, second, last = made
+    real = [trainer.batches[k].double() for k in range(2)]
+    clean = [torch.cat([real[0], first]), torch.cat([real[1], second]), last]
+    noise = torch.cat([seen - without for seen, without in zip(shown, clean, strict=True)]).view(5, -1).numpy()
+    assert noise.std(1) == pytest.approx(deviation, rel=0.03)  # of two real batches, of two fake ones, and of the last
+    assert np.abs(noise.mean(1)).max() <= 0.04 * deviation
+    assert all(map(torch.equal, looking.seen, shown[:2]))
+    if deviation:
+        assert np.abs(np.corrcoef(noise) - np.eye(5)).max() < 0.05
+
+
+class Noted(Samples):
+    """Samples that are all one number, and remember which of them were asked for."""
+
+    def __init__(self, size: int, number: float) -> None:
+        self.shape, self.size, self.labels, self.number = (6,), size, None, number
+        self.asked: list[Tensor] = []
+
+    def batch(self, index: Tensor) -> Tensor:
+        self.asked.append(index.clone())
+        return torch.full((len(index), 6), self.number)
+
+
+def two_parts(**changes: float) -> tuple[Trainer, Noted, Noted]:
+    """A trainer, 100 samples of -1 to train it, and 50 of 3 that are held out."""
+    trainer, train, held_out = tiny_trainer(critic_steps=2, **changes), Noted(100, -1.0), Noted(50, 3.0)
+    trainer.attach(replace(open_data(vectors()), train=train, held_out=held_out))
+    train.asked.clear()
+    held_out.asked.clear()
+    return trainer, train, held_out
+
+
+def test_training_reads_the_training_part_alone_and_all_of_it_before_any_sample_again() -> None:
+    trainer, train, held_out = two_parts()
+    for _ in range(6):
+        trainer.advance()
+    assert held_out.asked == [] and [len(index) for index in train.asked] == [16] * 12
+    for epoch in range(2):  # of 6 whole batches
+        index = torch.cat(train.asked[6 * epoch : 6 * epoch + 6])
+        assert len(index.unique()) == 96 and int(index.min()) >= 0 and int(index.max()) < 100
+    assert not torch.equal(torch.cat(train.asked[:6]), torch.cat(train.asked[6:]))
+
+
+def test_the_critic_is_never_trained_on_what_is_held_out_not_even_for_a_record() -> None:
+    trainer, train, held_out = two_parts(catch_up=3)
+    shown: list[Tensor] = []
+    trainer.critic.register_forward_hook(lambda m, args, out: shown.append(args[0].detach()) if m.training else None)
+    data = replace(open_data(vectors()), train=train, held_out=held_out)
+    assert [record["step"] for record in trainer.fit(data, steps=4, tick=2)] == [2, 4]
+    shows = [int((torch.cat(shown) == number).all(1).sum()) for number in (-1, 3)]
+    assert shows == [16 * (4 * 2 + 2 * 3), 0]  # with what caught up for two records
+    assert held_out.asked  # for the records
+
+
+@pytest.mark.parametrize("catch_up", [0, 3])
+def test_the_held_out_estimate_is_of_the_held_out_part_alone(catch_up: int) -> None:
+    trainer, train, held_out = two_parts(catch_up=catch_up)
+    trainer.advance()
+    with trainer.caught_up(), torch.no_grad():
+        low, high = (trainer.critic(torch.full((1, 6), number).double()).item() for number in (-1.0, 3.0))
+    train.asked.clear()
+    record = trainer.record()
+    assert record["wasserstein_heldout"] - record["wasserstein"] == pytest.approx(high - low, rel=1e-9)
+    assert abs(high - low) > 0.01
+    for part, whole in ((train, 96), (held_out, 48)):
+        seen = torch.cat(part.asked).unique()
+        assert len(seen) >= whole and int(seen.max()) < (part.size or 0)
 
 
 def test_real_and_fake_share_a_pass_unless_batch_norm_forbids_it() -> None:
