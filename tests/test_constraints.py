@@ -25,11 +25,13 @@ from wgan.constraints import (
 )
 from wgan.constraints.base import descend
 from wgan.errors import UsageError
+from wgan.networks import make_critic
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import OrthogonalConv2d
 from wgan.networks.resnet import Residual
 from wgan.penalties import gradient_norms, segments
 from wgan.registry import CONSTRAINTS
+from wgan.slopes import input_gradient
 
 SHAPES = [(5,), (1, 4, 3), (3, 4, 5)]
 PENALTIES = [name for name, entry in CONSTRAINTS.items() if entry.load()().has_penalty]
@@ -129,6 +131,23 @@ def test_gradient_norms_agree_with_autograd() -> None:
     critic, x = small_critic(), samples((12,), 4).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(x).sum(), x)
     assert torch.allclose(gradient_norms(critic, x.detach()), gradient.norm(dim=1), rtol=1e-9)
+
+
+def test_norms_of_bfloat16_gradients_are_computed_wide() -> None:
+    a, x = samples((300,), 1, 1)[0].bfloat16(), samples((300,), 2).bfloat16()
+    norms = gradient_norms(Linear(a), x)
+    assert norms.dtype == torch.float32
+    assert norms.tolist() == pytest.approx([np.linalg.norm(a.double().numpy())] * 7, rel=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_norms_under_autocast_are_those_of_its_gradients_computed_wide(norm: str) -> None:
+    torch.manual_seed(0)
+    critic, x = make_critic("mlp", (12,), width=64, norm=norm), samples((12,), 4, 50).float()
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        gradient, norms = input_gradient(critic, x), gradient_norms(critic, x)
+    assert norms.dtype == torch.float32
+    assert norms.numpy() == pytest.approx(np.linalg.norm(gradient.double().numpy(), axis=1), rel=1e-6)
 
 
 def test_the_norm_is_differentiable_where_the_gradient_is_zero() -> None:

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 import wgan
-from toolbox import blobs, picture_trainer, small_run, tiny_trainer, vectors
-from wgan import options
+from toolbox import Interrupter, blobs, picture_trainer, small_config, small_run, tiny_trainer, vectors
+from wgan import loop, options
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
 from wgan.data import open_data
@@ -213,10 +213,17 @@ def test_an_object_has_to_be_given_again(tmp_path: Path) -> None:
 
 
 def test_faults_are_told_while_training_and_at_its_end(tmp_path: Path) -> None:
-    run = small_run(tmp_path / "r", blobs(20), steps=60, log_every="2", held_out=0.5, constraint="clip", weight="0.5")
+    view = Interrupter(-1)
+    config = small_config(steps=10, log_every="2", constraint="lp", weight="1e-9", critic_lr=0.02, catch_up=1)
+    run = loop.train(config, source=blobs(), out=tmp_path / "r", view=view)
+    assert run is not None
+    late = [record["gradient_norm"] for record in run.records() if record["step"] >= 5]
+    assert np.median(late) > 1.2  # where a slope of 1 is allowed
     faults = [finding for finding in run.summary["findings"] if finding["fault"]]
-    assert [f["name"] for f in faults] == names(diagnose(run.records(), WeightClipping()))
-    assert all(finding["text"] in closing(Run.open(run.folder)) for finding in faults)
+    assert [fault["name"] for fault in faults] == names(diagnose(run.records(), LipschitzPenalty())) == ["lipschitz"]
+    told = [note for note in view.notes if "the estimate is too large" in note]
+    assert len(told) == 1 and told[0].endswith(faults[0]["advice"])
+    assert faults[0]["text"] in closing(Run.open(run.folder))
     assert f"wgan diagnose {run.folder}" in closing(run)
 
 

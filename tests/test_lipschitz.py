@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from toolbox import small_run, tiny_trainer
+from toolbox import Array, small_run, tiny_trainer
 from wgan.certificate import certify
 from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, Sum, WeightClipping
 from wgan.errors import UsageError
@@ -107,6 +107,24 @@ def test_orthogonal_convolutions_have_norm_one_and_the_sizes_of_ordinary_ones(ca
         assert largest == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 4), (5, 7)])
+@pytest.mark.parametrize(
+    "layer", [GlobalPool(), *Orthogonal().prepare(nn.Sequential(nn.AdaptiveAvgPool2d(1)))], ids=str
+)
+def test_the_pool_of_a_whole_map_has_norm_one_whatever_its_size(layer: nn.Module, size: tuple[int, int]) -> None:
+    assert singular_values(layer, (3, *size)).numpy() == pytest.approx(np.ones(3), abs=1e-12)
+    x = torch.full((2, 3, *size), 0.5, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layer(x)[:, 0].sum(), x)
+    assert gradient.flatten(1).norm(dim=1).tolist() == pytest.approx([1, 1], rel=1e-12)
+    assert layer(x).flatten().tolist() == pytest.approx([0.5 * np.sqrt(np.prod(size))] * 6, rel=1e-12)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_the_pool_of_a_window_has_norm_one(window: int) -> None:
+    (layer,) = Orthogonal().prepare(nn.Sequential(nn.AvgPool2d(window)))
+    assert singular_values(layer, (2, 6, 6)).numpy() == pytest.approx(np.ones(2 * (6 // window) ** 2), abs=1e-12)
+
+
 def test_a_kernel_as_large_as_the_stride_loses_nothing() -> None:
     layer = Orthogonal().prepare(nn.Sequential(nn.Conv2d(3, 12, 2, 2, bias=False)))
     assert singular_values(layer, (3, 6, 6)).numpy() == pytest.approx(1, abs=1e-6)
@@ -166,6 +184,55 @@ def test_the_tangent_part_keeps_orthogonality_to_first_order_and_loses_no_more(
         assert orthogonality(q + step * along / along.norm()) < most
     normal = gradient - along  # orthogonal to every tangent
     assert abs(float((normal * tangent(torch.randn(shape, dtype=torch.float64), norm * q, norm)).sum())) < 1e-12
+
+
+def along(gradient: Array, weight: Array, norm: float) -> Array:
+    """The nearest matrix to a gradient along which a matrix of orthonormal rows or columns times a norm stays so."""
+    if len(weight) > weight.shape[1]:
+        return along(gradient.T, weight.T, norm).T
+    q = weight / norm
+    return gradient - (gradient @ q.T + q @ gradient.T) @ q / 2
+
+
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_the_optimizer_sees_the_part_of_a_gradient_that_keeps_matrices_orthogonal(convolutions: bool) -> None:
+    shape, constraint = (1, 8, 8), Orthogonal(2.0)
+    features = [nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 30)]
+    body = make_critic("dcgan", shape, width=4) if convolutions else nn.Sequential(nn.Flatten(), *features)
+    critic = constraint.prepare(nn.Sequential(body, nn.Linear(30, 1)) if not convolutions else body).double()
+    x, plain = torch.randn(16, *shape, dtype=torch.float64), {k: w.detach() for k, w in critic.named_parameters()}
+    copies = {name: weight.clone().requires_grad_() for name, weight in plain.items()}  # which have no hooks
+    torch.func.functional_call(critic, copies, x).square().mean().backward()
+    critic(x).square().mean().backward()
+    matrices = [name for name, weight in plain.items() if weight.dim() == 2]
+    assert len(matrices) >= 4
+    for name, weight in critic.named_parameters():
+        seen, raw = weight.grad, copies[name].grad
+        assert seen is not None and raw is not None
+        if weight.dim() != 2:
+            assert torch.allclose(seen, raw, rtol=1e-9)
+            continue
+        w, g = weight.detach().numpy(), seen.numpy()
+        wide, norm = len(w) <= w.shape[1], 2.0 if name == matrices[-1] else 1.0
+        parts = [each @ w.T if wide else each.T @ w for each in (g, raw.numpy())]
+        symmetric, before = (np.abs(part + part.T).max() for part in parts)
+        assert symmetric < 1e-6 * np.abs(g).max() and before > 1e-3 * np.abs(raw.numpy()).max()
+        assert g == pytest.approx(along(raw.numpy(), w, norm), rel=1e-5, abs=1e-7 * np.abs(g).max())
+
+
+def test_the_optimizer_of_a_training_sees_that_part_alone() -> None:
+    trainer, seen = tiny_trainer(constraint=Orthogonal(), critic_steps=1), list[tuple[Array, Array]]()
+    for weight in trainer.critic.parameters():
+        if weight.dim() == 2:
+            weight.register_post_accumulate_grad_hook(
+                lambda p: seen.append((p.grad.numpy().copy(), p.detach().numpy().copy()))
+            )
+    trainer.critic_step()
+    assert len(seen) == 2
+    for gradient, weight in seen:
+        mixed = gradient @ weight.T if len(weight) <= weight.shape[1] else gradient.T @ weight
+        assert np.abs(gradient).max() > 1e-3
+        assert np.abs(mixed + mixed.T).max() < 1e-6 * np.abs(gradient).max()
 
 
 @pytest.mark.parametrize("family", NETWORKS)
