@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from scipy import stats
+from torch import Tensor, nn
 
 from wgan.certificate import certify, observed
 from wgan.errors import UsageError
-from wgan.measure import W1, _fold, measure
-from wgan.measure.critics import Budget
-from wgan.measure.sides import Endless, Finite, Sides, open_sides
+from wgan.measure import W1, _bound, _fold, measure
+from wgan.measure.critics import Budget, Fitted, fit_certified, fit_free
+from wgan.measure.sides import Endless, Finite, Part, Sides, open_sides
 from wgan.measure.verdict import Guess, combine
 from wgan.networks.lipschitz import Lattice, Outside
 
@@ -199,6 +200,50 @@ def test_parts_are_disjoint_and_hang_on_the_content() -> None:
     certify_rows = {tuple(row) for row in parts["certify"].x.tolist()}
     folded = [tuple(row) for fold in sides.folds(100) for row in fold.x.tolist()]
     assert len(folded) == len(set(folded)) == 1000 and not certify_rows & set(folded)
+
+
+def test_the_bound_is_that_of_the_samples_that_certify() -> None:
+    sides = Finite(normal(1200, 2) * 5, normal(1800, 2, 1) * 5 + 3, 0)
+    critic = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        critic.weight.copy_(torch.tensor([[-3.0, -4.0]]))
+    x, y = (side.double().numpy() @ [-3.0, -4.0] for side in sides.part("certify"))
+    error = math.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
+    expected = (x.mean() - y.mean() - stats.t.ppf(0.999, min(len(x), len(y)) - 1) * error) / 5 * sides.scale
+    bound, constant, seen = _bound(sides, Fitted(critic, 1.0, 1, 0.0))
+    assert (len(x), len(y)) == (200, 300)
+    assert bound == pytest.approx(expected, rel=1e-4) and expected > 2
+    assert constant == pytest.approx(5, rel=1e-4) and seen == pytest.approx(5, rel=1e-5)
+
+
+def test_what_certifies_is_asked_for_once_when_both_critics_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def part(self: Finite, name: str) -> Part:
+        asked.append(name)
+        return given(self, name)
+
+    def batch(self: Finite, step: int, size: int, stream: str) -> Part:
+        asked.append("batch")
+        return drawn(self, step, size, stream)
+
+    given, drawn = Finite.part, Finite.batch
+    monkeypatch.setattr(Finite, "part", part)
+    monkeypatch.setattr(Finite, "batch", batch)
+    measure(normal(400, 2), normal(400, 2, 1) + 1, steps=3)
+    assert asked.count("certify") == 1 and asked[-1] == "certify"
+    assert asked.count("judge") == 1 and asked[-2:] == ["judge", "certify"] and asked.count("batch") >= 6
+
+
+def test_what_judges_and_certifies_changes_no_critic() -> None:
+    sides = [Finite(normal(1200, 2), normal(1200, 2, 1) + 1, 0) for _ in range(2)]
+    for parts in sides[1]._parts:
+        for name in ("judge", "certify"):
+            parts[name].add_(1000.0)
+    for fit in (fit_free, fit_certified):
+        one, other = (fit(each, Budget(None, 5), lambda share: None) for each in sides)
+        pairs = zip(one.critic.state_dict().values(), other.critic.state_dict().values(), strict=True)
+        assert one.slope == other.slope and all(torch.equal(first, second) for first, second in pairs)
 
 
 def test_endless_parts_are_different_draws() -> None:
