@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from toolbox import blobs, small_config, tiny_trainer, two, vectors
 from wgan import loop
 from wgan.config import DataConfig
-from wgan.constraints import R1, R2, Sum
+from wgan.constraints import R1, R2, Sum, WeightClipping
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Vectors
@@ -34,11 +34,11 @@ from wgan.view import View
 STEPS = 5
 
 
-def pictures(group: Group, norm: str = "none", **changes: Any) -> Trainer:
+def pictures(group: Group, norm: str = "none", critic_norm: str = "none", **changes: Any) -> Trainer:
     """A float64 trainer of convolutions on pictures that are mirrored."""
     torch.manual_seed(0)
     generator = make_generator("dcgan", (1, 8, 8), Latent(8), width=4, norm=norm).double()
-    critic = make_critic("dcgan", (1, 8, 8), width=4, norm="none").double()
+    critic = make_critic("dcgan", (1, 8, 8), width=4, depth=2, norm=critic_norm).double()
     trainer = Trainer(generator, critic, batch=16, flip=True, critic_steps=2, seed=3, group=group, **changes)
     trainer.attach(blobs())
     return trainer
@@ -75,14 +75,19 @@ CASES: Mapping[str, Any] = {
     "mirrored pictures": lambda group: pictures(group, instance_noise=0.1),
     "an unused weight": with_spare,
 }  # fmt: skip
-BATCH_NORM = "batch norm"
+BATCH_NORM, CRITIC_BATCH_NORM = "batch norm", "batch norm in the critic"
+MIXED: Mapping[str, Any] = {
+    BATCH_NORM: lambda group: pictures(group, norm="batch"),
+    CRITIC_BATCH_NORM: lambda group: pictures(group, critic_norm="batch", constraint=WeightClipping(1.0), catch_up=0),
+}
 
 
 def result(group: Group, case: str) -> dict[str, Tensor]:
     """All of a trainer's state after five steps, its last record's numbers, and its statistics after the first step."""
-    trainer = pictures(group, norm="batch") if case == BATCH_NORM else CASES[case](group)
+    trainer = {**CASES, **MIXED}[case](group)
     trainer.advance()
-    early = {f"early.{name}": buffer.clone() for name, buffer in trainer.generator.named_buffers()}
+    networks = {"early": trainer.generator, "early critic": trainer.critic}
+    early = {f"{key}.{name}": buffer.clone() for key, of in networks.items() for name, buffer in of.named_buffers()}
     for _ in range(STEPS - 1):
         trainer.advance()
     numbers = {k: v for k, v in trainer.record(reset=False).items() if v is not None and "second" not in k}
@@ -121,7 +126,7 @@ def as_one_of_two(folder: Path) -> None:
     torch.set_num_threads(1)
     with joined("cpu") as group:
         told: dict[str, Tensor] = {}
-        for case in (*CASES, BATCH_NORM):
+        for case in (*CASES, *MIXED):
             told |= prefixed(case, {k: v.contiguous() for k, v in result(group, case).items()})
         told |= prefixed("unseeded", {k: v.clone().contiguous() for k, v in unseeded(group).items()})
         save_file(told, folder / f"{group.rank}.safetensors")
@@ -155,7 +160,7 @@ def test_two_processes_take_the_steps_of_one(case: str, of_two: list[dict[str, T
         assert {name: value for name, value in apart.items() if value > 1e-10} == {}
 
 
-@pytest.mark.parametrize("case", [*CASES, BATCH_NORM])
+@pytest.mark.parametrize("case", [*CASES, *MIXED])
 def test_both_processes_end_with_the_same_bits(case: str, of_two: list[dict[str, Tensor]]) -> None:
     first, second = (part(told, case) for told in of_two)
     assert first and [name for name in first if not torch.equal(first[name], second[name])] == []
@@ -173,6 +178,14 @@ def test_batch_norm_sees_a_part_of_the_batch_and_differs_by_that(of_two: list[di
     means, variances = "early.body.0.1.norm.running_mean", "early.body.0.1.norm.running_var"
     assert relative(found[means], alone[means]) < 1e-10
     assert 1e-6 < relative(found[variances], alone[variances]) < 0.01
+
+
+def test_the_critic_s_running_statistics_are_the_mean_over_the_parts(of_two: list[dict[str, Tensor]]) -> None:
+    alone, found = result(ALONE, CRITIC_BATCH_NORM), part(of_two[0], CRITIC_BATCH_NORM)
+    names = [name for name in alone if name.startswith("early critic.") and "running" in name]
+    assert len(names) == 2
+    for name in names:  # the parts' weights went apart by their variances
+        assert 0 < relative(found[name], alone[name]) < 2e-3
 
 
 def test_the_parts_of_a_batch_are_the_batch() -> None:
