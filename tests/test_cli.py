@@ -116,6 +116,11 @@ def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
         assert isinstance(json.loads(out), dict) and out.count("\n") == 1
 
 
+def test_dry_run_gives_json(wgan: Wgan, source: Path) -> None:
+    code, out, err = wgan("train", source, "--dry-run", "--json", *small_flags())
+    assert code == 0 and json.loads(out)["data"]["shape"] == "grey pictures of 8x8" and err == ""
+
+
 def test_dry_run_shows_what_would_be_done_and_does_nothing(wgan: Wgan, source: Path) -> None:
     before = sorted(Path().iterdir())
     code, out, err = wgan("train", source, "--dry-run", *small_flags())

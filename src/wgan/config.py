@@ -144,7 +144,7 @@ class RunConfig:
     epochs: float | None = None
     """Stop after this many passes over the training data in all."""
     time: str | None = None
-    """Stop after this much training time in total: 90s, 10m, 1h30m or 1d."""
+    """Stop after this much training time in total: 90s, 10m, 1h30m or 1d; a last record and pictures come on top."""
     batch: int = 64
     """Samples in a batch."""
     seed: int = 0

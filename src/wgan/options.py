@@ -32,9 +32,7 @@ _AT_LEAST: Mapping[str, float] = {
         ("size", "batch", "critic_steps", "every", "threads", "processes", "latent", "steps", "warmup_critic_steps"), 1
     ),
     **dict.fromkeys(("kimg", "epochs"), 1e-3),
-    **dict.fromkeys(
-        ("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas", "held_out"), 0
-    ),
+    **dict.fromkeys(("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas"), 0),
     **dict.fromkeys(("critic_lr", "generator_lr"), 0),
 }
 

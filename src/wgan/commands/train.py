@@ -1,5 +1,6 @@
 """`wgan train`, `resume` and `sample`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,15 @@ from wgan import worker
 from wgan.answers import answer, answer_run
 from wgan.console import make_view
 from wgan.flags import Json, Quiet, ResumeFlags, TrainFlags, given_flags
+from wgan.view import View
 from wgan.words import count
+
+
+class Listening(View):
+    """Keeps what would be done, to be given as JSON."""
+
+    def facts(self, facts: Mapping[str, Mapping[str, str]]) -> None:
+        self.told = facts
 
 
 def train(
@@ -54,9 +63,11 @@ def train(
         return
     from wgan import loop
 
-    view = make_view(quiet or as_json)
+    view = Listening() if dry_run and as_json else make_view(quiet or as_json)
     run = loop.train(made, out=out, name=name, init_from=init_from, dry_run=dry_run, view=view)
-    if run is not None and worker.is_first():
+    if isinstance(view, Listening):
+        answer(view.told, as_json, "")
+    elif run is not None and worker.is_first():
         answer_run(run, as_json, quiet)
 
 
