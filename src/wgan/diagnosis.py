@@ -234,7 +234,7 @@ def _lipschitz(medians: Medians, constraint: Constraint) -> Finding | None:
         )
     least, most = constraint.slope
     said = f"the critic's slope is {norm:.2g} on average where {constraint} allows {most:g}"
-    said += "" if most == 1 else f"; the estimate is therefore of {most:g} times the distance"
+    said += "" if most == 1 else f"; the estimate is therefore {most:g} times the distance"
     if norm > STEEP * most:
         advice = "Raise --weight, penalise at every step (--every 1), or lower --critic-lr."
         return Finding("lipschitz", f"the estimate is too large by about that factor: {said}.", evidence, advice)

@@ -52,6 +52,8 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
     if has_batch_norm(critic):
         _check_sides(data)
         return True
+    if len(few) < 4:
+        return True  # it cannot be told, and apart is never wrong
     still, draw = _without_dropout(critic), rng(0, "weights to look at")
     x = few.to(next(still.parameters()).dtype)
     for weight in still.parameters():  # so that the answer depends on no weights, and is the same after a resume
@@ -59,8 +61,6 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
         weight.copy_(torch.randn(weight.shape, generator=draw) / math.sqrt(max(1, inputs)))
     with parametrize.cached():  # spectral norm moves at every other pass
         whole, parts = (torch.cat([flat_scores(still(part), len(part)) for part in x.split(size)]) for size in (4, 2))
-    if len(x) < 3:
-        return True  # it cannot be told, and apart is never wrong
     spread = float(whole.max() - whole.min())
     return not float((whole - parts).abs().max()) < 1e-3 * spread
 
