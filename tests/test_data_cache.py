@@ -161,6 +161,46 @@ def test_a_full_or_locked_disk(photos: Path, monkeypatch: pytest.MonkeyPatch, nu
             open_data(source, DataConfig())
 
 
+def only(free: int) -> Any:
+    """A disk with so many free bytes."""
+    usage = shutil.disk_usage("/")
+    return lambda folder: usage._replace(free=free)
+
+
+@pytest.mark.parametrize("kind", ["folder", "array"])
+def test_pictures_that_do_not_fit_on_the_disk_are_refused_before_one_is_read(
+    photos: Path, decoded: list[int], cache: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    source = photos if kind == "folder" else np.random.default_rng(0).random((30, 8, 8, 3))
+    needed = 30 * 1000 * 2000 * 3
+    monkeypatch.setattr(shutil, "disk_usage", only(needed - 1))
+    with pytest.raises(WganError) as caught:
+        open_data(source, DataConfig(size=(1000, 2000)))
+    assert str(caught.value) == (
+        f"30 pictures of 1000x2000x3 take 0.2 GB in the cache folder {cache}, and 0.2 GB are free there; "
+        "make them smaller with --size, or set $WGAN_CACHE to a folder that has room."
+    )
+    assert decoded == [] and [path for path in cache.rglob("*") if path.is_file()] == []
+    monkeypatch.setattr(shutil, "disk_usage", only(30 * 8 * 8 * 3))
+    assert open_data(source, DataConfig()).report.count == 30
+
+
+def test_files_that_are_no_pictures_need_no_room(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(50):
+        (photos / f"{n}.txt").write_text("about a picture")
+    monkeypatch.setattr(shutil, "disk_usage", only(30 * 8 * 8 * 3))
+    assert open_data(photos, DataConfig()).report.count == 30
+    monkeypatch.setattr(shutil, "disk_usage", only(2_000_000))
+    with pytest.raises(WganError, match=r"^30 pictures of 300x300x3 take 8\.1 MB .*, and 2\.0 MB are free"):
+        open_data(photos, DataConfig(size=(300, 300), channels=3))
+
+
+def test_what_is_cached_already_needs_no_room(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_data(photos, DataConfig())
+    monkeypatch.setattr(shutil, "disk_usage", only(0))
+    assert open_data(photos, DataConfig()).report.count == 30
+
+
 def test_a_cache_folder_that_is_a_file(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cache / "file").write_text("")
     monkeypatch.setenv("WGAN_CACHE", str(cache / "file"))

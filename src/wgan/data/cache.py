@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ import numpy as np
 
 from wgan.config import DataConfig
 from wgan.data.collect import Rows, make_plan, rows_in_memory, without_warnings, write_rows
+from wgan.data.images import Plan, Unreadable
 from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.source import Source
@@ -109,6 +111,7 @@ def _uncached(source: Source, options: DataConfig, progress: Progress) -> Rows:
         if images is not None:
             return rows_in_memory(source, images, notes)
         with writable(cache_folder()), tempfile.TemporaryFile(dir=cache_folder()) as file:
+            _demand_room(source, plan, cache_folder())
             labels, digests, report = write_rows(source, plan, notes, file, progress)
             offset = file.seek(0, os.SEEK_END) - len(digests) * int(np.prod(plan.shape))
             mapped = np.memmap(file, np.uint8, "r", offset, (len(digests), *plan.shape))
@@ -121,6 +124,7 @@ def _build(place: Path, source: Source, options: DataConfig, progress: Progress)
     part = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
     try:
         plan, notes = make_plan(source, options, progress)
+        _demand_room(source, plan, part)
         with (part / "images.npy").open("wb") as file:
             labels, digests, report = write_rows(source, plan, notes, file, progress)
         np.save(part / "digests.npy", digests, allow_pickle=False)
@@ -131,6 +135,29 @@ def _build(place: Path, source: Source, options: DataConfig, progress: Progress)
         _move(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _demand_room(source: Source, plan: Plan, folder: Path) -> None:
+    """Make sure that the disk has room for all pictures, before an hour is spent on filling it.
+
+    Raises:
+        WganError: It has not.
+    """
+    free, each = shutil.disk_usage(folder).free, math.prod(plan.shape)
+    if len(source) * each <= free:
+        return
+    # Perhaps most of the files are no pictures; that costs a look at each, and so it is asked only now.
+    count = len(source) - sum(isinstance(seen, Unreadable) for seen in source.headers())
+    if count * each > free:
+        raise WganError(
+            f"{count:,} pictures of {plan.height}x{plan.width}x{plan.channels} take {_gigabytes(count * each)} in the "
+            f"cache folder {cache_folder()}, and {_gigabytes(free)} are free there; make them smaller with --size, "
+            "or set $WGAN_CACHE to a folder that has room."
+        )
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
 
 
 def _move(part: Path, place: Path) -> None:
