@@ -1,7 +1,9 @@
 """Pictures in a folder or a .zip: listing them safely, and reading them one at a time.
 
-Nothing is trusted. Only regular files are opened, links that leave the folder are not followed, an archive is
-read and never extracted. Whatever is not used is named with the reason; hidden files alone pass silently.
+Nothing is trusted. Only regular files are opened, an archive is read and never extracted. In a folder, links to
+regular files are followed wherever they lead, for stores of data sets are made of them (git-annex, DVC, Hugging Face);
+links to folders are not, for they may go round in circles. Whatever is not used is named with the reason; hidden files
+alone pass silently.
 """
 
 import hashlib
@@ -129,7 +131,7 @@ def folder(path: Path) -> Files:
                 continue
             name = str(Path(entry.path).relative_to(root)).replace(os.sep, "/")
             try:
-                found = _look(entry, root)
+                found = _look(entry)
             except (Unreadable, OSError) as error:
                 skipped.append((_shown(name), reason(error)))
                 continue
@@ -144,24 +146,26 @@ def _is_run(place: Path) -> bool:
     return (place / "config.toml").is_file() and (place / "checkpoints").is_dir()
 
 
-def _look(entry: os.DirEntry[str], root: Path) -> Path | str:
-    """A folder to look into, or the stamp of a regular file."""
-    if entry.is_symlink():
-        if not Path(os.path.realpath(entry.path, strict=True)).is_relative_to(root):
-            raise Unreadable("a link that leads out of the folder")
-        if entry.is_dir():
-            raise Unreadable("a link to a folder")
-    info = entry.stat()
+def _look(entry: os.DirEntry[str]) -> Path | str:
+    """A folder to look into, or the stamp of a regular file, perhaps at the end of a link."""
+    linked = entry.is_symlink()
+    try:
+        info = entry.stat()
+    except FileNotFoundError as error:
+        raise Unreadable("a link to nothing" if linked else reason(error)) from error
     if stat.S_ISDIR(info.st_mode):
+        if linked:
+            raise Unreadable("a link to a folder")
         place = Path(entry.path)
         if _is_run(place):
             raise Unreadable(_A_RUN)
         return place
     if not stat.S_ISREG(info.st_mode):
-        raise Unreadable("not a regular file")
+        raise Unreadable("a link to what is no regular file" if linked else "not a regular file")
     if entry.name.endswith(SHEET):
         raise Unreadable(_A_SHEET)
-    return f"{info.st_size} {info.st_mtime_ns}"
+    # Stores may give all files one size and time: what a link says is a part of what it leads to.
+    return f"{info.st_size} {info.st_mtime_ns}{f' {Path(entry.path).readlink()}' if linked else ''}"
 
 
 def archive(path: Path) -> Files:
