@@ -170,10 +170,56 @@ def test_npz_names_and_labels(tmp_path: Path, name: str, label: str) -> None:
 
 def test_npz_without_a_usual_name_or_with_too_few_labels(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=BYTES, b=BYTES)
-    with pytest.raises(WganError, match=r"arrays a, b; name one images or x or arr_0 or data"):
+    with pytest.raises(WganError, match=r"arrays a, b; name one images or x or arr_0 or data or x_train") as caught:
         open_data(tmp_path / "x.npz", DataConfig())
+    assert str(caught.value).endswith("np.savez('new.npz', images=...).")
     np.savez(tmp_path / "x.npz", x=BYTES, y=np.arange(3))
     with pytest.raises(WganError, match="20 samples, but labels of shape"):
+        open_data(tmp_path / "x.npz", DataConfig())
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("kind", ["pictures", "vectors"])
+def test_the_test_split_of_keras_is_held_out(tmp_path: Path, kind: str, axes: int) -> None:
+    array = GREY if kind == "pictures" else GREY.reshape(20, -1).astype(np.float64)
+    classes = (np.arange(20) % 3).reshape((20,) + (1,) * (axes - 1))
+    parts = {"x_test": array[15:], "x_train": array[:15], "y_test": classes[15:], "y_train": classes[:15]}
+    np.savez(tmp_path / "x.npz", **parts)
+    data = open_data(tmp_path / "x.npz", DataConfig())
+    assert (data.report.count, data.report.held_out) == (20, 5)
+    assert data.train.rows.tolist() == list(range(15)) and data.held_out.rows.tolist() == list(range(15, 20))
+    assert data.held_out.labels is not None
+    assert data.held_out.labels.tolist() == (np.arange(15, 20) % 3).tolist()
+    if isinstance(data.held_out, Vectors):
+        np.testing.assert_array_equal(data.held_out.in_own_units(torch.arange(5)), array[15:])
+    else:
+        np.testing.assert_array_equal(pixels(data)[data.held_out.rows, ..., 0], array[15:])
+    assert open_data(tmp_path / "x.npz", DataConfig(held_out=2)).report.held_out == 2
+
+
+def test_half_of_what_keras_writes_is_read_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x_train=BYTES, y_train=np.arange(20), x_test=BYTES[:0])
+    data = open_data(tmp_path / "x.npz", DataConfig(held_out=4))
+    assert (data.report.count, data.report.held_out, len(data.report.classes)) == (20, 4, 20)
+    np.savez(tmp_path / "z.npz", x_train=BYTES, labels=np.arange(20))
+    assert len(open_data(tmp_path / "z.npz", DataConfig()).report.classes) == 20
+    np.savez(tmp_path / "y.npz", x_train=BYTES, y_train=np.arange(20), x_test=BYTES[:3])
+    data = open_data(tmp_path / "y.npz", DataConfig())
+    assert (data.report.count, data.report.held_out, data.report.classes) == (23, 3, {})
+
+
+@pytest.mark.parametrize("test", [GREY[:, :4], GREY / 255])
+def test_a_test_split_unlike_the_rest_is_refused(tmp_path: Path, test: NDArray[Any]) -> None:
+    np.savez(tmp_path / "x.npz", x_train=GREY, x_test=test)
+    with pytest.raises(WganError, match=rf"x_train of shape .* but x_test of shape .* {test.dtype}; .*images=\.\.\."):
+        open_data(tmp_path / "x.npz", DataConfig())
+
+
+@pytest.mark.parametrize("labels", [{"y_train": 14, "y_test": 6}, {"y_train": 15, "y_test": 4}])
+def test_labels_of_either_split_must_be_as_many_as_its_samples(tmp_path: Path, labels: dict[str, int]) -> None:
+    parts = {name: np.zeros(count) for name, count in labels.items()}
+    np.savez(tmp_path / "x.npz", x_train=GREY[:15], x_test=GREY[15:], **parts)
+    with pytest.raises(WganError, match=r"has \d+ samples in x_t\w+, but labels of shape"):
         open_data(tmp_path / "x.npz", DataConfig())
 
 

@@ -42,9 +42,22 @@ class Origin:
 
 
 def open_array(
-    array: NDArray[Any], labels: NDArray[Any] | None, origin: Origin, options: DataConfig, progress: Progress
+    array: NDArray[Any],
+    labels: NDArray[Any] | None,
+    origin: Origin,
+    options: DataConfig,
+    progress: Progress,
+    official: int | None = None,
 ) -> Data:
     """A data set from one array.
+
+    Args:
+        array: The samples.
+        labels: The class of each, (N,) or (N, 1), or None.
+        origin: Where they come from.
+        options: Size, channels, held-out share.
+        progress: Told how far the reading is.
+        official: The number of samples before the official test split, if there is one.
 
     Raises:
         WganError: The array's type or shape is not that of pictures or vectors, or values are not finite.
@@ -58,8 +71,8 @@ def open_array(
         raise WganError(f"{origin.place} has shape {array.shape}: there are no samples in it.")
     names = _label_names(labels, len(array), origin)
     if array.ndim == 2:
-        return vectors(origin.name, origin.place, array, names, options)
-    return pictures(ArrayPictures(layout(array, origin), names, origin, options), options, progress)
+        return vectors(origin.name, origin.place, array, names, options, official)
+    return pictures(ArrayPictures(layout(array, origin), names, origin, options), options, progress, official)
 
 
 @final
@@ -203,6 +216,6 @@ def to_bytes(values: NDArray[Any], value_range: tuple[float, float] | None) -> N
 def _label_names(labels: NDArray[Any] | None, count: int, origin: Origin) -> list[str] | None:
     if labels is None:
         return None
-    if labels.shape != (count,):
+    if labels.shape not in ((count,), (count, 1)):  # Keras gives CIFAR's labels an axis more
         raise WganError(f"{origin.place} has {count:,} samples, but labels of shape {labels.shape}.")
-    return [str(label) for label in labels.tolist()]
+    return [str(label) for label in labels.ravel().tolist()]

@@ -51,8 +51,23 @@ def pictures(source: Source, options: DataConfig, progress: Progress, official: 
     )
 
 
-def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None, options: DataConfig) -> Data:
+def vectors(
+    name: str,
+    place: str,
+    array: NDArray[Any],
+    labels: list[str] | None,
+    options: DataConfig,
+    official: int | None = None,
+) -> Data:
     """A data set of vectors (N, D), each coordinate standardised by the training samples' mean and deviation.
+
+    Args:
+        name: Its name.
+        place: Where it comes from, for messages.
+        array: The vectors.
+        labels: Their classes, or None.
+        options: The held-out share.
+        official: The number of samples before the official test split, if there is one.
 
     Raises:
         UsageError: An option is for pictures only.
@@ -65,7 +80,7 @@ def vectors(name: str, place: str, array: NDArray[Any], labels: list[str] | None
     if (largest := float(np.abs(array).max())) > LARGEST:
         raise WganError(f"{place} has values up to {largest:.3g}, too large for float32; divide them by a power of 10.")
     digests = digests_of(array)
-    train, held = split(digests, options.held_out)
+    train, held = split(digests, options.held_out, official)
     units, notes = _standard_units(array[train])
     standard = units.from_user(array).numpy()
     numbers, classes = number_labels(labels or [], None)

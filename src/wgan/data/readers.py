@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wgan.config import DataConfig
 from wgan.data.arrays import Origin, open_array
@@ -19,6 +20,12 @@ from wgan.registry import DATASETS, unknown
 
 IMAGE_NAMES = ("images", "x", "arr_0", "data")
 LABEL_NAMES = ("labels", "y")
+TRAIN, TEST = "x_train", "x_test"
+"""The names that Keras gives to the two parts of a set; their labels begin with a y."""
+
+Labelled = tuple[NDArray[Any], NDArray[Any] | None]
+
+_HOW = "np.savez('new.npz', images=...)"
 
 
 def open_path(path: Path, options: DataConfig, progress: Progress) -> Data:
@@ -55,13 +62,38 @@ def _read_npy(path: Path, options: DataConfig, progress: Progress) -> Data:
 
 
 def _read_npz(path: Path, options: DataConfig, progress: Progress) -> Data:
+    official = None
     with path.open("rb") as file:
         found = _load(path, lambda: np.lib.npyio.NpzFile(file, allow_pickle=False))
         images = choose_array(found.files, path)
-        labels = next((name for name in LABEL_NAMES if name in found.files and name != images), None)
+        candidates = (*LABEL_NAMES, *(["y_train"] if images == TRAIN else []))
+        labels = next((name for name in candidates if name in found.files and name != images), None)
         array = _load(path, lambda: found[images])
         classes = None if labels is None else _load(path, lambda: found[labels])
-    return open_array(array, classes, _origin(path, "npz"), options, progress)
+        if images == TRAIN and TEST in found.files:
+            test = _load(path, lambda: found[TEST])
+            answers = _load(path, lambda: found["y_test"]) if "y_test" in found.files else None
+            array, classes, official = _with_test(path, (array, classes), (test, answers))
+    return open_array(array, classes, _origin(path, "npz"), options, progress, official)
+
+
+def _with_test(path: Path, train: Labelled, test: Labelled) -> tuple[NDArray[Any], NDArray[Any] | None, int | None]:
+    """Samples to train on and then those of the official test split, their labels, and where the second begin."""
+    (x, y), (more, answers) = train, test
+    if 0 in (x.size, more.size, x.ndim, more.ndim):
+        return x, y, None
+    if (x.shape[1:], x.dtype) != (more.shape[1:], more.dtype):
+        raise WganError(
+            f"{path} has {TRAIN} of shape {x.shape} and type {x.dtype} but {TEST} of shape {more.shape} and type "
+            f"{more.dtype}; write one of them alone: {_HOW}."
+        )
+    for name, samples, labels in ((TRAIN, x, y), (TEST, more, answers)):
+        if labels is not None and labels.shape[:1] != samples.shape[:1]:
+            raise WganError(
+                f"{path} has {len(samples):,} samples in {name}, but labels of shape {labels.shape}; mend it first."
+            )
+    same = y is not None and answers is not None and y.shape[1:] == answers.shape[1:]
+    return np.concatenate([x, more]), np.concatenate([y, answers]) if same else None, len(x)
 
 
 READERS: Mapping[str, Callable[[Path, DataConfig, Progress], Data]] = {
@@ -72,17 +104,20 @@ READERS: Mapping[str, Callable[[Path, DataConfig, Progress], Data]] = {
 
 
 def choose_array(names: list[str], path: Path) -> str:
-    """The array that holds the samples: the only one beside the labels, or the one with a usual name.
+    """The array that holds the samples: the only one beside the labels, or the one with a usual name, Keras' last.
 
     Raises:
         WganError: There is none, or no way to tell.
     """
     candidates = [name for name in names if name not in LABEL_NAMES]
-    usual = [name for name in IMAGE_NAMES if name in candidates]
+    usual = [name for name in (*IMAGE_NAMES, TRAIN) if name in candidates]
     if len(candidates) == 1:
         return candidates[0]
     if not usual:
-        raise WganError(f"{path} holds arrays {', '.join(names) or '(none)'}; name one {' or '.join(IMAGE_NAMES)}.")
+        raise WganError(
+            f"{path} holds arrays {', '.join(names) or '(none)'}; "
+            f"name one {' or '.join((*IMAGE_NAMES, TRAIN))}, as by {_HOW}."
+        )
     return usual[0]
 
 
