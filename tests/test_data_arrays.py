@@ -178,6 +178,16 @@ def test_npz_without_a_usual_name_or_with_too_few_labels(tmp_path: Path) -> None
         open_data(tmp_path / "x.npz", DataConfig())
 
 
+def test_names_and_labels_in_an_array_cannot_command_the_terminal(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", **{"a\x1b[2J": BYTES, "b": BYTES})
+    with pytest.raises(WganError, match=r"arrays a\\x1b\[2J, b; name"):
+        open_data(tmp_path / "x.npz", DataConfig())
+    np.savez(tmp_path / "x.npz", x=BYTES[:2], y=np.array(["cat\n", "caf\u00e9"]))
+    assert sorted(open_data(tmp_path / "x.npz", DataConfig()).report.classes) == ["caf\u00e9", r"cat\n"]
+    pairs = Listed([(image, "cat\n") for image in BYTES])
+    assert list(open_data(pairs, DataConfig()).report.classes) == [r"cat\n"]
+
+
 @pytest.mark.parametrize("axes", [1, 2])
 @pytest.mark.parametrize("kind", ["pictures", "vectors"])
 def test_the_test_split_of_keras_is_held_out(tmp_path: Path, kind: str, axes: int) -> None:

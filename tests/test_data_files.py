@@ -316,3 +316,23 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     data = open_data(tmp_path, DataConfig())
     assert list(data.report.classes) == ["caf\\udce9"]
     "\n".join(data.report.lines()).encode()
+
+
+ODD_NAMES = {
+    "\x1b[2Jx": r"\x1b[2Jx",
+    "a\nb\r\tc": r"a\nb\r\tc",
+    "\u202egnp.x": r"\u202egnp.x",
+    "\x9b2J\u2028": r"\x9b2J\u2028",
+    "caf\u00e9 \u65e5\u672c \U0001f600": "caf\u00e9 \u65e5\u672c \U0001f600",
+}
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_cannot_command_the_terminal(tmp_path: Path, name: str, form: str) -> None:
+    contents = {f"{name}/1.png": picture(1), f"z/{name}.png": b"", "z/2.png": picture(2)}
+    root = fill(tmp_path / "x", contents) if form == "folder" else packed(tmp_path / "x.zip", contents)
+    report = open_data(root, DataConfig()).report
+    assert report.skipped == [(f"z/{ODD_NAMES[name]}.png", "empty file")]
+    assert sorted(report.classes) == sorted([ODD_NAMES[name], "z"])
+    assert all(line.isprintable() for line in report.lines())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wgan.config import DataConfig
 from wgan.data.assemble import check_finite, pictures, vectors
-from wgan.data.images import Header, Plan, checked_range, fit_array
+from wgan.data.images import Header, Plan, checked_range, fit_array, shown
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
@@ -218,4 +218,4 @@ def _label_names(labels: NDArray[Any] | None, count: int, origin: Origin) -> lis
         return None
     if labels.shape not in ((count,), (count, 1)):  # Keras gives CIFAR's labels an axis more
         raise WganError(f"{origin.place} has {count:,} samples, but labels of shape {labels.shape}.")
-    return [str(label) for label in labels.ravel().tolist()]
+    return [shown(str(label)) for label in labels.ravel().tolist()]

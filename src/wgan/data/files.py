@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, final
 
-from wgan.data.images import MOST_BYTES, Header, Plan, Unreadable, decode, header, reason
+from wgan.data.images import MOST_BYTES, Header, Plan, Unreadable, decode, header, reason, shown
 from wgan.data.source import Read, Source, in_order
 from wgan.errors import WganError
 from wgan.processor import cores
@@ -75,7 +75,7 @@ class Files(Source):
 
     def title(self, number: int) -> str:
         """The file's name relative to the root."""
-        return _shown(self._listed[number].name)
+        return shown(self._listed[number].name)
 
     def read(self, number: int, plan: Plan) -> Read:
         """Decode a file; its class is its folder's name."""
@@ -88,7 +88,7 @@ class Files(Source):
         except Exception as error:
             raise Unreadable(reason(error)) from error
         folders = name.split("/")[self._levels : -1]
-        return Read(seen, pixels, _shown(folders[0]) if folders else None)
+        return Read(seen, pixels, shown(folders[0]) if folders else None)
 
     def headers(self) -> Iterator[Header | Unreadable]:
         """The header of every file."""
@@ -124,7 +124,7 @@ def folder(path: Path) -> Files:
         try:
             entries = sorted(os.scandir(place), key=lambda entry: entry.name)
         except OSError as error:
-            skipped.append((_shown(str(place.relative_to(root))), reason(error)))
+            skipped.append((shown(str(place.relative_to(root))), reason(error)))
             continue
         for entry in entries:
             if entry.name.startswith("."):
@@ -133,7 +133,7 @@ def folder(path: Path) -> Files:
             try:
                 found = _look(entry)
             except (Unreadable, OSError) as error:
-                skipped.append((_shown(name), reason(error)))
+                skipped.append((shown(name), reason(error)))
                 continue
             if isinstance(found, str):
                 listed.append(Listed(name, found))
@@ -181,7 +181,7 @@ def archive(path: Path) -> Files:
         raise WganError(f"{path} cannot be read as a .zip: {error}.") from error
     runs = _runs_in(opened.namelist())
     listed: list[Listed] = []
-    skipped = [(_shown(run.rstrip("/")), _A_RUN) for run in runs]
+    skipped = [(shown(run.rstrip("/")), _A_RUN) for run in runs]
     for member in opened.infolist():
         if member.is_dir() or any(part.startswith(".") and part != ".." for part in member.filename.split("/")):
             continue
@@ -191,7 +191,7 @@ def archive(path: Path) -> Files:
             _check_member(member)
             listed.append(Listed(member.filename, ""))
         except Unreadable as error:
-            skipped.append((_shown(member.filename), str(error)))
+            skipped.append((shown(member.filename), str(error)))
     info = path.stat()
     # An archive of a folder has that folder in front of every name.
     levels = int(len({name.split("/")[0] for name, _ in listed}) == 1 and "/" in listed[0].name)
@@ -222,8 +222,3 @@ def _check_member(member: zipfile.ZipInfo) -> None:
         raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB when unpacked")
     if member.file_size > 2**20 and member.file_size > MOST_RATIO * member.compress_size:
         raise Unreadable("compressed suspiciously well")
-
-
-def _shown(name: str) -> str:
-    """A name that can be written anywhere: bytes that are no text are escaped."""
-    return name.encode("utf-8", "backslashreplace").decode()

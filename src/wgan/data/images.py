@@ -131,7 +131,15 @@ def reason(error: Exception) -> str:
         case OSError() if error.errno:
             return os.strerror(error.errno)
     text = str(error).splitlines() or [type(error).__name__]
-    return f"broken: {text[0][:100]}"
+    return f"broken: {shown(text[0][:100])}"
+
+
+def shown(name: str) -> str:
+    """A stranger's name that can be written anywhere: what is no printable character is escaped.
+
+    A terminal would obey an escape sequence, and a list would break at the end of a line.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def describe(image: Image.Image) -> Header:

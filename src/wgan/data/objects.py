@@ -12,7 +12,7 @@ from PIL import Image
 from wgan.config import DataConfig
 from wgan.data.arrays import CHANNELS, Origin, open_array, says_no_range, to_bytes, usual_range
 from wgan.data.assemble import pictures, vectors
-from wgan.data.images import Header, Plan, Unreadable, checked_range, describe, fit, fit_array, reason, upright
+from wgan.data.images import Header, Plan, Unreadable, checked_range, describe, fit, fit_array, reason, shown, upright
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
@@ -201,4 +201,4 @@ def _header(item: NDArray[Any]) -> Header:
 
 def _label(label: Any) -> str | None:
     plain = label.item() if isinstance(label, torch.Tensor | np.ndarray | np.generic) and label.ndim == 0 else label
-    return str(plain) if isinstance(plain, int | str) else None
+    return shown(str(plain)) if isinstance(plain, int | str) else None

@@ -13,6 +13,7 @@ from wgan.config import DataConfig
 from wgan.data.arrays import Origin, open_array
 from wgan.data.assemble import pictures
 from wgan.data.files import archive, folder
+from wgan.data.images import shown
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
@@ -115,7 +116,7 @@ def choose_array(names: list[str], path: Path) -> str:
         return candidates[0]
     if not usual:
         raise WganError(
-            f"{path} holds arrays {', '.join(names) or '(none)'}; "
+            f"{path} holds arrays {', '.join(map(shown, names)) or '(none)'}; "
             f"name one {' or '.join((*IMAGE_NAMES, TRAIN))}, as by {_HOW}."
         )
     return usual[0]
