@@ -1,14 +1,29 @@
 """Files: where they are, and whole or not at all."""
 
+import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from wgan.errors import WganError
+
+
+class UnwrittenError(WganError, OSError):
+    """A file that could not be written, by the name that was wanted; ``errno`` and ``strerror`` say why."""
+
+    def __str__(self) -> str:
+        room = "make room there, or " if self.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{self.filename} cannot be written ({self.strerror}); {room}choose another folder with --out."
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name, bring it to the disk, and only then give it its name.
 
     A process that is killed at any moment leaves the old file or the new one, never a half.
+
+    Raises:
+        UnwrittenError: The disk is full, or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -19,8 +34,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:  # the temporary name would tell a person nothing
+        raise UnwrittenError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that cannot be written refuses to remove what is not there
+            temporary.unlink(missing_ok=True)
 
 
 def at_home(path: str | os.PathLike[str]) -> Path:
