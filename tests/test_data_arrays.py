@@ -349,6 +349,28 @@ OBJECTS: dict[str, tuple[Any, str]] = {
 }
 
 
+class Stream(Listed):
+    def __len__(self) -> int:
+        raise TypeError("this is a stream")
+
+
+SPARSE = torch.eye(8).to_sparse()
+MASKED = np.ma.masked_greater(GREY, 200)
+OBJECTS |= {
+    "masked pictures": (MASKED, "^some samples have masked values; fill them in, or remove those samples.$"),
+    "masked vectors": (MASKED.reshape(20, -1), "^some samples have masked values"),
+    "masked items": (Listed([GREY[1], MASKED[0]]), "^item 1 of .* has masked values; fill them in, or remove it.$"),
+    "sparse": (SPARSE, r"^the tensor is sparse; make it dense first, with \.to_dense\(\)\.$"),
+    "sparse items": (Listed([SPARSE, SPARSE]), "^item 0 of .* is sparse"),
+    "no length": (Stream([1]), r"^the Stream object has no length \(this is a stream\); make it an array or a list"),
+}
+
+
+def test_an_array_that_could_have_masked_values_but_has_none_is_an_array() -> None:
+    np.testing.assert_array_equal(pixels(open_data(np.ma.masked_array(GREY), DataConfig()))[..., 0], GREY)
+    np.testing.assert_array_equal(pixels(open_data(Listed(list(np.ma.masked_array(GREY)))))[..., 0], GREY)
+
+
 @pytest.mark.parametrize("name", OBJECTS)
 def test_objects_that_cannot_be_used(name: str) -> None:
     source, message = OBJECTS[name]

@@ -37,21 +37,28 @@ def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
     """A data set from an object in memory.
 
     Raises:
-        UsageError: The object is of no known kind.
+        UsageError: The object is of no known kind, sparse, or has masked values.
         WganError: Its items cannot be used.
     """
     if isinstance(source, torch.Tensor):
-        array = _numpy(source)
+        array = _numpy(source, "the tensor")
         return open_array(array, None, Origin("tensor", "the tensor", "tensor", channels_first=True), options, progress)
     if isinstance(source, np.ndarray):
-        return open_array(source, None, Origin("array", "the array", "array"), options, progress)
+        if np.ma.is_masked(source):
+            raise UsageError("some samples have masked values; fill them in, or remove those samples.")
+        array = np.ma.getdata(source)
+        return open_array(array, None, Origin("array", "the array", "array"), options, progress)
     if not isinstance(source, Items) or isinstance(source, Mapping):
         raise UsageError(
             f"data is a {type(source).__name__}, but it must be a name, a path, an array, a tensor, "
             "or an object with __len__ and __getitem__."
         )
     found = ItemPictures(source, options)
-    if len(found) == 0:
+    try:
+        empty = len(found) == 0
+    except TypeError as error:  # scipy's sparse arrays, and data sets that only wrap a stream
+        raise UsageError(f"{found.place} has no length ({error}); make it an array or a list first.") from error
+    if empty:
         raise WganError(f"{found.place} has no items.")
     first = found.item(0)[0]
     if isinstance(first, Image.Image) or first.ndim in (2, 3):
@@ -148,7 +155,10 @@ class ItemPictures(Source):
         return sorted({int(n) for n in np.linspace(0, len(self) - 1, LOOKED_AT)})
 
     def _array(self, item: Any, number: int) -> NDArray[Any]:
-        array = _numpy(item) if isinstance(item, torch.Tensor) else np.asarray(item)
+        if np.ma.is_masked(item):
+            raise WganError(f"item {number} of {self.place} has masked values; fill them in, or remove it.")
+        tensor = isinstance(item, torch.Tensor)
+        array = _numpy(item, f"item {number} of {self.place}") if tensor else np.asarray(item)
         if array.dtype.kind not in "buif" or array.size == 0:
             raise WganError(
                 f"item {number} of {self.place} is a {type(item).__name__}, but items are PIL pictures, "
@@ -159,7 +169,7 @@ class ItemPictures(Source):
         first, last = array.shape[0] in CHANNELS, array.shape[2] in CHANNELS
         if not (first or last):
             raise WganError(f"item {number} of {self.place} has shape {array.shape}: not 1, 3 or 4 channels.")
-        channels_first = first and (isinstance(item, torch.Tensor) or not last)
+        channels_first = first and (tensor or not last)
         return array.transpose(1, 2, 0) if channels_first else array
 
     def _bytes(self, pixels: NDArray[Any], number: int) -> NDArray[np.uint8]:
@@ -188,7 +198,9 @@ def _vectors(found: ItemPictures, options: DataConfig) -> Data:
     return vectors(found.name, found.place, array, labels if len(labels) == len(read) else None, options)
 
 
-def _numpy(tensor: torch.Tensor) -> NDArray[Any]:
+def _numpy(tensor: torch.Tensor, place: str) -> NDArray[Any]:
+    if tensor.layout != torch.strided:
+        raise UsageError(f"{place} is sparse; make it dense first, with .to_dense().")
     tensor = tensor.detach().cpu()
     return np.asarray((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
 
