@@ -320,6 +320,35 @@ def test_items_that_are_vectors_and_torch_data_sets() -> None:
     assert open_data(torch.utils.data.TensorDataset(CHW), DataConfig()).shape == (3, 6, 5)
 
 
+MAPPINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "the usual names": ({"image": 0, "label": 1}, {"image": Image.fromarray}),
+    "an array": ({"img": 0, "y": 1}, {"img": np.asarray}),
+    "a tensor": ({"pixels": 0, "target": 1}, {"pixels": lambda x: torch.from_numpy(x).permute(2, 0, 1)}),
+    "lists": ({"x": 0, "class": 1}, {"x": lambda x: x.tolist()}),
+    "the only picture": ({"photo": 0, "x": 1, "labels": 1, "box": 2}, {"photo": Image.fromarray}),
+    "a picture and a mask": ({"mask": 3, "image": 0, "label": 1}, {"image": np.asarray}),
+    "a caption before the class": ({"image": 0, "label": 4, "y": 1}, {"image": np.asarray}),
+}
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_items_that_are_mappings(name: str) -> None:
+    keys, how = MAPPINGS[name]
+    items = []
+    for n, image in enumerate(BYTES):
+        values: list[Any] = [image, n % 2, np.zeros(4), np.zeros((6, 5), np.uint8), None]
+        items.append({key: how.get(key, lambda x: x)(values[which]) for key, which in keys.items()})
+    data = open_data(Listed(items), DataConfig())
+    np.testing.assert_array_equal(pixels(data), BYTES)
+    assert data.report.classes == {"0": 10, "1": 10}
+
+
+def test_items_that_are_mappings_of_vectors_or_have_no_class() -> None:
+    data = open_data(Listed([{"x": np.full(3, n), "label": str(n % 2)} for n in range(9)]), DataConfig())
+    assert (data.shape, data.report.classes) == ((3,), {"0": 5, "1": 4})
+    assert open_data(Listed([{"image": image, "label": 0.5} for image in BYTES]), DataConfig()).report.classes == {}
+
+
 class Failing(Listed):
     def __getitem__(self, number: int) -> Any:
         raise RuntimeError("the disk is away")
@@ -362,6 +391,14 @@ OBJECTS |= {
     "masked items": (Listed([GREY[1], MASKED[0]]), "^item 1 of .* has masked values; fill them in, or remove it.$"),
     "sparse": (SPARSE, r"^the tensor is sparse; make it dense first, with \.to_dense\(\)\.$"),
     "sparse items": (Listed([SPARSE, SPARSE]), "^item 0 of .* is sparse"),
+    "no picture": (
+        Listed([{"text": "a", "label": 1}]),
+        "^item 0 of .* has the keys 'text', 'label'; one picture or array",
+    ),
+    "two pictures": (Listed([{"a": GREY, "b": GREY, "x": [1, 2]}]), "^item 0 .* 'a', 'b', 'x'; .* img, pixels or x.$"),
+    "no keys": (Listed([{}]), r"has the keys \(none\)"),
+    "a name": (Listed([{"image": "1.png"}]), "has the keys 'image'"),
+    "ragged lists": (Listed([{"image": [[1], [1, 2]]}]), "item 0 .* is a list, but items are"),
     "no length": (Stream([1]), r"^the Stream object has no length \(this is a stream\); make it an array or a list"),
 }
 

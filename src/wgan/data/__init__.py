@@ -25,7 +25,8 @@ def open_data(source: Any, options: DataConfig | None = None, *, progress: Progr
     Args:
         source: A name in ``wgan.registry.DATASETS``; a folder, ``.zip``, ``.npy`` or ``.npz``; a numpy array
             or torch tensor; any object with ``__len__`` and ``__getitem__`` (items: a PIL picture, a tensor
-            (C, H, W), an array, or a pair of one of them and a label); or a :class:`~wgan.data.samples.Data`,
+            (C, H, W), an array, a pair of one of them and a label, or a mapping such as ``{"image": ..., "label":
+            ...}``); or a :class:`~wgan.data.samples.Data`,
             which is returned as it is.
         options: Size, channels, the held-out share and so on, by default the usual ones; ``options.data`` is not looked
             at.

@@ -1,4 +1,7 @@
-"""Python objects: arrays, tensors, and anything with a length and items, such as a torchvision data set."""
+"""Python objects: arrays, tensors, and anything with a length and items, such as a torchvision data set.
+
+Items may be mappings, as those of Hugging Face's data sets are: of their values one is the picture, another its class.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -20,6 +23,9 @@ from wgan.errors import UsageError, WganError
 
 LOOKED_AT = 64
 """Items are read once; the default size and range are chosen from at most so many, evenly spread."""
+
+IMAGE_KEYS = ("image", "img", "pixels", "x")
+LABEL_KEYS = ("label", "labels", "y", "class", "target")
 
 
 @runtime_checkable
@@ -101,7 +107,16 @@ class ItemPictures(Source):
         except Exception as error:
             raise WganError(f"item {number} of {self.place} cannot be read: {error!r}.") from error
         label = None
-        if isinstance(item, tuple | list) and item and isinstance(item[0], Image.Image | torch.Tensor | np.ndarray):
+        if isinstance(item, Mapping):
+            key = _picture_key(item)
+            if key is None:
+                raise WganError(
+                    f"item {number} of {self.place} has the keys {', '.join(map(repr, item)) or '(none)'}; one picture "
+                    f"or array must be among its values, or be under {', '.join(IMAGE_KEYS[:-1])} or {IMAGE_KEYS[-1]}."
+                )
+            label = next(filter(None, (_label(item[name]) for name in LABEL_KEYS if name in item)), None)
+            item = item[key]
+        elif isinstance(item, tuple | list) and item and isinstance(item[0], Image.Image | torch.Tensor | np.ndarray):
             label = _label(item[1]) if len(item) > 1 else None
             item = item[0]
         if isinstance(item, Image.Image):
@@ -158,7 +173,10 @@ class ItemPictures(Source):
         if np.ma.is_masked(item):
             raise WganError(f"item {number} of {self.place} has masked values; fill them in, or remove it.")
         tensor = isinstance(item, torch.Tensor)
-        array = _numpy(item, f"item {number} of {self.place}") if tensor else np.asarray(item)
+        try:
+            array = _numpy(item, f"item {number} of {self.place}") if tensor else np.asarray(item)
+        except ValueError:  # lists of different lengths
+            array = np.empty(0)
         if array.dtype.kind not in "buif" or array.size == 0:
             raise WganError(
                 f"item {number} of {self.place} is a {type(item).__name__}, but items are PIL pictures, "
@@ -186,6 +204,22 @@ class ItemPictures(Source):
                 "say which are black and white with value_range."
             )
         return to_bytes(pixels, bounds)
+
+
+def _picture_key(item: Mapping[Any, Any]) -> Any:
+    """Where the picture in a mapping is: under a usual name, or the only one; None if there is no way to tell.
+
+    A usual name may also hold a vector, or lists of numbers, if nothing else is a picture.
+    """
+    found = [key for key, value in item.items() if _has_axes(value, 2)]
+    named = [key for key in IMAGE_KEYS if key in item]
+    usual = [key for key in named if key in found]
+    others = [key for key in named if isinstance(item[key], list) or _has_axes(item[key], 1)]
+    return next(iter(usual or (found if len(found) == 1 else [] if found else others)), None)
+
+
+def _has_axes(value: Any, least: int) -> bool:
+    return isinstance(value, Image.Image) or (isinstance(value, torch.Tensor | np.ndarray) and value.ndim >= least)
 
 
 def _vectors(found: ItemPictures, options: DataConfig) -> Data:
