@@ -256,6 +256,23 @@ def test_vectors_are_standardised_and_given_back() -> None:
     torch.testing.assert_close(units.from_user(units.to_user(held(data))), held(data), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("size", [1e-150, 1e-160, 1e-170, 1e-310, 5e-324])
+def test_coordinates_that_differ_by_too_little_to_divide_by_are_constant(size: float) -> None:
+    own = np.stack([np.arange(1000) % 7 * size, np.arange(1000.0)], 1)
+    data = open_data(own, DataConfig())
+    assert data.units.scale is not None
+    x = data.train.batch(torch.arange(900))
+    assert torch.isfinite(x).all() and 0.9 < float(x[:, 1].std()) < 1.1
+    if size == 1e-150:
+        assert data.units.scale[0] == pytest.approx(2e-150, rel=0.05), "the deviation of 0 to 6 is 2"
+        assert 0.9 < float(x[:, 0].std()) < 1.1
+    else:
+        assert data.units.scale[0] == 1 and not x[:, 0].any()
+        assert any(
+            "1 of 2 coordinates are constant, or differ by less than 1e-153;" in note for note in data.report.notes
+        )
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.int64])
 def test_vectors_far_from_zero_keep_their_digits(dtype: Any) -> None:
     own = (1_700_000_000 + RNG.permutation(1000)[:, None]).astype(dtype)
