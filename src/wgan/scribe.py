@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 from contextlib import suppress
-from errno import EDQUOT, ENOSPC
 from typing import Any
 
 from wgan import worker
@@ -109,8 +108,9 @@ class Scribe(Silent):
             return WganError(self._advice(error))
         with suppress(Exception):  # such as a full disk, which may be the fault itself
             self._summarise(f"failed: {error}")
-        if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
-            return WganError(f"{error}; make room, and go on with: wgan resume {self.run.quoted}")
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            return WganError(f"{what}; mend that (a full disk?), and go on with: wgan resume {self.run.quoted}")
         return error
 
     def _advice(self, error: DivergedError) -> str:
