@@ -236,6 +236,13 @@ def test_a_run_that_diverged_is_not_called_right(tmp_path: Path) -> None:
     assert json.dumps(found.to_json(), allow_nan=False)
 
 
+def test_nothing_is_concluded_from_a_single_held_out_sample() -> None:
+    trainer = tiny_trainer()
+    data = trainer.attach(open_data(vectors(), DataConfig(held_out=1)))
+    with pytest.raises(WganError, match="lag, bound: a single held-out sample does not tell"):
+        look_ahead(trainer, data)
+
+
 def test_nothing_is_concluded_from_a_critic_that_diverges() -> None:
     trainer = tiny_trainer(critic_lr=1e300)
     data = trainer.attach(vectors())

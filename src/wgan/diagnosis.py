@@ -123,7 +123,7 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
         The findings lag and bound.
 
     Raises:
-        WganError: The critic diverges.
+        WganError: The critic diverges, or there is a single held-out sample.
     """
     meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
     scores = []
@@ -132,7 +132,9 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
             scores.append(meter.scores(trainer.average.module, trainer.critic, trainer.step)[1:])
             critic = probe(trainer.critic)
     before, after = (float(real.mean() - fake.mean()) for real, fake in scores)
-    error = stderr(*(new - old for old, new in zip(*scores, strict=True))) or 0.0
+    error = stderr(*(new - old for old, new in zip(*scores, strict=True)))
+    if error is None:
+        raise WganError("lag, bound: a single held-out sample does not tell; use --held-out 2 or more.")
     if not math.isfinite(before + after + error):
         raise WganError("lag, bound: the critic diverges when it goes on alone; lower --critic-lr.")
     return _lag(before, after, error, steps), _bound(*scores[1], critic, data.shape)
@@ -162,8 +164,7 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
         constant = certify(critic, shape).constant
     except UsageError as reason:
         return Finding("bound", f"the distance has no certain bound: {reason}", {}, fault=False)
-    if (bound := lower_bound(real, fake, constant)) is None:
-        return Finding("bound", "the distance has no certain bound from a single sample.", {}, fault=False)
+    bound = lower_bound(real, fake, constant) or 0.0
     units = "of pictures in [-1, 1]: twice what `wgan distance` says" if len(shape) == 3 else "of standardised vectors"
     return Finding(
         "bound",
