@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from toolbox import tiny_trainer
-from wgan.build import make_constraint
+from wgan.build import check_used, make_constraint
 from wgan.certificate import certify
 from wgan.config import LossConfig
 from wgan.constraints import (
@@ -263,10 +263,15 @@ def test_an_interval_is_told_where_it_does_something_and_refused_elsewhere(name:
 def test_one_interval_for_all_is_that_of_the_penalties() -> None:
     made = make_constraint(LossConfig(constraint="spectral+gp", every=(3,)))
     assert [part.every for part in made.parts] == [1, 3]
-    with pytest.raises(UsageError, match="spectral norm: every is 2"):
-        make_constraint(LossConfig(constraint="spectral+gp", every=(2, 3)))
-    with pytest.raises(UsageError, match="--weight: 5, but the constraint none has no weight"):
-        make_constraint(LossConfig(constraint="none", weight=(5.0,)))
+    check_used(LossConfig(constraint="spectral+gp", every=(3,)))
+    for loss, message in (
+        (LossConfig(constraint="spectral+gp", every=(2, 3)), "--every: 2, but spectral holds at every step"),
+        (LossConfig(constraint="clip", every=(4,)), "--every: 4, but clip holds at every step"),
+        (LossConfig(constraint="none", weight=(5.0,)), "--weight: 5, but the constraint none has no weight"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            check_used(loss)
+        assert make_constraint(loss), "for a run of before goes on"
 
 
 def test_a_step_under_a_sum_is_that_of_its_parts() -> None:

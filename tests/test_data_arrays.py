@@ -413,6 +413,7 @@ OBJECTS |= {
         "^item 0 of .* has the keys 'text', 'label'; one picture or array",
     ),
     "two pictures": (Listed([{"a": GREY, "b": GREY, "x": [1, 2]}]), "^item 0 .* 'a', 'b', 'x'; .* img, pixels or x.$"),
+    "a mask": (Listed([{"image": [[1, 2], [3, 4]], "mask": GREY}]), "^item 0 .* has the keys 'image', 'mask';"),
     "no keys": (Listed([{}]), r"has the keys \(none\)"),
     "a name": (Listed([{"image": "1.png"}]), "has the keys 'image'"),
     "ragged lists": (Listed([{"image": [[1], [1, 2]]}]), "item 0 .* is a list, but items are"),

@@ -27,7 +27,7 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_locked_disk_is_said_of_the_file_that_was_wanted() -> None:
     with pytest.raises(WganError) as caught:
         write_text(Path("x.txt"), "")
-    assert str(caught.value) == "x.txt cannot be written (Read-only file system); choose another folder with --out."
+    assert str(caught.value) == "x.txt cannot be written (Read-only file system); choose another place."
     assert isinstance(caught.value, OSError)
     assert (caught.value.errno, caught.value.filename) == (errno.EROFS, "x.txt")
 
@@ -38,12 +38,14 @@ def test_a_contact_sheet_in_a_folder_that_cannot_be_written(capsys: pytest.Captu
     with pytest.raises(SystemExit, match="1"):
         main(["data", "digits", "-o", str(sheet)])
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"wgan: {sheet} cannot be written (Read-only file system); choose another folder with --out."
+    assert last == f"wgan: {sheet} cannot be written (Read-only file system); choose another place."
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
 def test_a_full_disk_asks_for_room_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(WganError, match=r"x\.txt cannot be written \(No space .*\); make room there, or .* --out\.$"):
+    with pytest.raises(
+        WganError, match=r"x\.txt cannot be written \(No .*\); make room there, or choose another place\.$"
+    ):
         write_atomically(tmp_path / "x.txt", lambda _: Path("/dev/full").write_text("x"))
     assert list(tmp_path.iterdir()) == []
 

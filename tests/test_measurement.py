@@ -234,6 +234,13 @@ def test_real_and_generated_samples_go_apart_to_a_critic_that_mixes_a_batch() ->
             assert mixes(critic, trainer.sample(1), open_data(vectors())) == isinstance(critic, Deviating)
 
 
+class FunctionalDropout(nn.Module):
+    """Drops in training, as a function."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(x, 0.5, self.training)
+
+
 class OwnBatchNorm(nn.Module):
     """As people write it: PyTorch's module is nowhere to be seen."""
 
@@ -253,6 +260,10 @@ def test_a_batch_norm_of_ones_own_mixes_and_keeps_its_statistics() -> None:
     assert own.mean.abs().max() == 0
     dropped = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), spectral_norm(nn.Linear(8, 1)))
     assert not mixes(dropped, sampled, opened), "dropout and power iterations do not mix samples"
+    random = [nn.Sequential(nn.Linear(6, 8), layer, nn.Linear(8, 1)) for layer in (nn.RReLU(), FunctionalDropout())]
+    state = torch.get_rng_state()
+    assert [mixes(critic, sampled, opened) for critic in random] == [False, False]
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ def test_other_data_are_refused_where_no_save_tells_them_from_its_own(tmp_path: 
     np.save(tmp_path / "b.npy", 255 - blobs())
     config = small_config(data=str(tmp_path / "a.npy"))
     killed = Run.create(config, tmp_path / "killed", "x", {})
-    with pytest.raises(WganError, match=r"no save yet.*wgan train .*b\.npy"):
+    with pytest.raises(WganError, match=r"no save yet.*b\.npy is .*a\.npy, the data it was begun with"):
         loop.resume(killed, {}, source=tmp_path / "b.npy")
     assert loop.resume(killed, {}, source=tmp_path / "a.npy").summary["status"] == "finished"
 
@@ -266,7 +266,7 @@ def test_a_run_that_fails_says_so_and_goes_on(writable: bool, tmp_path: Path, mo
         raise OSError(28, "No space left on device")
 
     run = Run(tmp_path / "r")
-    with pytest.raises(WganError, match=r"No space left on device; mend that .* go on with: wgan resume .*/r$"):
+    with pytest.raises(WganError, match=r"No space left on device; mend that, and go on with: wgan resume .*/r$"):
         loop.train(small_config(), source=blobs(), out=run.folder, view=Full())
     monkeypatch.undo()
     told = "failed: [Errno 28] No space left on device" if writable else "killed"

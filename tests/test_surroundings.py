@@ -1,5 +1,6 @@
 """What a Python program has set in torch neither changes a run nor is changed by one."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 import wgan
 from toolbox import assert_same, small_run, tiny_trainer, vectors
 from wgan.run import Run
+from wgan.surroundings import undisturbed
 
 SETTINGS = {"steps": 4, "quiet": True, "generator": "mlp", "critic": "mlp", "log_every": "2", "batch": 16}
 
@@ -30,6 +32,30 @@ def test_a_run_does_not_depend_on_the_default_type(kind: torch.dtype, tmp_path: 
     usual = wgan.train(vectors(), out=tmp_path / "usual", **SETTINGS)
     assert_same(odd, usual)
     np.testing.assert_array_equal(drawn, usual.generator.sample(3))
+
+
+def test_calls_in_several_threads_give_back_what_was_there_before_the_first(kind: torch.dtype) -> None:
+    seen, go = [], threading.Event()
+
+    @undisturbed
+    def waiting() -> None:
+        seen.append(torch.get_default_dtype())
+        go.wait(10)
+        seen.append(torch.get_default_dtype())
+
+    threads = [threading.Thread(target=waiting) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert torch.get_default_dtype() == kind and seen == [torch.float32] * 6
+
+
+def test_autocast_outside_is_not_inside(tmp_path: Path) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        run = wgan.train(vectors(), out=tmp_path / "in", **SETTINGS)
+    assert_same(run, wgan.train(vectors(), out=tmp_path / "out", **SETTINGS))
 
 
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])

@@ -101,12 +101,32 @@ def make_constraint(loss: LossConfig) -> Constraint:
     parts = []
     for name, weight, every in zip(names, weights, everys, strict=True):
         kind = lookup(CONSTRAINTS, name, "constraint")
-        if kind is Unconstrained and weight is not None:
-            raise UsageError(f"--weight: {weight:g}, but the constraint {name} has no weight; leave it out.")
-        for_others = len(loss.every) < len(names) and kind.penalty is Constraint.penalty
         chosen = {} if weight is None else {"weight": weight}
-        parts.append(kind(**chosen, every=1 if for_others else every))
+        parts.append(kind(**chosen, every=every if _is_penalty(kind) else 1))
     return parts[0] if len(parts) == 1 else Sum(*parts)
+
+
+def check_used(loss: LossConfig) -> None:
+    """Refuse a weight or an interval that would do nothing in a new run.
+
+    Raises:
+        UsageError: There is one; or a name is unknown.
+    """
+    names = [name.strip() for name in loss.constraint.split("+")]
+    kinds = [lookup(CONSTRAINTS, name, "constraint") for name in names]
+    if loss.weight is not None and kinds == [Unconstrained]:
+        raise UsageError(f"--weight: {loss.weight[0]:g}, but the constraint {names[0]} has no weight; leave it out.")
+    penalties = [_is_penalty(kind) for kind in kinds]
+    idle = [not any(penalties)] if len(loss.every) == 1 else [not each for each in penalties]
+    for every, does_nothing, name in zip(loss.every, idle, names, strict=False):
+        if does_nothing and every > 1:
+            raise UsageError(
+                f"--every: {every}, but {name} holds at every step; only penalties may wait. Leave it out."
+            )
+
+
+def _is_penalty(kind: type[Constraint]) -> bool:
+    return kind.penalty is not Constraint.penalty
 
 
 def network_options(network: NetworkConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ class UnwrittenError(WganError, OSError):
 
     def __str__(self) -> str:
         room = "make room there, or " if self.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        return f"{self.filename} cannot be written ({self.strerror}); {room}choose another folder with --out."
+        return f"{self.filename} cannot be written ({self.strerror}); {room}choose another place."
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

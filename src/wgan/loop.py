@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wgan import options, restart, worker
-from wgan.build import Plan, enough_memory_for_steps, make_trainer, resolve, set_threads
+from wgan.build import Plan, check_used, enough_memory_for_steps, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
@@ -73,6 +73,7 @@ def train(
         view = view if view and group.first else View()
         if out is not None and not dry_run and (begun := _begun_by_this_launch(out, group)):
             return _continue(begun, config, source, view, group, ours=True, init_from=init_from)
+        check_used(config.loss)
         parts = _prepare(config, source, view, group)
         if init_from is not None:
             restart.take_weights(parts.trainer, at_home(init_from))

@@ -4,13 +4,12 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.networks.base import check_same_shape, check_trainable, flat_scores, twin
 from wgan.networks.layers import has_batch_norm
-from wgan.seeds import rng
+from wgan.seeds import rng, seeded
 
 
 def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processes: int) -> None:
@@ -54,24 +53,30 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
         return True
     if len(few) < 4:
         return True  # it cannot be told, and apart is never wrong
-    still, draw = _without_dropout(critic), rng(0, "weights to look at")
+    still, draw = twin(critic).cpu(), rng(0, "weights to look at")
     x = few.to(next(still.parameters()).dtype)
     for weight in still.parameters():  # so that the answer depends on no weights, and is the same after a resume
         inputs = weight.numel() // len(weight) if weight.dim() > 1 else 1
         weight.copy_(torch.randn(weight.shape, generator=draw) / math.sqrt(max(1, inputs)))
-    with parametrize.cached():  # spectral norm moves at every other pass
-        whole, parts = (torch.cat([flat_scores(still(part), len(part)) for part in x.split(size)]) for size in (4, 2))
-    spread = float(whole.max() - whole.min())
-    return not float((whole - parts).abs().max()) < 1e-3 * spread
-
-
-def _without_dropout(critic: nn.Module) -> nn.Module:
-    """A copy as in training, where a batch norm of one's own mixes too."""
-    still = twin(critic).cpu().train()
+    still.train()  # for a batch norm of one's own mixes in training alone
     for part in still.modules():
         if isinstance(part, nn.modules.dropout._DropoutNd):
             part.eval()
-    return still
+    found = _differs(still, x)
+    return found or _differs(still.eval(), x) is not False
+
+
+def _differs(critic: nn.Module, x: Tensor) -> bool | None:
+    """Whether scores of a batch are others than those of its halves; None if they are others each time."""
+
+    def scores(size: int, seed: int) -> Tensor:
+        with seeded(seed, "dropout to look at"):
+            return torch.cat([flat_scores(critic(part), len(part)) for part in x.split(size)])
+
+    halves, whole, again = scores(2, 0), scores(4, 0), scores(2, 1)
+    if not torch.equal(halves, again):
+        return None
+    return not float((whole - halves).abs().max()) < 1e-3 * float(whole.max() - whole.min())
 
 
 def _check_sides(data: Data) -> None:

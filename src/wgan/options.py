@@ -34,6 +34,7 @@ _AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("kimg", "epochs"), 1e-3),
     **dict.fromkeys(("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas"), 0),
     **dict.fromkeys(("critic_lr", "generator_lr"), 0),
+    "held_out": 1e-6,
 }
 
 

@@ -83,8 +83,8 @@ def check_same_place(config: Config, run: Run) -> None:
     place, before = config.data.data, run.config.data.data
     if place != before:
         raise WganError(
-            f"{run.folder} has no save yet, so that nothing tells whether {place} is the data it was begun with; "
-            f"bring them back to {before}, or begin a new run: wgan train {shlex.quote(place)}"
+            f"{run.folder} has no save yet, so that nothing tells whether {place} is {before}, the data it was begun "
+            "with; give those, or begin a new run."
         )
 
 
@@ -110,7 +110,7 @@ def take_weights(trainer: Trainer, path: Path) -> None:
             trainer.generator.load_state_dict(Model.load(path).generator.state_dict())
     except RuntimeError as error:
         named = f"{_settings(Run.open(path))}, or " if path.is_dir() else ""
-        difference = str(error).split("\n\t")[1].strip().split(", ")[0].rstrip(" .")
+        difference = str(error).split("\n\t")[1].split(": copying")[0].split(", ")[0].strip(" .")
         raise UsageError(
             f"--init-from: the networks of {path} are not built like this run's; take its settings with {named}the "
             f"options that it was trained with ({difference})."

@@ -8,6 +8,7 @@ from typing import Any
 from wgan import worker
 from wgan.build import Plan, network_options
 from wgan.config import Config
+from wgan.data.images import shown
 from wgan.data.samples import Data
 from wgan.diagnosis import Watch, diagnose
 from wgan.environment import peak_memory
@@ -106,11 +107,14 @@ class Scribe(Silent):
     def fault(self, error: Exception) -> Exception:
         if isinstance(error, DivergedError):
             return WganError(self._advice(error))
+        what = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.filename:
+            what = f"{error.filename}: {error.strerror}"
+        what = shown(what.splitlines()[0]).rstrip(".")
         with suppress(Exception):  # such as a full disk, which may be the fault itself
-            self._summarise(f"failed: {error}")
+            self._summarise(f"failed: {what}")
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            return WganError(f"{what}; mend that (a full disk?), and go on with: wgan resume {self.run.quoted}")
+            return WganError(f"{what}; mend that, and go on with: wgan resume {self.run.quoted}")
         return error
 
     def _advice(self, error: DivergedError) -> str:

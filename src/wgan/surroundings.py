@@ -1,11 +1,38 @@
 """What a Python program has set in torch for itself: it neither changes what is computed here nor is changed."""
 
+import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class _Settings:
+    """What torch has one of in a program: the first call that is inside keeps it, the last one gives it back."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._kept = threading.Lock(), 0, (0, None)
+
+    def enter(self, torch: Any) -> None:
+        with self._lock:
+            if not self._inside:
+                self._kept = torch.get_num_threads(), torch.get_default_dtype()
+                torch.set_default_dtype(torch.float32)
+            self._inside += 1
+
+    def leave(self, torch: Any) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                threads, dtype = self._kept
+                torch.set_default_dtype(dtype)
+                if torch.get_num_threads() != threads:
+                    torch.set_num_threads(threads)
+
+
+_SETTINGS = _Settings()
 
 
 def with_gradients(function: Callable[P, R]) -> Callable[P, R]:
@@ -22,9 +49,10 @@ def with_gradients(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def undisturbed(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function compute as in a program of its own, whatever its caller has set.
+    """Let a function compute as in a program of its own.
 
-    Inside, gradients are on and new tensors are float32; the number of threads is given back at the end.
+    Inside, gradients are on, autocast is off, and new tensors are float32; the number of threads is given back at the
+    end. The default device is left as it is.
     """
     learning = with_gradients(function)
 
@@ -32,13 +60,11 @@ def undisturbed(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         import torch
 
-        threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-        torch.set_default_dtype(torch.float32)
+        _SETTINGS.enter(torch)
         try:
-            return learning(*args, **kwargs)
+            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+                return learning(*args, **kwargs)
         finally:
-            torch.set_default_dtype(dtype)
-            if torch.get_num_threads() != threads:
-                torch.set_num_threads(threads)
+            _SETTINGS.leave(torch)
 
     return call

@@ -25,5 +25,5 @@ def kind(shape: tuple[int, ...]) -> str:
     """What samples of a shape are called."""
     if len(shape) == 1:
         return f"vectors of {count(shape[0], 'number')}"
-    colours = {1: "grey", 3: "colour", 4: "transparent"}[shape[0]]
+    colours = {1: "grey", 3: "colour", 4: "transparent"}.get(shape[0], f"{shape[0]}-channel")
     return f"{colours} pictures of {shape[1]}x{shape[2]}"

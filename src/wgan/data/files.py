@@ -200,8 +200,8 @@ def archive(path: Path) -> Files:
 
 
 def _runs_in(names: list[str]) -> list[str]:
-    """The runs' folders in an archive, each with the slash at its end."""
-    configured = [name.removesuffix("config.toml") for name in names if name.endswith("/config.toml")]
+    """The runs' folders in an archive, each with the slash at its end; "" if it is one."""
+    configured = [name.removesuffix("config.toml") for name in names if f"/{name}".endswith("/config.toml")]
     return [run for run in configured if any(name.startswith(f"{run}checkpoints/") for name in names)]
 
 

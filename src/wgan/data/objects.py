@@ -209,13 +209,15 @@ class ItemPictures(Source):
 def _picture_key(item: Mapping[Any, Any]) -> Any:
     """Where the picture in a mapping is: under a usual name, or the only one; None if there is no way to tell.
 
-    A usual name may also hold a vector, or lists of numbers, if nothing else is a picture.
+    A usual name may also hold a vector, or lists of numbers, if nothing else is a picture: that might be its mask.
     """
     found = [key for key, value in item.items() if _has_axes(value, 2)]
     named = [key for key in IMAGE_KEYS if key in item]
     usual = [key for key in named if key in found]
     others = [key for key in named if isinstance(item[key], list) or _has_axes(item[key], 1)]
-    return next(iter(usual or (found if len(found) == 1 else [] if found else others)), None)
+    if found and not usual and (others or len(found) > 1):
+        return None
+    return next(iter(usual or found or others), None)
 
 
 def _has_axes(value: Any, least: int) -> bool:
