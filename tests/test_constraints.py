@@ -271,7 +271,8 @@ def test_one_interval_for_all_is_that_of_the_penalties() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             check_used(loss)
-        assert make_constraint(loss), "for a run of before goes on"
+        waiting = [part.every for part in make_constraint(loss).parts if not part.has_penalty]
+        assert waiting == [1], "for a run of before goes on"
 
 
 def test_a_step_under_a_sum_is_that_of_its_parts() -> None:

@@ -247,6 +247,9 @@ def test_runs_and_contact_sheets_in_an_archive_are_no_data(tmp_path: Path) -> No
         ("pets/runs/1", "a run's folder"),
     ]
     assert data.report.count == 2
+    packed(tmp_path / "r.zip", {name.removeprefix("pets/runs/1/"): content for name, content in run.items()})
+    with pytest.raises(WganError, match=r"r\.zip: a run's folder"):
+        open_data(tmp_path / "r.zip", DataConfig())
 
 
 def test_a_damaged_member_and_a_damaged_archive(tmp_path: Path) -> None:

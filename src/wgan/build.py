@@ -116,12 +116,11 @@ def check_used(loss: LossConfig) -> None:
     kinds = [lookup(CONSTRAINTS, name, "constraint") for name in names]
     if loss.weight is not None and kinds == [Unconstrained]:
         raise UsageError(f"--weight: {loss.weight[0]:g}, but the constraint {names[0]} has no weight; leave it out.")
-    penalties = [_is_penalty(kind) for kind in kinds]
-    idle = [not any(penalties)] if len(loss.every) == 1 else [not each for each in penalties]
-    for every, does_nothing, name in zip(loss.every, idle, names, strict=False):
-        if does_nothing and every > 1:
+    shared = len(loss.every) == 1 and any(map(_is_penalty, kinds))
+    for every, name, kind in zip(_spread("--every", loss.every, names), names, kinds, strict=True):
+        if every > 1 and not shared and not _is_penalty(kind):
             raise UsageError(
-                f"--every: {every}, but {name} holds at every step; only penalties may wait. Leave it out."
+                f"--every: {every}, but {name} holds at every step; leave it out, for only penalties may wait."
             )
 
 

@@ -41,8 +41,7 @@ def train(
     data
         A name (digits, mnist, ...), a folder or .zip of pictures, or a .npy/.npz file.
     preset
-        The settings to begin with; `wgan presets` lists them, and other defaults than those shown
-        here. [default: default; points for ring, grid and swissroll]
+        The settings to begin with; see `wgan presets`. [default: default, or points for the 2-D toys]
     config
         A config.toml whose values go over the preset's; that of a run repeats the run.
     out

@@ -181,7 +181,7 @@ def archive(path: Path) -> Files:
         raise WganError(f"{path} cannot be read as a .zip: {error}.") from error
     runs = _runs_in(opened.namelist())
     listed: list[Listed] = []
-    skipped = [(shown(run.rstrip("/")), _A_RUN) for run in runs]
+    skipped = [(shown(run.rstrip("/") or path.name), _A_RUN) for run in runs]
     for member in opened.infolist():
         if member.is_dir() or any(part.startswith(".") and part != ".." for part in member.filename.split("/")):
             continue

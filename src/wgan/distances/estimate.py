@@ -12,7 +12,14 @@ from scipy.linalg import hadamard
 from wgan.distances.line import shadows, sliced
 from wgan.distances.memory import round_down
 from wgan.distances.samples import Array, by_content, checked, halves, orders
-from wgan.distances.transport import across_and_within, less_noise, quadrature, quadrature_square, signed_root
+from wgan.distances.transport import (
+    above_noise,
+    across_and_within,
+    less_noise,
+    quadrature,
+    quadrature_square,
+    signed_root,
+)
 
 Method = Callable[..., float]
 
@@ -101,9 +108,9 @@ def measure(method: Method, x: Any, y: Any, *, seed: int = 0) -> Measured:
 
 def _both_ends(x: Array, y: Array, seed: int) -> tuple[float, float]:
     """``quadrature`` and ``debiased``, from the same transports."""
-    across, within_x, within_y = across_and_within(x, y, seed)
-    value = signed_root(less_noise(across, within_x, within_y))
-    return value, min(value, across - (within_x + within_y) / 2) if value else 0.0
+    transports = across_and_within(x, y, seed)
+    value = signed_root(less_noise(*transports))
+    return value, min(value, above_noise(*transports)) if value else 0.0
 
 
 def null_size(n: int, m: int) -> int:

@@ -104,7 +104,11 @@ def debiased(x: Any, y: Any, *, seed: int = 0) -> float:
 
     Args and errors are those of :func:`exact`; the halves are those of :func:`quadrature`.
     """
-    across, within_x, within_y = across_and_within(x, y, seed)
+    return above_noise(*across_and_within(x, y, seed))
+
+
+def above_noise(across: float, within_x: float, within_y: float) -> float:
+    """By how much a distance across two sets is above those within them."""
     return across - (within_x + within_y) / 2
 
 
