@@ -13,9 +13,11 @@ from scipy import stats
 from torch import Tensor, nn
 
 from wgan.certificate import certify, observed
+from wgan.distances.transport import matched, quadrature
 from wgan.errors import UsageError
-from wgan.measure import W1, _bound, _fold, measure
-from wgan.measure.critics import Budget, Fitted, fit_certified, fit_free
+from wgan.measure import W1, _bound, measure
+from wgan.measure.critics import Budget, Fitted, Rays, fit_certified, fit_free
+from wgan.measure.moves import ERRORS, Moves, _fold, transported
 from wgan.measure.sides import Endless, Finite, Part, Sides, open_sides
 from wgan.measure.verdict import Guess, combine
 from wgan.networks.lipschitz import Lattice, Outside
@@ -146,8 +148,80 @@ def test_steps_bound_what_transport_may_take() -> None:
         assert 8 * 4 * (_fold(sides, Budget(None, 10)) / 2) ** 2 < 1e8
 
 
+@pytest.mark.parametrize("n", range(200, 230))
+def test_at_least_four_sets_are_transported(n: int) -> None:
+    sides = Finite(normal(n, 2), normal(n, 2, 1), 0)
+    assert len(list(sides.folds(_fold(sides, Budget(None, 10))))) >= ERRORS
+
+
+def moved(n: int, d: int, share: float, way: float) -> tuple[Array, Array]:
+    """Samples, and others of which this share went this way."""
+    x, y = normal(n, d), normal(n, d, 1)
+    y[: round(share * n), 0] += way
+    return x, y[np.random.default_rng(2).permutation(n)]
+
+
+def moves(x: Array, y: Array) -> Moves:
+    return transported(Finite(x, y, 0), Budget(None, 10), lambda share: None)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(("d", "share", "way"), [(16, 0.1, 20.0), (16, 0.3, 10.0), (64, 0.3, 10.0)])
+def test_a_part_that_moves_far_is_not_the_root_of_a_mean_square(
+    d: int, share: float, way: float, swapped: bool
+) -> None:
+    x, y = moved(8000, d, share, way)[:: -1 if swapped else 1]
+    found = moves(x, y)
+    assert quadrature(x[:2000], y[:2000]) > 1.25 * share * way
+    assert found.guess.value == pytest.approx(share * way, rel=0.12)
+    assert found.evenness < 0.9
+    assert abs(found.guess.value - share * way) < found.guess.margin
+
+
+def test_a_class_that_is_missing_is_not_the_root_of_a_mean_square() -> None:
+    """Of ten heaps, one is not in B: it is a tenth, and the others are ten away at most."""
+    rng = np.random.default_rng(0)
+    heaps = 10 / math.sqrt(2) * np.eye(10)
+    x, y = (heaps[rng.integers(low, 10, 8000)] + 0.3 * rng.normal(size=(8000, 10)) for low in (0, 1))
+    found = moves(x, y)
+    assert found.guess.value == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["translation", "scaling", "delta and sphere"])
+def test_mass_that_moves_alike_moves_evenly(name: str) -> None:
+    x, y, truth = PAIRS[name]
+    found = moves(x, y)
+    assert found.evenness > (0.8 if name == "scaling" else 0.95)  # scaling moves what is far out further
+    assert found.guess.value == pytest.approx(truth, rel=0.05)
+
+
+def test_where_nothing_moves_there_is_no_evenness_to_correct() -> None:
+    found = [moves(normal(1600, 8, seed), normal(1600, 8, seed + 100)) for seed in range(8)]
+    assert any(each.guess.value < 0 for each in found)
+    assert all(each.evenness == 1 for each in found if each.guess.value < 0)
+    assert all(0 <= each.evenness <= 1 for each in found)
+
+
+def test_matches_point_to_each_other() -> None:
+    x, y = moved(600, 3, 0.5, 4.0)
+    found = matched(x, y, 0)
+    for beside, within in ((found.beside_x, found.within_x), (found.beside_y, found.within_y)):
+        assert np.array_equal(beside[beside], np.arange(600)) and np.array_equal(within[beside], within)
+        assert (beside // 300 != np.arange(600) // 300).all()
+    assert np.corrcoef(found.across, found.across[found.beside_y])[0, 1] > 0.8  # neighbours in B moved alike
+
+
+def test_slopes_count_where_mass_moves() -> None:
+    class Ramp(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return -2 * (x[:, 0] - 5).relu() + 0.1 * x[:, 1]
+
+    x, y = (torch.from_numpy(side).float() for side in moved(1000, 2, 0.1, 20.0))
+    assert Rays(Part(x, y), 0).slope(Ramp()) == pytest.approx(1.7, abs=0.15)  # ways begin where the slope is 0.1
+
+
 def test_samplers_draw_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wgan.measure.FOLDS", (400,))
+    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
 
     def at(place: float) -> Any:
         return lambda n, draw: torch.randn(n, 3, generator=draw) + place
@@ -160,7 +234,7 @@ def test_samplers_draw_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("slopes", [nullcontext, torch.enable_grad])
 def test_networks_draw_and_do_not_learn(slopes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wgan.measure.FOLDS", (400,))
+    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
     network = torch.nn.Linear(3, 3)
 
     def through(n: int, draw: torch.Generator) -> Tensor:

@@ -9,13 +9,16 @@ References:
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from wgan.distances.memory import demand_pairs
 from wgan.distances.samples import Array, checked, halves, orders, squared_distances
+
+Index = NDArray[np.int64]
 
 BYTES_ASSIGNED = 9
 BYTES_SIMPLEX = 42
@@ -119,22 +122,68 @@ def signed_root(square: float) -> float:
 
 def across_and_within(x: Any, y: Any, seed: int) -> tuple[float, float, float]:
     """W1 across two sets of samples and within each, all between halves of one size."""
+    found = matched(x, y, seed)
+    return float(found.across.mean()), float(found.within_x.mean()), float(found.within_y.mean())
+
+
+class Matched(NamedTuple):
+    """Samples of x matched with samples of y, by optimal transport of halves: 2 h pairs (x_i, y_j).
+
+    Attributes:
+        across: Distance (2 h,) of the two samples of each pair.
+        within_x: Distance (2 h,) of the pair's sample of x to the one that it is matched with in x's other half.
+        within_y: The same for y.
+        beside_x: The pair (2 h,) that this other sample of x belongs to.
+        beside_y: The same for y.
+    """
+
+    across: Array
+    within_x: Array
+    within_y: Array
+    beside_x: Index
+    beside_y: Index
+
+
+def matched(x: Any, y: Any, seed: int) -> Matched:
+    """Match each half of x with a half of y, and the two halves of each set with each other.
+
+    Args and errors are those of :func:`exact`; the halves are those of :func:`quadrature`.
+    """
     x, y = checked(x, y, least=2)
     half = min(len(x), len(y)) // 2
     first, second = orders(x, y, seed)
     (x1, x2), (y1, y2) = halves(x, first, half), halves(y, second, half)
-    return (exact(x1, y2) + exact(x2, y1)) / 2, exact(x1, x2), exact(y1, y2)
+    (of_x1, ways1), (of_x2, ways2) = assigned(x1, y2), assigned(x2, y1)
+    (in_x, ways_x), (in_y, ways_y) = assigned(x1, x2), assigned(y1, y2)
+    back_x, back_y = np.argsort(in_x), np.argsort(in_y)
+    return Matched(
+        across=np.concatenate([ways1, ways2]),
+        within_x=np.concatenate([ways_x, ways_x[back_x]]),
+        within_y=np.concatenate([ways_y[back_y][of_x1], ways_y[of_x2]]),
+        beside_x=np.concatenate([half + in_x, back_x]),
+        beside_y=np.concatenate([half + np.argsort(of_x2)[back_y[of_x1]], np.argsort(of_x1)[in_y[of_x2]]]),
+    )
+
+
+def assigned(x: Any, y: Any) -> tuple[Index, Array]:
+    """To each sample of x (N, D) its own of y (N, D), so that the ways are shortest in all: its row, and the way."""
+    cost = _costs(x, y, root=True)
+    rows, columns = linear_sum_assignment(cost)
+    return columns, cost[rows, columns]
 
 
 def _least_cost(x: Array, y: Array, root: bool) -> float:
-    same = len(x) == len(y)
-    demand_pairs(len(x), len(y), BYTES_ASSIGNED if same else BYTES_SIMPLEX, "exact transport")
-    cost = squared_distances(x, y)
-    if root:
-        np.sqrt(cost, out=cost)
-    if same:
+    cost = _costs(x, y, root)
+    if len(x) == len(y):
         return float(cost[linear_sum_assignment(cost)].mean())
     return least_cost(cost)
+
+
+def _costs(x: Array, y: Array, root: bool) -> Array:
+    """Squared distances (N, M) or their roots, if there is memory for a solver that takes them."""
+    demand_pairs(len(x), len(y), BYTES_ASSIGNED if len(x) == len(y) else BYTES_SIMPLEX, "exact transport")
+    cost = squared_distances(x, y)
+    return np.sqrt(cost, out=cost) if root else cost
 
 
 def least_cost(cost: Array, p: Array | None = None, q: Array | None = None) -> float:

@@ -16,29 +16,18 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.special import stdtrit
 
 from wgan.certificate import certify, observed
-from wgan.distances.estimate import expected_seconds, null_size
+from wgan.distances.estimate import null_size
 from wgan.distances.samples import by_content, halves, rows
-from wgan.distances.transport import across_and_within, signed_root
 from wgan.errors import UsageError
 from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, difference, fit_certified, fit_free, scores
-from wgan.measure.sides import CUT, FEWEST, Sides, open_sides
+from wgan.measure.moves import rooted, transported
+from wgan.measure.sides import FEWEST, Sides, open_sides
 from wgan.measure.verdict import MARGIN, NINETY, Guess, combine
 from wgan.measurement import lower_bound
 from wgan.seeds import rng
-
-FOLDS = (4000, 2000, 1000, 400)
-"""Samples a side that are cut into halves and transported at once: the most of which time allows eight."""
-
-PATIENCE = 1.0
-"""Seconds that a set may take, as far as they are foreseen, if the budget is one of steps and says nothing of time."""
-
-ERRORS = 4
-"""Sets of samples that give transport a standard error, at least."""
 
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
 """Of the time."""
@@ -59,7 +48,7 @@ class W1:
         train: The free critic's difference of means on samples that it was trained on, over its slope.
         gap: ``train`` less the same on samples that it has not seen.
         critic: The free critic's estimate: the geometric mean of ``train`` and what it says of unseen samples.
-        transport: The estimate of exact transport less noise.
+        transport: The estimate of exact transport, less noise, and less where no mass moves.
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
         null: What ``wasserstein`` of one distribution is at most by chance, in 95 % of cases: that of two halves of A,
@@ -155,13 +144,13 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
         seconds = max(seconds / 2, seconds - (time.perf_counter() - began))
     budgets = {name: Budget(None if seconds is None else share * seconds, steps) for name, share in SHARES.items()}
     told = (_stage(progress, name) for name in SHARES)
-    transport, noise, ceiling = _transport(sides, budgets["transport"], next(told))
+    moves = transported(sides, budgets["transport"], next(told))
     free = fit_free(sides, budgets["free"], next(told))
     certified = fit_certified(sides, budgets["certified"], next(told))
     rise = max(0.0, free.rise) * sides.scale
-    critic, train, gap = _held_out(sides, free, rise)
+    critic, train, gap = _held_out(sides, free, rise, moves.evenness)
     bound, constant, seen = _bound(sides, certified)
-    verdict = combine(critic, transport, noise, bound, ceiling)
+    verdict = combine(critic, moves.guess, moves.noise, bound, moves.cost)
     n, m = sides.sizes or (None, None)
     return W1(
         wasserstein=verdict.wasserstein,
@@ -172,7 +161,7 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
         train=train,
         gap=gap,
         critic=critic.value,
-        transport=transport.value,
+        transport=moves.guess.value,
         lipschitz_certified=constant,
         lipschitz_observed=seen,
         null=None,
@@ -207,42 +196,7 @@ def _two_of(a: Any, b: Any, seed: int) -> tuple[Any, Any]:
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
 
-def _transport(sides: Sides, budget: Budget, progress: Progress) -> tuple[Guess, float, float]:
-    """Transport less noise, averaged over disjoint sets of samples; the share of noise; and transport with noise."""
-    began, most = time.perf_counter(), 8 if budget.seconds is None else 16
-    costs: list[tuple[float, float, float]] = []
-    for fold in sides.folds(_fold(sides, budget)):
-        costs.append(across_and_within(*fold, sides.seed))
-        spent = time.perf_counter() - began
-        share = spent / budget.seconds if budget.seconds is not None else len(costs) / most
-        progress(min(1.0, share))
-        if len(costs) == most or (len(costs) >= ERRORS and share * (1 + 1 / len(costs)) > 1):
-            break
-    across, within_x, within_y = np.array(costs).T * sides.scale
-    squares = across**2 - within_x * within_y
-    square, error = float(squares.mean()), float(squares.std(ddof=1)) / math.sqrt(len(squares))
-    (value, half_width), cost = _root(square, error), float(across.mean())
-    noise = min(1.0, float(within_x.mean() + within_y.mean()) / 2 / cost) if cost else 0.0
-    ninety = float(stdtrit(len(squares) - 1, 0.95))  # an error from so few squares is not known well
-    return Guess(value, half_width, MARGIN * abs(value), ninety), noise, cost
-
-
-def _root(square: float, error: float) -> tuple[float, float]:
-    """The root of a square, with its sign, and the error of the square carried through it, from 0 if it is negative."""
-    likely = max(square, 0.0)
-    return signed_root(square), (signed_root(likely + error) - signed_root(likely - error)) / 2
-
-
-def _fold(sides: Sides, budget: Budget) -> int:
-    """Samples a side in each set to transport: as many as time allows eight times, and as give four sets."""
-    each = PATIENCE if budget.seconds is None else budget.seconds / 8
-    fold = next((n for n in FOLDS if expected_seconds(n, sides.dim) < each), FOLDS[-1])
-    if sides.sizes is None:
-        return fold
-    return min(fold, round((1 - CUT["certify"]) * min(sides.sizes)) // ERRORS)
-
-
-def _held_out(sides: Sides, fitted: Fitted, rise: float) -> tuple[Guess, float, float]:
+def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tuple[Guess, float, float]:
     r"""What the free critic says of samples that it has not seen; of those that it was trained on; and the difference.
 
     A critic that has learnt its samples by heart adds noise to the direction that it should have. On its own samples
@@ -250,12 +204,18 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float) -> tuple[Guess, float, 
     the two is what the critic would find without it: with the true direction m and the noise e,
     :math:`|m + e| \cdot \langle m, m + e \rangle / |m + e| \approx |m|^2`. Its error is that of the product, carried
     through the root: where there is no difference, it may be as large as the root of the product.
+
+    That is so where mass moves. Where it stays, noise adds to the first factor and takes nothing from the second. If a
+    share s of the mass moves, alike and by less than the noise, the geometric mean is too large by at most the inverse
+    root of s, and so is transport's root of a mean square, which gives s away: ``evenness`` is the root of s. So the
+    mean is multiplied by it, but stays at least what the critic finds in samples that it has not seen.
     """
     unit = sides.scale / fitted.slope
     (train, _), (held, error) = (difference(fitted.critic, sides.part(part)) for part in ("train", "judge"))
-    value, spread = _root(train * held, train * error) if train > 0 else (held, error)
-    guess = Guess(value * unit, spread * unit, MARGIN * abs(value) * unit + rise)
-    return guess, train * unit, (train - held) * unit
+    most, spread = rooted(train * held, train * error) if train > 0 else (held, error)
+    value = max(min(most, held), evenness * most) if most > 0 else most
+    margin = MARGIN * abs(value) + (most - value) / 2
+    return Guess(value * unit, spread * unit, margin * unit + rise), train * unit, (train - held) * unit
 
 
 def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:

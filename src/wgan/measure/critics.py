@@ -16,12 +16,13 @@ from torch.optim import Optimizer
 
 from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstrained
 from wgan.constraints.base import descend
+from wgan.distances.transport import assigned
 from wgan.errors import WganError
 from wgan.measure.sides import Part, Sides
 from wgan.measurement import stderr
 from wgan.networks import Critic, make_critic
 from wgan.networks.lipschitz import Lattice, Outside
-from wgan.penalties import gradient_norms
+from wgan.penalties import gradient_norms, segments
 from wgan.schedule import Rates
 from wgan.seeds import rng, seeded
 
@@ -57,7 +58,7 @@ class Fitted:
 
     Attributes:
         critic: As it was when it did best on samples that it was not trained on.
-        slope: The mean of its gradient norms at such samples, but at least 1; 1 if it is certified.
+        slope: The mean of its gradient norms where mass moves, but at least 1; 1 if it is certified.
         steps: Steps taken.
         rise: By how much the estimate still rose in the last quarter of the budget.
     """
@@ -136,6 +137,7 @@ class Training:
         self.sides, self.budget, self.name = sides, budget, name
         self.rates = [Rates(optimizer) for optimizer in optimizers]
         self.choose = sides.part("choose")
+        self.rays = Rays(self.choose, sides.seed) if constraint.has_penalty else None
         self.best, self.slope, self.trace = critic, 1.0, [(0.0, -math.inf)]
         self.steps, self.spent = 0, 0.0
 
@@ -165,7 +167,7 @@ class Training:
 
     def _look(self, share: float) -> None:
         """Keep the critic if it does better than ever on samples that choose."""
-        slope = max(1.0, _slope(self.critic, self.choose)) if self.constraint.has_penalty else 1.0
+        slope = 1.0 if self.rays is None else max(1.0, self.rays.slope(self.critic))
         estimate = difference(self.critic, self.choose)[0] / slope
         if not math.isfinite(estimate):
             raise WganError("a critic diverged; remove extreme values from the samples, or use --method quadrature.")
@@ -174,10 +176,29 @@ class Training:
         self.trace.append((share, estimate))
 
 
-def _slope(critic: nn.Module, part: Part) -> float:
-    """The mean norm of the critic's gradient at samples of both sides."""
-    with torch.no_grad():
-        return float(torch.cat([gradient_norms(critic, side[:SLOPES]) for side in part]).mean())
+class Rays:
+    """Points on the ways from samples of A to those of B that transport matches them with, where slopes are looked at.
+
+    Args:
+        part: Samples of both sides, of which the first 1,024 are matched.
+        seed: Where on its way each point is.
+    """
+
+    def __init__(self, part: Part, seed: int) -> None:
+        n = min(SLOPES, len(part.x), len(part.y))
+        self.x, y = part.x[:n], part.y[:n]
+        columns, _ = assigned(self.x.double().numpy(), y.double().numpy())
+        self.y = y[torch.from_numpy(columns)]
+        self.points = segments(self.x, self.y, torch.rand(n, generator=rng(seed, "rays")))
+
+    def slope(self, critic: nn.Module) -> float:
+        """The mean norm of the critic's gradient, each way weighted with the difference that the critic sees on it.
+
+        So it is the slope where mass moves: where it stays, a penalty lets the critic have any slope.
+        """
+        weights = (scores(critic, self.x) - scores(critic, self.y)).abs() + torch.finfo(torch.float64).tiny
+        with torch.no_grad():
+            return float((gradient_norms(critic, self.points).double() * weights).sum() / weights.sum())
 
 
 def _better(trials: list[Training], progress: Progress) -> Fitted:

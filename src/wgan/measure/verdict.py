@@ -1,8 +1,8 @@
 r"""From what critics and transport say to one number, an interval, and whether the samples can tell.
 
 Both estimates have known faults, and mostly opposite ones. A critic's difference over its slope errs downwards: an
-imperfect critic sees a part of the distance. Transport less the samples'
-noise errs towards :math:`W_2 \ge W_1`, and is drowned by noise in high dimension. Where they agree, both are believed;
+imperfect critic sees a part of the distance. Transport less the samples' noise errs towards :math:`W_2 \ge W_1`, as far
+as it cannot tell which mass moves, and is drowned by noise in high dimension. Where they agree, both are believed;
 where they do not, the samples cannot tell, and the interval says what is left: from the certified bound to the
 transport of the samples as they are.
 """

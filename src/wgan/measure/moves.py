@@ -1,0 +1,128 @@
+r"""What exact transport of samples, set after set, says of W1: less their noise, and less where no mass moves.
+
+Of one set of samples, transport less noise is :math:`\widehat W^2 = c^2 - a\,b`, from the mean ways c across both sides
+and a, b within each (see :func:`wgan.distances.transport.quadrature`). Where ways are shorter than the noise, that is
+the root of a mean square: if some mass moves far and other stays, the mean way is shorter. So the samples are sorted by
+how far their neighbours have moved, and each part of them gets a :math:`\widehat W_p` of its own, whose mean is the
+distance:
+
+.. math:: \widehat W = \frac1P \sum_p \sqrt{\max(0, c_p^2 - a_p b_p)}
+
+A neighbour is the sample that a sample is matched with within its own side. It was moved without regard to the sample,
+so the noise of one does not choose the part of the other. Neighbours in A tell where mass is missing, those in B where
+some was added; the smaller mean counts. Squares are averaged over the sets first, and what their noise still does to
+the roots is taken off by the jackknife.
+"""
+
+import math
+import time
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from wgan.distances.estimate import expected_seconds
+from wgan.distances.samples import Array
+from wgan.distances.transport import Matched, less_noise, matched, signed_root
+from wgan.measure.critics import Budget, Progress
+from wgan.measure.sides import CUT, Sides
+from wgan.measure.verdict import MARGIN, Guess
+
+FOLDS = (4000, 2000, 1000, 400)
+"""Samples a side that are cut into halves and transported at once: the most of which time allows eight."""
+
+PATIENCE = 1.0
+"""Seconds that a set may take, as far as they are foreseen, if the budget is one of steps and says nothing of time."""
+
+ERRORS = 4
+"""Sets of samples that give transport a standard error, at least."""
+
+PARTS = 8
+"""Into which the pairs of a set are sorted by how far their neighbours moved."""
+
+
+class Moves(NamedTuple):
+    """What transport says.
+
+    Attributes:
+        guess: The distance.
+        evenness: The distance over the root of the mean square, from 0 to 1: 1 where all mass moves alike.
+        noise: The share of the cost of transport that is noise.
+        cost: What transport of the samples costs, noise included.
+    """
+
+    guess: Guess
+    evenness: float
+    noise: float
+    cost: float
+
+
+def transported(sides: Sides, budget: Budget, progress: Progress) -> Moves:
+    """Transport as many disjoint sets of samples as there is time for, 4 to 16."""
+    began, most = time.perf_counter(), 8 if budget.seconds is None else 16
+    costs: list[tuple[float, float, float]] = []
+    squares: list[Array] = []
+    for fold in sides.folds(_fold(sides, budget)):
+        found = matched(*fold, sides.seed)
+        costs.append((float(found.across.mean()), float(found.within_x.mean()), float(found.within_y.mean())))
+        squares.append(_squares_of_parts(found))
+        spent = time.perf_counter() - began
+        share = spent / budget.seconds if budget.seconds is not None else len(costs) / most
+        progress(min(1.0, share))
+        if len(costs) == most or (len(costs) >= ERRORS and share * (1 + 1 / len(costs)) > 1):
+            break
+    return _summed_up(np.array(costs) * sides.scale, np.array(squares) * sides.scale**2)
+
+
+def _summed_up(costs: Array, squares: Array) -> Moves:
+    """From the ways (S, 3) of each set and the squares (S, 2, P) of its parts, sorted by both sides' neighbours."""
+    even = np.array([less_noise(*each) for each in costs])
+    across, within = float(costs[:, 0].mean()), float(costs[:, 1:].mean())
+    square, error = float(even.mean()), float(even.std(ddof=1)) / math.sqrt(len(even))
+    most, spread = rooted(square, error)
+    value = min(most, max(0.0, _jackknife(squares))) if most > 0 else most
+    evenness = value / most if most > 0 else 1.0
+    ninety = float(stdtrit(len(even) - 1, 0.95))  # an error from so few squares is not known well
+    guess = Guess(value, spread, MARGIN * abs(value) + (most - value) / 2, ninety)
+    return Moves(guess, evenness, min(1.0, within / across) if across else 0.0, across)
+
+
+def rooted(square: float, error: float) -> tuple[float, float]:
+    """The root of a square, with its sign, and the error of the square carried through it, from 0 if it is negative."""
+    likely = max(square, 0.0)
+    return signed_root(square), (signed_root(likely + error) - signed_root(likely - error)) / 2
+
+
+def _squares_of_parts(found: Matched) -> Array:
+    """The squares (2, P) of parts that are sorted by the neighbours in A, and in B."""
+    surplus = found.across**2 - found.within_x * found.within_y
+    orders = (np.argsort(surplus[beside], kind="stable") for beside in (found.beside_x, found.beside_y))
+    ways = found.across, found.within_x, found.within_y
+    return np.array(
+        [[_square(*(way[part] for way in ways)) for part in np.array_split(order, PARTS)] for order in orders]
+    )
+
+
+def _square(across: Array, within_x: Array, within_y: Array) -> float:
+    return less_noise(float(across.mean()), float(within_x.mean()), float(within_y.mean()))
+
+
+def _jackknife(squares: Array) -> float:
+    """The mean root of the squares (S, 2, P), averaged over the sets, freed of what their noise does to a root."""
+    n, total = len(squares), squares.sum(0)
+    without = [_mean_root((total - each) / (n - 1)) for each in squares]
+    return n * _mean_root(total / n) - (n - 1) * float(np.mean(without))
+
+
+def _mean_root(squares: Array) -> float:
+    """Of each side's parts (2, P) the mean root, where the square is not negative; of both the smaller."""
+    return float(np.sqrt(squares.clip(0.0)).mean(1).min())
+
+
+def _fold(sides: Sides, budget: Budget) -> int:
+    """Samples a side in each set to transport: as many as time allows eight times, and as give four sets."""
+    each = PATIENCE if budget.seconds is None else budget.seconds / 8
+    fold = next((n for n in FOLDS if expected_seconds(n, sides.dim) < each), FOLDS[-1])
+    if sides.sizes is None:
+        return fold
+    return min(fold, int((1 - CUT["certify"]) * min(sides.sizes) - 1) // ERRORS)  # what certifies is rounded
