@@ -12,7 +12,7 @@ from toolbox import picture_trainer, tiny_trainer, vectors
 from wgan.catchup import ahead
 from wgan.config import RunConfig
 from wgan.constraints import GradientPenalty, WeightClipping
-from wgan.networks import Latent
+from wgan.networks import Latent, make_generator
 from wgan.registry import CONSTRAINTS
 from wgan.schedule import Decay, Rates
 from wgan.seeds import rng
@@ -47,6 +47,31 @@ def test_a_critic_that_caught_up_goes_back_exactly_to_where_it_was(name: str) ->
         one, other = (_tensors(getattr(trainer, part).state_dict()) for trainer in (quiet, watched))
         assert len(one) == len(other) and all(map(torch.equal, one, other))
     assert quiet.ledger.means() == watched.ledger.means() and quiet.images == watched.images
+
+
+class Centred(nn.Module):
+    """Keeps a mean of what it has seen, as a new tensor each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+        self.register_buffer("centre", torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.centre = 0.9 * self.centre + 0.1 * x.detach().mean(0)
+        return self.layer(x - self.centre)
+
+
+def test_buffers_that_are_set_anew_go_back_too() -> None:
+    ends = []
+    for tick in (1, 6):
+        torch.manual_seed(0)
+        networks = make_generator("mlp", (2,), Latent(4), width=8, depth=1), Centred()
+        trainer = Trainer(*networks, constraint=WeightClipping(0.1), batch=16, critic_steps=2, critic_lr=0.01)
+        list(trainer.fit(vectors(d=2), steps=6, tick=tick))
+        ends.append(torch.cat([tensor.flatten() for tensor in trainer.critic.state_dict().values()]))
+    assert torch.equal(*ends)
 
 
 def _tensors(tree: object) -> list[Tensor]:

@@ -21,14 +21,14 @@ def critic_batches(name: str) -> list[Tensor]:
     """The real batches that one generator step shows to the critic."""
     trainer, _, _ = built(name)
     seen: list[Tensor] = []
-    original = trainer._noised
+    original = trainer._passes.noised
 
-    def spy(samples: Tensor, stream: str) -> Tensor:
+    def spy(samples: Tensor, stream: str, index: int) -> Tensor:
         if stream == "real noise":
             seen.append(samples.clone())
-        return original(samples, stream)
+        return original(samples, stream, index)
 
-    trainer._noised = spy  # type: ignore[method-assign]
+    trainer._passes.noised = spy  # type: ignore[method-assign]
     trainer.batch = trainer.batches.batch = 4
     trainer.advance()
     return seen

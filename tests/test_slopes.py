@@ -11,6 +11,7 @@ from wgan.networks import Critic, make_critic
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.memory import Head, placed
 from wgan.networks.norms import InstanceNorm2d
+from wgan.penalties import gradient_norms
 from wgan.slopes import _layers, input_gradient
 
 CRITICS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
@@ -177,6 +178,17 @@ def test_layers_that_are_there_twice_count_twice() -> None:
     assert torch.allclose(found, wanted, rtol=1e-10)
     for a, b in zip(derivatives(found, critic), derivatives(wanted, critic), strict=True):
         assert torch.allclose(a, b, rtol=1e-9)
+
+
+@pytest.mark.parametrize("hook", ["register_full_backward_pre_hook", "register_full_backward_hook"])
+def test_what_a_hook_does_on_the_way_back_is_not_left_out(hook: str) -> None:
+    critic, x = make_critic("mlp", (3,), width=8, depth=2), torch.randn(5, 3)
+    plain = gradient_norms(critic, x)
+    if hook == "register_full_backward_hook":
+        critic.features[0].register_full_backward_hook(lambda _, inner, __: tuple(2 * each for each in inner))
+    else:
+        critic.features[0].register_full_backward_pre_hook(lambda _, outer: tuple(2 * each for each in outer))
+    torch.testing.assert_close(gradient_norms(critic, x), 2 * plain)
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")

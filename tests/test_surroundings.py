@@ -1,18 +1,24 @@
 """What a Python program has set in torch neither changes a run nor is changed by one."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import parametrize
 
 import wgan
-from toolbox import assert_same, small_run, tiny_trainer, vectors
+from toolbox import assert_same, picture_trainer, small_run, tiny_trainer, vectors
 from wgan.run import Run
+from wgan.seeds import seeded
 from wgan.surroundings import undisturbed
+from wgan.trainer import Trainer
 
 SETTINGS = {"steps": 4, "quiet": True, "generator": "mlp", "critic": "mlp", "log_every": "2", "batch": 16}
 
@@ -56,6 +62,57 @@ def test_autocast_outside_is_not_inside(tmp_path: Path) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         run = wgan.train(vectors(), out=tmp_path / "in", **SETTINGS)
     assert_same(run, wgan.train(vectors(), out=tmp_path / "out", **SETTINGS))
+
+
+@pytest.mark.parametrize("outside", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["gp", "spectral"])
+def test_autocast_around_a_trainer_keeps_no_weights_of_before(
+    name: str, precision: torch.dtype, outside: torch.dtype
+) -> None:
+    inside, alone = (picture_trainer(name, precision=precision) for _ in range(2))
+    with torch.autocast("cpu", outside, enabled=outside != torch.float32):
+        records = [_advanced(inside)]
+        drawn = inside.sample(3)
+    records.append(_advanced(alone))
+    assert records[0] == records[1] and torch.equal(drawn, alone.sample(3))
+    for one, other in zip(inside.critic.parameters(), alone.critic.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def _advanced(trainer: Trainer) -> dict[str, Any]:
+    for _ in range(3):
+        trainer.advance()
+    return {name: value for name, value in trainer.record().items() if "second" not in name}
+
+
+def test_samples_do_not_depend_on_autocast(tmp_path: Path) -> None:
+    generator = small_run(tmp_path / "r", steps=1).generator
+    with torch.autocast("cpu", torch.bfloat16):
+        drawn = generator.sample(8)
+    np.testing.assert_array_equal(drawn, generator.sample(8))
+
+
+def test_threads_that_draw_from_torch_s_stream_do_not_mix() -> None:
+    def draw(_: int) -> list[float]:
+        found = []
+        for index in range(5):
+            with seeded(0, "threads", index):
+                found.append(float(torch.rand(())))
+                time.sleep(0.001)
+                found.append(float(torch.rand(())))
+        return found
+
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(draw, range(8)))
+    assert all(each == draw(0) for each in found) and torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_critic_without_parametrized_weights_keeps_none_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is kept for all modules of all threads."""
+    monkeypatch.setattr(parametrize, "cached", lambda: pytest.fail("others' weights are kept"))
+    tiny_trainer().advance()
 
 
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])

@@ -1,6 +1,7 @@
 """The two steps: against a loop written out by hand, for every constraint and objective, in both precisions."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -277,7 +278,7 @@ def test_bf16_agrees_with_fp32_and_keeps_scores_and_penalties_wide(name: str) ->
     def losses(precision: torch.dtype) -> dict[str, float | None]:
         trainer = picture_trainer(name, precision=precision)
         trainer.advance()
-        assert trainer._scores(torch.zeros(8, 1, 8, 8)).dtype == torch.float32
+        assert trainer._passes.scores(trainer.critic, torch.zeros(8, 1, 8, 8)).dtype == torch.float32
         return trainer.ledger.means()
 
     wide, narrow = losses(torch.float32), losses(torch.bfloat16)
@@ -329,6 +330,68 @@ def test_samples_of_another_shape_are_refused() -> None:
         trainer.attach(vectors())
 
 
+class Halving(nn.Module):
+    """Makes one sample of two latents."""
+
+    latent = np.int64(4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 2)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layer(z.reshape(-1, 8))
+
+
+def test_a_generator_that_makes_another_number_of_samples_is_refused() -> None:
+    trainer = Trainer(Halving(), nn.Linear(2, 1), batch=8)
+    with pytest.raises(UsageError, match=r"the generator gave \(4, 2\) for the noise of 8 samples"):
+        trainer.sample(8)
+
+
+@pytest.mark.parametrize("use", [Trainer.advance, Trainer.record, Trainer.critic_step])
+def test_training_on_nothing_is_refused(use: Callable[[Trainer], object]) -> None:
+    with pytest.raises(UsageError, match="attach"):
+        use(Trainer(nn.Linear(3, 2), nn.Linear(2, 1), latent=Latent(3)))
+
+
+class Grainy(nn.Linear):
+    """Adds noise of its own."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        made = super().forward(z)
+        return made + torch.randn_like(made)
+
+
+def test_samples_of_a_generator_with_noise_of_its_own_are_a_function_of_the_seed() -> None:
+    trainer, stream = Trainer(Grainy(3, 2), nn.Linear(2, 1), latent=Latent(3)), torch.get_rng_state()
+    drawn = trainer.sample(4, seed=1)
+    assert torch.equal(drawn, trainer.sample(4, seed=1)) and not torch.equal(drawn, trainer.sample(4, seed=2))
+    assert torch.equal(torch.get_rng_state(), stream)
+
+
+class Wave(nn.Module):
+    """Has a complex weight, as Fourier layers do."""
+
+    latent = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+        self.turn = nn.Parameter(torch.ones(2, dtype=torch.complex64))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (self.layer(z) * self.turn).real
+
+
+def test_complex_weights_learn_and_are_averaged() -> None:
+    trainer = Trainer(Wave(), nn.Linear(2, 1), constraint=WeightClipping(), ema_half_life=1e9, generator_lr=0.1)
+    for _ in trainer.fit(vectors(d=2), steps=3):
+        pass
+    moved, average = trainer.generator.turn, trainer.average.module.turn
+    assert (moved != 1).all() and (average != 1).all() and (average != moved).all()
+
+
 def test_scores_of_another_shape_are_refused() -> None:
     trainer = Trainer(nn.Linear(2, 6), nn.Linear(6, 2), latent=Latent(2), constraint=WeightClipping())
     with pytest.raises(UsageError, match=r"one number a sample"):
@@ -373,7 +436,9 @@ def test_only_what_is_on_the_processor_is_pinned_for_a_gpu(monkeypatch: pytest.M
     pinned, trainer = list[str](), tiny_trainer()
     monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: pinned.append(tensor.device.type) or tensor)
     monkeypatch.setattr(Tensor, "to", lambda tensor, *_, **__: torch.empty_like(tensor, device="meta"))
-    trainer.device = torch.device("cuda")  # what goes there ends up on the meta device, as far away from the processor
+    trainer._passes.device = torch.device(
+        "cuda"
+    )  # what goes there ends up on the meta device, as far away from the processor
     assert trainer._meter.fake(nn.Identity(), 0, 0).is_meta
     assert pinned == ["cpu"]
 
@@ -413,8 +478,8 @@ class Pair(nn.Module):
     [
         (nn.Linear(3, 6), Pair(nn.Linear(6, 1)), "the critic gave a tuple; it must give a tensor of scores"),
         (Pair(nn.Linear(3, 6)), nn.Linear(6, 1), "the generator gave a tuple; it must give a tensor of samples"),
-        (nn.Linear(3, 6), nn.Linear(6, 1).requires_grad_(False), "the critic has no weights to train"),
-        (nn.Tanh(), nn.Linear(6, 1), "the generator has no weights to train"),
+        (nn.Linear(3, 6), nn.Linear(6, 1).requires_grad_(False), "the critic has no real weights to train"),
+        (nn.Tanh(), nn.Linear(6, 1), "the generator has no real weights to train"),
         (
             nn.Linear(3, 6),
             nn.Linear(6, 1).double(),

@@ -3,9 +3,10 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wgan.schedule import Rates
 
@@ -21,10 +22,11 @@ def ahead(step: Callable[[], None], steps: int, rates: Rates, critic: nn.Module)
         step: Takes one.
         steps: How many.
         rates: Of the step's optimizer, as they were at first; they may have decayed to nothing.
-        critic: What a step changes.
+        critic: Whose weights and buffers a step changes, or sets anew; what else it keeps of a pass is not undone.
     """
-    tensors = [*critic.parameters(), *critic.buffers()]
-    saved, state = [tensor.detach().clone() for tensor in tensors], copy.deepcopy(rates.optimizer.state_dict())
+    holders = [held for part in critic.modules() for held in (part._parameters, part._buffers)]
+    saved = [(held, name, tensor, tensor.detach().clone()) for held, name, tensor in _all(holders)]
+    state = copy.deepcopy(rates.optimizer.state_dict())
     try:
         for done in range(steps):
             rates.scale(1 - done / steps)
@@ -32,6 +34,10 @@ def ahead(step: Callable[[], None], steps: int, rates: Rates, critic: nn.Module)
         yield
     finally:
         with torch.no_grad():
-            for tensor, old in zip(tensors, saved, strict=True):
-                tensor.copy_(old)
+            for held, name, tensor, old in saved:
+                held[name] = tensor.copy_(old)
         rates.optimizer.load_state_dict(state)
+
+
+def _all(holders: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str, Tensor]]:
+    return ((held, name, tensor) for held in holders for name, tensor in held.items() if tensor is not None)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wgan.data.samples import Data
 from wgan.errors import UsageError
-from wgan.networks.base import check_same_shape, check_trainable, flat_scores, twin
+from wgan.networks.base import check_same_shape, check_trainable, flat_scores, real_type, twin
 from wgan.networks.layers import has_batch_norm
 from wgan.seeds import rng, seeded
 
@@ -21,9 +21,11 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     """
     for name, network in (("generator", generator), ("critic", critic)):
         check_trainable(network, name)
-    types = [next(network.parameters()).dtype for network in (generator, critic)]
+    types = [real_type(network) for network in (generator, critic)]
     if types[0] != types[1]:
         raise UsageError(f"the generator is of {types[0]} and the critic of {types[1]}; make both the same with .to().")
+    if batch < 1:
+        raise UsageError(f"--batch: {batch} is too small; at least 1 is allowed.")
     part, rest = divmod(batch, processes)
     if rest or not part:
         nearest = max(1, round(batch / processes)) * processes
@@ -54,7 +56,7 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
     if len(few) < 4:
         return True  # it cannot be told, and apart is never wrong
     still, draw = twin(critic).cpu(), rng(0, "weights to look at")
-    x = few.to(next(still.parameters()).dtype)
+    x = few.to(real_type(still))
     for weight in still.parameters():  # so that the answer depends on no weights, and is the same after a resume
         inputs = weight.numel() // len(weight) if weight.dim() > 1 else 1
         weight.copy_(torch.randn(weight.shape, generator=draw) / math.sqrt(max(1, inputs)))

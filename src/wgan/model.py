@@ -27,7 +27,7 @@ class Model:
     """A generator that gives samples in the units of the data that it was trained on.
 
     Args:
-        generator: Noise to samples, in the range in which networks work.
+        generator: Noise to samples, in the range in which networks work; it is put into evaluation mode and frozen.
         units: How to bring samples back to the user's units.
     """
 
@@ -49,12 +49,12 @@ class Model:
 
     def __call__(self, z: Tensor) -> Tensor:
         """Samples (N, C, H, W) in [-1, 1], or standardised vectors (N, D), from noise (N, L)."""
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
             samples: Tensor = self.generator(z.to(next(self.generator.parameters())))
         return samples
 
     def sample(self, n: int, seed: int = 0) -> NDArray[Any]:
-        """Draw samples: pictures as uint8 (n, H, W, C), vectors as float32 (n, D) in their own units.
+        """Draw samples: pictures as uint8 (n, H, W, C), vectors (n, D) in their own units and precision.
 
         The ``i``-th sample of a seed is the same whatever ``n`` is.
 

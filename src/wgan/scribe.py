@@ -120,11 +120,12 @@ class Scribe(Silent):
     def _advice(self, error: DivergedError) -> str:
         self._summarise(f"diverged: {error}")
         _, counters = self.run.restore()
-        lr, critic_lr = self.trainer.learning_rates
+        rates = self.run.config.optimizer
         return (
             f"{error} The run has stopped; its last good save is step {counters['step']} in {self.run.folder}. "
-            f"Train anew with smaller learning rates (now --critic-lr {critic_lr:g} --generator-lr {lr:g}), with "
-            f"--precision fp32, or with another penalty weight (now: {self.trainer.constraint})."
+            f"Train anew with smaller learning rates (now --critic-lr {rates.critic_lr:g} --generator-lr "
+            f"{rates.generator_lr:g}), with --precision fp32, or with another penalty weight (now: "
+            f"{self.trainer.constraint})."
         )
 
     def _summarise(self, status: str) -> None:

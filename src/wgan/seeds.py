@@ -4,6 +4,7 @@ Nothing about randomness has to be saved or kept in step between processes, and 
 another.
 """
 
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 CPU = torch.device("cpu")
+_ONE_AT_A_TIME = threading.RLock()  # torch has one stream, and one cache of parametrised weights, for all threads
 
 
 def rng(seed: int, stream: str, index: int = 0) -> torch.Generator:
@@ -22,9 +24,12 @@ def rng(seed: int, stream: str, index: int = 0) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int, stream: str, index: int = 0, device: torch.device = CPU) -> Iterator[None]:
-    """Let all that draws from torch's own stream inside, such as first weights and dropout, be a function of these."""
+    """Let all that draws from torch's own stream inside, such as first weights and dropout, be a function of these.
+
+    Of several threads one at a time is inside; what others draw meanwhile from torch's own stream is not theirs.
+    """
     gpu = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index
-    with torch.random.fork_rng([gpu] if device.type == "cuda" else []):
+    with _ONE_AT_A_TIME, torch.random.fork_rng([gpu] if device.type == "cuda" else []):
         # torch.manual_seed would also make a note, with the stack, for each kind of device that is not there.
         start = rng(seed, stream, index).initial_seed()
         torch.default_generator.manual_seed(start)

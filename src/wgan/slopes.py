@@ -69,7 +69,8 @@ def _known(layer: nn.Module) -> bool:
 
 def _has_hooks(module: nn.Module) -> bool:
     """Whether something happens at a call that the layers do not show, such as the older weight norm."""
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
+    return any(hooks)
 
 
 def _written_out(layers: list[nn.Module], x: Tensor) -> Tensor:

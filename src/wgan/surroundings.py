@@ -36,13 +36,14 @@ _SETTINGS = _Settings()
 
 
 def with_gradients(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function learn though it is called from an evaluation, under ``torch.no_grad()`` or in inference mode."""
+    """Let a function learn, in full precision, though it is called under no_grad, in inference mode or autocast."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         import torch  # slow, and a help text needs none of it
 
-        with torch.inference_mode(False), torch.enable_grad():
+        precise = torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False)
+        with torch.inference_mode(False), torch.enable_grad(), precise[0], precise[1]:
             return function(*args, **kwargs)
 
     return call
@@ -62,8 +63,7 @@ def undisturbed(function: Callable[P, R]) -> Callable[P, R]:
 
         _SETTINGS.enter(torch)
         try:
-            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-                return learning(*args, **kwargs)
+            return learning(*args, **kwargs)
         finally:
             _SETTINGS.leave(torch)
 

@@ -6,7 +6,7 @@ what a step draws depends on the seed and the step alone, and measuring never di
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -26,11 +26,12 @@ from wgan.ledger import Ledger, check_values, check_weights
 from wgan.measurement import ESTIMATES, Meter
 from wgan.mixing import check_networks, mixes
 from wgan.networks import Latent
-from wgan.networks.base import check_same_shape, flat_scores, latent_of, samples_of
+from wgan.networks.base import latent_of, real_type, samples_of
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
 from wgan.parallel import ALONE, Exchange, Group
+from wgan.passes import Passes
 from wgan.prefetch import Prefetch
 from wgan.schedule import CriticSteps, Decay, Rates, set_rates
 from wgan.seeds import rng, seeded
@@ -94,7 +95,7 @@ class Trainer:
         precision: torch.dtype = torch.float32,
         group: Group = ALONE,
     ) -> None:
-        self.device, self.precision, self.group = torch.device(device), precision, group
+        self.device, self.group = torch.device(device), group
         self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty(10.0)
         self.latent = latent_of(generator, latent)
         self.generator = placed(generator, self.device)
@@ -106,18 +107,23 @@ class Trainer:
         make = optimizer or Adam()
         self.generator_optimizer = make(self._generator_weights, generator_lr)
         self.critic_optimizer = make(self._critic_weights, critic_lr)
-        self.learning_rates, self.decay = (generator_lr, critic_lr), decay
+        self.decay = decay
         self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         self.catch_up = catch_up * self.objective.measures_distance
-        self.instance_noise, self.batch, self.flip, self.seed = instance_noise, batch, flip, seed
+        self.batch, self.flip, self.seed = batch, flip, seed
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
-        self.dtype = next(self.critic.parameters()).dtype
-        self._average_critic = Exchange(group, self._critic_weights)
-        self._average_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
-        self.step, self.critic_updates, self.earlier, self.mark = 0, 0, 0.0, (0.0, 0)
+        self.dtype = real_type(self.critic)
+        self._passes = Passes(self.latent, instance_noise, seed, self.device, self.dtype, precision, group)
+        self._exchange_critic = Exchange(group, self._critic_weights)
+        self._exchange_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
+        parametrized = any(map(parametrize.is_parametrized, self.critic.modules()))
+        self._computed_once = parametrize.cached if parametrized else nullcontext
+        self.step, self.critic_updates = 0, 0
+        self.earlier, self.mark = 0.0, (0.0, 0)  # seconds of earlier processes; seconds and images at the last record
         self._since: float | None = None
+        self._batches: Batches | None = None
 
     @property
     def seconds(self) -> float:
@@ -129,11 +135,26 @@ class Trainer:
         """Real samples shown to the critic so far."""
         return self.critic_updates * self.batch
 
+    @property
+    def batches(self) -> Batches:
+        """The real samples.
+
+        Raises:
+            UsageError: None were attached.
+        """
+        if self._batches is None:
+            raise UsageError("there are no data to train on; call trainer.attach(data) first.")
+        return self._batches
+
     def attach(self, data: Any) -> Data:
-        """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items."""
+        """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items.
+
+        Returns:
+            The data as networks see them; ``units.to_user`` of it brings :meth:`sample` back to the units of ``data``.
+        """
         opened = open_data(data)
         self._one_pass = not mixes(self.critic, self.sample(1), opened)
-        self.batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
+        self._batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         certified, group = self.constraint.certified, self.group
         self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device, certified, group=group)
         return opened
@@ -186,22 +207,26 @@ class Trainer:
         """A generator's samples for the next critic steps, and at last, with their graph, for a generator step."""
         due, at_once = range(self.critic_updates, self.critic_updates + steps), DRAWN if self.group.size == 1 else 1
         for taken in range(0, steps, at_once):
-            with torch.no_grad(), self._autocast():
-                drawn = [self._generate(generator, "critic latent", update) for update in due[taken : taken + at_once]]
+            with torch.no_grad(), self._passes.autocast():
+                updates = due[taken : taken + at_once]
+                drawn = [self._passes.generated(generator, self.batch, "critic latent", update) for update in updates]
             yield from drawn
-        yield self._generate(generator, "generator latent", self.step)
+        with self._passes.autocast():
+            made = self._passes.generated(generator, self.batch, "generator latent", self.step)
+        yield made
 
     def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Take a step of the critic alone, with new fakes if none are given; ``meanwhile``: while gradients travel."""
-        real = self._noised(self.to_device(self.batches[self.critic_updates]), "real noise")
-        fake = self._noised(next(self._fakes(1, self.generator)) if fake is None else fake, "fake noise")
-        with parametrize.cached(), self._autocast():
-            real_scores, fake_scores = self._score(real, fake)
+        """Take a step of the critic alone, with new fakes if none are given; calls ``meanwhile`` in its reduction."""
+        passes, update = self._passes, self.critic_updates
+        real = passes.noised(self.to_device(self.batches[update]), "real noise", update)
+        fake = passes.noised(next(self._fakes(1, self.generator)) if fake is None else fake, "fake noise", update)
+        with self._computed_once(), passes.autocast():
+            real_scores, fake_scores = passes.both_scores(self.critic, real, fake, self._one_pass)
             loss = self.objective.critic_loss(real_scores, fake_scores)
             due = partial(self._penalty, real, fake)
-            total, penalty = with_penalties(loss, self.constraint, self.critic_updates, due)
+            total, penalty = with_penalties(loss, self.constraint, update, due)
         total.backward(inputs=self._critic_weights)
-        losses = self._average_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
+        losses = self._exchange_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
         self.critic_optimizer.step()
         self.critic_optimizer.zero_grad()
         self.constraint.project(self.critic)
@@ -210,48 +235,22 @@ class Trainer:
             self.ledger.add(name, value, self.step + 1)
 
     def _generator_step(self, fake: Tensor) -> None:
-        loss = self.objective.generator_loss(self._scores(self._noised(fake, "generator noise")))
+        with self._passes.autocast():
+            scores = self._passes.scores(self.critic, self._passes.noised(fake, "generator noise", self.critic_updates))
+        loss = self.objective.generator_loss(scores)
         loss.backward(inputs=self._generator_weights)
-        (loss,) = self._average_generator(loss)
+        (loss,) = self._exchange_generator(loss)
         self.generator_optimizer.step()
         self.generator_optimizer.zero_grad()
         self.ledger.add("generator_loss", loss, self.step + 1)
 
     def _penalty(self, real: Tensor, fake: Tensor, number: int, part: Constraint) -> Tensor:
-        number_drawn, draw = len(real) * self.group.size, rng(self.seed, f"penalty {number}", self.critic_updates)
-        return part.penalty(self.critic, real, fake, self.group.share(torch.rand(number_drawn, generator=draw)))
-
-    def _score(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of both sides: in one pass, unless the critic would mix them."""
-        check_same_shape(fake, real)
-        if not self._one_pass:
-            return self._scores(real), self._scores(fake)
-        scores = self._scores(torch.cat([real, fake]))
-        return scores[: len(real)], scores[len(real) :]
-
-    def _scores(self, samples: Tensor) -> Tensor:
-        with self._autocast():
-            return flat_scores(self.critic(samples), len(samples)).to(self.dtype)
-
-    def _generate(self, generator: nn.Module, stream: str, index: int) -> Tensor:
-        z = self.to_device(self.group.share(self.latent.draw(self.batch, rng(self.seed, stream, index))))
-        with self._autocast():
-            return generator(z).to(self.dtype)  # type: ignore[no-any-return]
-
-    def _noised(self, samples: Tensor, stream: str) -> Tensor:
-        if not self.instance_noise:
-            return samples
-        shape = len(samples) * self.group.size, *samples.shape[1:]
-        noise = self.group.share(torch.randn(shape, generator=rng(self.seed, stream, self.critic_updates)))
-        return samples + self.instance_noise * self.to_device(noise)
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+        between = self._passes.positions(len(real), f"penalty {number}", self.critic_updates)
+        return part.penalty(self.critic, real, fake, between)
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Move a batch without waiting for it, where the device can do that."""
-        tensor = tensor.pin_memory() if self.device.type == "cuda" and tensor.is_cpu else tensor
-        return tensor.to(self.device, self.dtype, non_blocking=True)
+        return self._passes.to_device(tensor)
 
     def check(self) -> None:
         """Raise a DivergedError, with the name and the step, if a loss, a penalty or a weight is NaN or infinite."""
@@ -293,7 +292,8 @@ class Trainer:
         return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """``n`` generated samples (n, ...) of the averaged generator, on the processor."""
-        parts = self.latent.draw(n, rng(seed, "sample")).split(256)
-        with torch.no_grad():
-            return torch.cat([samples_of(self.average.module(self.to_device(part))).cpu() for part in parts])
+        """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors."""
+        parts = [self.to_device(part) for part in self.latent.draw(n, rng(seed, "sample")).split(256)]
+        chance = seeded(seed, "samples' own noise", device=self.device)
+        with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return torch.cat([samples_of(self.average.module(part), len(part)).cpu() for part in parts])

@@ -15,7 +15,7 @@ LAYERS = [
     | {"prefetch", "processor", "words", "surroundings"},
     {"parallel"},
     {"networks", "data", "distances", "objectives", "optimizers", "ema", "ledger", "pictures", "options"},
-    {"slopes", "penalties", "mixing"},
+    {"slopes", "penalties", "mixing", "passes"},
     {"constraints", "certificate", "catchup", "curves", "environment"},
     {"measurement", "measure", "model"},
     {"trainer", "run"},

@@ -9,6 +9,7 @@ less than float32.
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -75,8 +76,8 @@ def latent_of(generator: nn.Module, given: Latent | None) -> Latent:
         UsageError: Neither is there.
     """
     found = given or getattr(generator, "latent", None)
-    if isinstance(found, int):
-        return Latent(found)
+    if isinstance(found, Integral):
+        return Latent(int(found))
     if not isinstance(found, Latent):
         raise UsageError("the generator has no attribute `latent`; give Trainer(..., latent=Latent(size)).")
     return found
@@ -177,20 +178,29 @@ def check_trainable(module: nn.Module, name: str) -> None:
     """Refuse a network that nothing can be learnt by.
 
     Raises:
-        UsageError: It has no weights, or all of them are frozen.
+        UsageError: It has no weights, or all of them are frozen or complex.
     """
-    if not any(weight.requires_grad for weight in module.parameters()):
-        raise UsageError(f"the {name} has no weights to train; give it some, or let some have requires_grad=True.")
+    if not any(weight.requires_grad and weight.is_floating_point() for weight in module.parameters()):
+        raise UsageError(f"the {name} has no real weights to train; give it some, or let some have requires_grad=True.")
 
 
-def samples_of(made: Any) -> Tensor:
-    """What a generator gave.
+def real_type(module: nn.Module) -> torch.dtype:
+    """The type of a network's real numbers, that of its first weight that is not complex."""
+    return next(weight.dtype for weight in module.parameters() if weight.is_floating_point())
+
+
+def samples_of(made: Any, n: int) -> Tensor:
+    """What a generator gave for the noise of n samples.
 
     Raises:
-        UsageError: It is not a tensor.
+        UsageError: It is not a tensor of n samples.
     """
     if not isinstance(made, Tensor):
         raise UsageError(f"the generator gave a {type(made).__name__}; it must give a tensor of samples (N, ...).")
+    if made.dim() < 2 or len(made) != n:
+        raise UsageError(
+            f"the generator gave {tuple(made.shape)} for the noise of {n} samples; it must give ({n}, ...)."
+        )
     return made
 
 

@@ -1,0 +1,84 @@
+"""What goes into two networks and what comes out: on their device, in their precision, of this process's share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from wgan.networks import Latent
+from wgan.networks.base import check_same_shape, flat_scores, samples_of
+from wgan.parallel import Group
+from wgan.seeds import rng
+
+
+@final
+class Passes:
+    """Passes through a generator and a critic.
+
+    Args:
+        latent: The generator's noise.
+        instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
+        seed: Of all noise; streams and indices do the rest.
+        device: Where the networks are.
+        dtype: Of samples and scores between passes.
+        precision: Of what autocast may do less precisely; ``dtype`` stays for the rest.
+        group: The processes, each with its share of what is drawn for all.
+    """
+
+    def __init__(
+        self,
+        latent: Latent,
+        instance_noise: float,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        precision: torch.dtype,
+        group: Group,
+    ) -> None:
+        self.latent, self.instance_noise, self.seed, self.group = latent, instance_noise, seed, group
+        self.device, self.dtype, self.precision = device, dtype, precision
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Inside, less precise where that does no harm; no converted weight is kept beyond it."""
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            yield
+        torch.clear_autocast_cache()  # an autocast around a whole training would keep them for the next step
+
+    def to_device(self, tensor: Tensor) -> Tensor:
+        """Move a batch without waiting for it, where the device can do that."""
+        tensor = tensor.pin_memory() if self.device.type == "cuda" and tensor.is_cpu else tensor
+        return tensor.to(self.device, self.dtype, non_blocking=True)
+
+    def generated(self, generator: nn.Module, batch: int, stream: str, index: int) -> Tensor:
+        """This process's share of ``batch`` samples of a generator."""
+        z = self.to_device(self.group.share(self.latent.draw(batch, rng(self.seed, stream, index))))
+        return samples_of(generator(z), len(z)).to(self.dtype)
+
+    def noised(self, samples: Tensor, stream: str, index: int) -> Tensor:
+        """Samples with instance noise, if there is any."""
+        if not self.instance_noise:
+            return samples
+        shape = len(samples) * self.group.size, *samples.shape[1:]
+        noise = self.group.share(torch.randn(shape, generator=rng(self.seed, stream, index)))
+        return samples + self.instance_noise * self.to_device(noise)
+
+    def positions(self, n: int, stream: str, index: int) -> Tensor:
+        """Where on their segments the points of a penalty lie, (n,) from 0 to 1."""
+        return self.to_device(
+            self.group.share(torch.rand(n * self.group.size, generator=rng(self.seed, stream, index)))
+        )
+
+    def scores(self, critic: nn.Module, samples: Tensor) -> Tensor:
+        """A critic's scores (n,)."""
+        return flat_scores(critic(samples), len(samples)).to(self.dtype)
+
+    def both_scores(self, critic: nn.Module, real: Tensor, fake: Tensor, together: bool) -> tuple[Tensor, Tensor]:
+        """Scores of both sides: in one pass, unless the critic would mix them."""
+        check_same_shape(fake, real)
+        if not together:
+            return self.scores(critic, real), self.scores(critic, fake)
+        scores = self.scores(critic, torch.cat([real, fake]))
+        return scores[: len(real)], scores[len(real) :]
