@@ -165,6 +165,11 @@ def moves(x: Array, y: Array) -> Moves:
     return transported(Finite(x, y, 0), Budget(None, 10), lambda share: None)
 
 
+def least(found: Moves) -> float:
+    """The lower of two ends, from their middle and their ratio."""
+    return 2 * found.guess.value * found.evenness / (1 + found.evenness)
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 @pytest.mark.parametrize(("d", "share", "way"), [(16, 0.1, 20.0), (16, 0.3, 10.0), (64, 0.3, 10.0)])
 def test_a_part_that_moves_far_is_not_the_root_of_a_mean_square(
@@ -173,8 +178,7 @@ def test_a_part_that_moves_far_is_not_the_root_of_a_mean_square(
     x, y = moved(8000, d, share, way)[:: -1 if swapped else 1]
     found = moves(x, y)
     assert quadrature(x[:2000], y[:2000]) > 1.25 * share * way
-    assert found.guess.value == pytest.approx(share * way, rel=0.12)
-    assert found.evenness < 0.9
+    assert least(found) == pytest.approx(share * way, rel=0.12) and found.evenness < 0.9
     assert abs(found.guess.value - share * way) < found.guess.margin
 
 
@@ -184,7 +188,7 @@ def test_a_class_that_is_missing_is_not_the_root_of_a_mean_square() -> None:
     heaps = 10 / math.sqrt(2) * np.eye(10)
     x, y = (heaps[rng.integers(low, 10, 8000)] + 0.3 * rng.normal(size=(8000, 10)) for low in (0, 1))
     found = moves(x, y)
-    assert found.guess.value == pytest.approx(1.0, rel=0.1)
+    assert least(found) == pytest.approx(1.0, rel=0.1) and found.evenness < 0.9
 
 
 @pytest.mark.parametrize("name", ["translation", "scaling", "delta and sphere"])

@@ -23,9 +23,9 @@ from wgan.distances.estimate import null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
 from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, difference, fit_certified, fit_free, scores
-from wgan.measure.moves import rooted, transported
+from wgan.measure.moves import between, rooted, transported
 from wgan.measure.sides import FEWEST, Sides, open_sides
-from wgan.measure.verdict import MARGIN, NINETY, Guess, combine
+from wgan.measure.verdict import NINETY, Guess, combine
 from wgan.measurement import lower_bound
 from wgan.seeds import rng
 
@@ -208,13 +208,14 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tup
     That is so where mass moves. Where it stays, noise adds to the first factor and takes nothing from the second. If a
     share s of the mass moves, alike and by less than the noise, the geometric mean is too large by at most the inverse
     root of s, and so is transport's root of a mean square, which gives s away: ``evenness`` is the root of s. So the
-    mean is multiplied by it, but stays at least what the critic finds in samples that it has not seen.
+    truth is between the mean and its product with that, or what the critic finds in samples that it has not seen, if
+    that is more; the middle is taken, and half of what is between is the margin.
     """
     unit = sides.scale / fitted.slope
     (train, _), (held, error) = (difference(fitted.critic, sides.part(part)) for part in ("train", "judge"))
     most, spread = rooted(train * held, train * error) if train > 0 else (held, error)
-    value = max(min(most, held), evenness * most) if most > 0 else most
-    margin = MARGIN * abs(value) + (most - value) / 2
+    least = max(min(most, held), evenness * most) if most > 0 else most
+    value, margin = between(least, most)
     return Guess(value * unit, spread * unit, margin * unit + rise), train * unit, (train - held) * unit
 
 

@@ -177,11 +177,11 @@ class Training:
 
 
 class Rays:
-    """Points on the ways from samples of A to those of B that transport matches them with, where slopes are looked at.
+    """Ways from samples of A to those of B that transport matches them with, where slopes are looked at.
 
     Args:
         part: Samples of both sides, of which the first 1,024 are matched.
-        seed: Where on its way each point is.
+        seed: Which point of each way is looked at, beside its ends.
     """
 
     def __init__(self, part: Part, seed: int) -> None:
@@ -192,13 +192,17 @@ class Rays:
         self.points = segments(self.x, self.y, torch.rand(n, generator=rng(seed, "rays")))
 
     def slope(self, critic: nn.Module) -> float:
-        """The mean norm of the critic's gradient, each way weighted with the difference that the critic sees on it.
+        """The mean norm of the critic's gradient on the ways, or at their ends if it is more.
 
-        So it is the slope where mass moves: where it stays, a penalty lets the critic have any slope.
+        Each way is weighted with the difference that the critic sees on it, so that it is the slope where mass moves:
+        where it stays, a penalty lets the critic have any slope. At samples it is steeper than between them if they
+        are learnt by heart.
         """
         weights = (scores(critic, self.x) - scores(critic, self.y)).abs() + torch.finfo(torch.float64).tiny
         with torch.no_grad():
-            return float((gradient_norms(critic, self.points).double() * weights).sum() / weights.sum())
+            at = [gradient_norms(critic, points).double() for points in (self.x, self.y, self.points)]
+        first, last, between = (float((slopes * weights).sum() / weights.sum()) for slopes in at)
+        return max((first + last) / 2, between)
 
 
 def _better(trials: list[Training], progress: Progress) -> Fitted:

@@ -3,8 +3,8 @@ r"""What exact transport of samples, set after set, says of W1: less their noise
 Of one set of samples, transport less noise is :math:`\widehat W^2 = c^2 - a\,b`, from the mean ways c across both sides
 and a, b within each (see :func:`wgan.distances.transport.quadrature`). Where ways are shorter than the noise, that is
 the root of a mean square: if some mass moves far and other stays, the mean way is shorter. So the samples are sorted by
-how far their neighbours have moved, and each part of them gets a :math:`\widehat W_p` of its own, whose mean is the
-distance:
+how far their neighbours have moved, and each part of them gets a :math:`\widehat W_p` of its own. Their mean is the
+least that the distance is taken to be, as the root of the mean square is the most:
 
 .. math:: \widehat W = \frac1P \sum_p \sqrt{\max(0, c_p^2 - a_p b_p)}
 
@@ -45,8 +45,8 @@ class Moves(NamedTuple):
     """What transport says.
 
     Attributes:
-        guess: The distance.
-        evenness: The distance over the root of the mean square, from 0 to 1: 1 where all mass moves alike.
+        guess: The distance: the middle between the least and the most that it may be.
+        evenness: The least over the most, from 0 to 1: 1 where all mass moves alike.
         noise: The share of the cost of transport that is noise.
         cost: What transport of the samples costs, noise included.
     """
@@ -80,11 +80,16 @@ def _summed_up(costs: Array, squares: Array) -> Moves:
     across, within = float(costs[:, 0].mean()), float(costs[:, 1:].mean())
     square, error = float(even.mean()), float(even.std(ddof=1)) / math.sqrt(len(even))
     most, spread = rooted(square, error)
-    value = min(most, max(0.0, _jackknife(squares))) if most > 0 else most
-    evenness = value / most if most > 0 else 1.0
+    evenness = min(1.0, max(0.0, _jackknife(squares)) / most) if most > 0 else 1.0
     ninety = float(stdtrit(len(even) - 1, 0.95))  # an error from so few squares is not known well
-    guess = Guess(value, spread, MARGIN * abs(value) + (most - value) / 2, ninety)
-    return Moves(guess, evenness, min(1.0, within / across) if across else 0.0, across)
+    value, margin = between(evenness * most, most)
+    return Moves(Guess(value, spread, margin, ninety), evenness, min(1.0, within / across) if across else 0.0, across)
+
+
+def between(least: float, most: float) -> tuple[float, float]:
+    """The middle of what a distance may be, and by how much the distance may differ from it, also if all goes well."""
+    middle = (least + most) / 2
+    return middle, MARGIN * abs(middle) + abs(most - least) / 2
 
 
 def rooted(square: float, error: float) -> tuple[float, float]:
