@@ -40,6 +40,10 @@ def interrupted(out: Path, step: int, source: Any, number: int = signal.SIGINT, 
     return stop.value.run
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("step", [1, 5, 8])
 def test_an_interrupted_run_goes_on_bit_for_bit(step: int, number: int, tmp_path: Path) -> None:
@@ -239,8 +243,22 @@ def test_a_folder_of_data_sets_is_found_from_another_folder(tmp_path: Path, monk
 
 def test_a_run_killed_before_its_first_save_begins_again(tmp_path: Path) -> None:
     whole = small_run(tmp_path / "whole")
-    killed = Run.create(whole.config, tmp_path / "killed", "x", {})
-    assert_same(whole, loop.resume(killed, {}, source=blobs()))
+    killed, view = Run.create(whole.config, tmp_path / "killed", "x", {}), Interrupter(-1)
+    assert_same(whole, loop.resume(killed, {}, source=blobs(), view=view))
+    assert view.notes[0] == "going on from the beginning: nothing was saved yet."
+
+
+@pytest.mark.parametrize("gone", [[], ["generator.safetensors"], ["metrics.jsonl"]])
+def test_a_run_whose_save_is_missing_is_refused_and_loses_nothing(gone: list[str], tmp_path: Path) -> None:
+    run, view = small_run(tmp_path / "r", steps=4), Interrupter(-1)
+    for name in ["checkpoints/last.safetensors", *gone]:
+        (run.folder / name).unlink()
+    before = contents(run.folder)
+    with pytest.raises(
+        WganError, match=r"no save to go on from \(checkpoints/last.safetensors is missing\); bring it b"
+    ):
+        loop.resume(run, {"steps": 6}, source=blobs(), view=view)
+    assert contents(run.folder) == before and not any("going on" in note for note in view.notes)
 
 
 def test_other_data_are_refused_where_no_save_tells_them_from_its_own(tmp_path: Path) -> None:
@@ -351,12 +369,12 @@ def test_a_total_below_what_an_interrupted_run_has_done_is_refused_and_loses_not
     out = tmp_path / "r"
     with pytest.raises(Interrupted):
         loop.train(small_config(steps=40), source=blobs(), out=out, view=Interrupter(9))
-    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    before = contents(out)
     (out / "summary.json").unlink()  # as after kill -9 before any stop
     del before[out / "summary.json"]
     with pytest.raises(UsageError, match=r"used up its budget \(step 9.*--steps 18"):
         loop.resume(Run(out), {"steps": 5}, source=blobs())
-    assert {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()} == before
+    assert contents(out) == before
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '{"seconds": "x"}'])

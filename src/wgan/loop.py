@@ -212,12 +212,12 @@ def _continue(
     with run.lock() if group.first else nullcontext():
         if ours:
             restart.check_same_options(parts.config, run)
-        if group.first_says(run.has_save):
+        if group.first_says(run.was_saved):
             tensors, counters = run.restore()
             restart.check_same_data(counters["data"], parts.data, run)
             restart.check_same_config(counters["config"], parts.config, run)
             restore(trainer, tensors, counters)
-        else:  # it was killed in its first moment, and begins again
+        else:  # killed in its first moment, it begins again
             restart.check_same_place(parts.config, run)
             if init_from is not None:
                 restart.take_weights(trainer, at_home(init_from))
@@ -241,7 +241,8 @@ def _rewind(run: Run, parts: _Parts, view: View) -> None:
     config, data, trainer, plan, threads = parts
     later = any(record["step"] > trainer.step for record in run.records())
     lost = "; records of later steps are made again" if later else ""
-    view.note(f"going on from step {trainer.step:,}, the last save{lost}.")
+    start = f"step {trainer.step:,}, the last save" if run.was_saved else "the beginning: nothing was saved yet"
+    view.note(f"going on from {start}{lost}.")
     run.rewind(trainer.step)
     run.write_config(config)
     view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))

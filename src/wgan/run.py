@@ -174,9 +174,9 @@ class Run:
         save_tensors(self._checkpoint, tensors, {"counters": dict(counters)})
 
     @property
-    def has_save(self) -> bool:
-        """Whether anything was saved yet."""
-        return self._checkpoint.is_file()
+    def was_saved(self) -> bool:
+        """Whether anything was saved, be the save still there or not: only a run that was not begins anew."""
+        return self._checkpoint.is_file() or self._generator.is_file() or bool(self.records())
 
     def restore(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Read the last save.
@@ -191,7 +191,10 @@ class Run:
                 return {name: file.get_tensor(name) for name in file.keys()}, about["counters"]  # noqa: SIM118
         except FileNotFoundError:
             again = f"wgan train --config {shlex.quote(str(self.config_file))}"
-            raise WganError(f"{self.folder} has no save to go on from; start again: {again}") from None
+            missing = f"{self._checkpoint.relative_to(self.folder)} is missing"
+            raise WganError(
+                f"{self.folder} has no save to go on from ({missing}); bring it back, or start again: {again}"
+            ) from None
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise WganError(f"{self._checkpoint} cannot be read: {error}.") from error
 
