@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from wgan import cli, loop, options, worker
 from wgan.commands import launch as commands
 from wgan.errors import LostError, UsageError, WganError
 from wgan.parallel import _fresh
+from wgan.parallel.launcher import _environment
 from wgan.restart import check_same_options
 from wgan.run import Run
 from wgan.stop import Stop
@@ -135,6 +137,19 @@ def test_the_end_of_the_launcher_asks_to_stop(monkeypatch: pytest.MonkeyPatch, e
         assert Stop().signal == signal.SIGTERM
         assert worker.report("stopped.", 143) == ("stopped.", 143)
     assert Stop().signal == 0
+
+
+def test_a_worker_without_its_launcher_does_not_wait_for_others() -> None:
+    with _environment({}):
+        told = dict(os.environ)
+    assert told[worker.LAUNCHER] == str(os.getpid())
+    with socket.socket() as silent:  # where nobody answers
+        silent.bind(("127.0.0.1", 0))
+        told |= {"RANK": "1", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none", worker.LAUNCHER: "1"}
+        told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(silent.getsockname()[1])}
+        code = "from wgan.parallel import joined\nwith joined('cpu'): pass"
+        done = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 143
 
 
 def test_the_first_process_does_not_wait_for_ever() -> None:

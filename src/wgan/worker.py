@@ -6,6 +6,7 @@ Nothing here imports torch: torchrun tells all of it by environment variables.
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +17,15 @@ OUTCOME = "WGAN_OUTCOME"
 """Names the file in which the workers of ``--processes`` leave how it ended, for the launcher to say once."""
 COMMAND = "WGAN_COMMAND"
 """What the person typed, where a launcher starts the workers with another command."""
+LAUNCHER = "WGAN_LAUNCHER"
+"""The number of the process that started the workers of ``--processes``."""
 STOPPED = 128
 """Exit codes from here on are those of a signal, after which a run may go on."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
+"""What asks a process to stop."""
 _PATIENCE = 3.0  # seconds in which a process that ends in an error tells it, before the others see that it is gone
 
-_PARENT = os.getppid()
+_PARENT = int(os.environ.get(LAUNCHER, os.getppid()))  # torchrun, which does not tell, may be gone before this line
 
 
 class Place(NamedTuple):

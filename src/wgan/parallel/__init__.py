@@ -11,6 +11,9 @@ around a critic with a gradient penalty.
 """
 
 import datetime
+import os
+import signal
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALONE", "SCALARS", "Exchange", "Group", "joined", "running_statistics"]
 
+_GLANCE = 0.5  # seconds between two looks at whether the launcher is still there
 _PREPARING = datetime.timedelta(days=1)  # in which the first process of a machine reads its data
 
 
@@ -53,7 +57,7 @@ def joined(device: str = "auto") -> Iterator[Group]:
         _take_gpu(device, here)
     from torch.distributed.rendezvous import rendezvous
 
-    with talking():
+    with _no_orphan(), talking():
         store, rank, size = next(rendezvous("env://"))
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         torch.distributed.init_process_group(backend, store=_fresh(store, rank, size), rank=rank, world_size=size)
@@ -62,6 +66,26 @@ def joined(device: str = "auto") -> Iterator[Group]:
             yield group
     finally:
         torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def _no_orphan() -> Iterator[None]:
+    """End this process if its launcher is killed while it waits for the others: they may never have been started.
+
+    Such a wait hears no exception, and nothing is lost that early.
+    """
+    joined = threading.Event()
+
+    def watch() -> None:
+        while not joined.wait(_GLANCE):
+            if worker.is_orphan():
+                os._exit(worker.STOPPED + signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        joined.set()
 
 
 def _patient_group() -> "ProcessGroup":

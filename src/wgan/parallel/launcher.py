@@ -76,6 +76,7 @@ def _environment(told: Mapping[str, str]) -> Iterator[None]:
     """Variables for the workers: what they are told, no thread warnings, and sockets that no other machine sees."""
     quiet = {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_SHUTDOWN)}
     safe = {"PYTHONSAFEPATH": "1"}  # with -m, Python would else take a wgan.py in the current folder for the package
+    told = {**told, worker.LAUNCHER: str(os.getpid())}
     loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
     before = dict(os.environ)
     os.environ.update({**quiet, **loopback, **before, **safe, **told})
