@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from toolbox import SMALL, Interrupter, blobs, small_config
-from wgan import loop, options
+from wgan import loop, options, stop
 from wgan.errors import WganError
 from wgan.run import Run
 
@@ -54,6 +54,41 @@ def test_a_run_outlives_its_reader_and_is_saved_at_ctrl_c(tmp_path: Path) -> Non
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=100) == 130
     assert run.summary["status"] == "interrupted" and run.restore()[1]["step"] == run.summary["steps"]
+
+
+class Repeating(Interrupter):
+    """Hears the signal again, in the step after the first one, as systemd and launchers send it."""
+
+    def __init__(self, step: int, *numbers: int) -> None:
+        super().__init__(step)
+        self.numbers = numbers
+
+    def step(self, share: float, step: int) -> None:
+        if step == self.at:
+            for number in self.numbers:
+                signal.raise_signal(number)
+
+
+TERM, INT = signal.SIGTERM, signal.SIGINT
+
+
+@pytest.mark.parametrize("numbers", [(TERM, TERM), (INT, INT), (TERM, INT, TERM), (INT, TERM, TERM)])
+def test_signals_that_come_together_ask_once(numbers: tuple[int, ...], tmp_path: Path) -> None:
+    with pytest.raises(loop.Interrupted) as asked:
+        loop.train(small_config(), source=blobs(600), out=tmp_path / "r", view=Repeating(5, *numbers))
+    assert asked.value.signal == numbers[0] and Run(tmp_path / "r").restore()[1]["step"] == 5
+
+
+def test_only_another_ctrl_c_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stop, "_ONE_KEYSTROKE", -1.0)  # as if each came a second later
+    for numbers in ((TERM, TERM, TERM), (INT, TERM), (TERM, INT)):
+        with stop.Stop() as asked:
+            for number in numbers:
+                signal.raise_signal(number)
+        assert asked.signal == numbers[0]
+    with pytest.raises(KeyboardInterrupt), stop.Stop():
+        signal.raise_signal(INT)
+        signal.raise_signal(INT)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")

@@ -1,15 +1,15 @@
 """Ctrl-C and similar signals: a request to stop, which training grants once everything is saved."""
 
 import signal
-import sys
 import threading
+import time
 from types import FrameType, TracebackType
 
 from wgan import worker
 from wgan.errors import Stopped
 from wgan.run import Run
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
+_ONE_KEYSTROKE = 1.0  # seconds in which a launcher and a terminal may pass on the same Ctrl-C
 
 
 class Interrupted(Stopped):
@@ -26,14 +26,15 @@ class Interrupted(Stopped):
 
 
 class Stop:
-    """Turns the first Ctrl-C, SIGTERM or hang-up into a request to stop; a second one stops at once.
+    """Turns Ctrl-C, SIGTERM or a hang-up into a request to stop; another Ctrl-C, a second later, stops at once.
 
-    So does the end of the launcher that should have passed them on. What was to be ignored when the program began, as
-    the hang-up is under ``nohup``, stays so.
+    Whatever else comes again does not, for what stops a service or a job often tells its processes several times. The
+    end of the launcher that should have passed signals on asks to stop, too. What was to be ignored when the program
+    began, as the hang-up is under ``nohup``, stays so.
     """
 
     def __init__(self) -> None:
-        self._heard = 0
+        self._heard, self._pressed = 0, float("inf")
 
     @property
     def signal(self) -> int:
@@ -42,7 +43,7 @@ class Stop:
 
     def __enter__(self) -> "Stop":
         here = threading.current_thread() is threading.main_thread()
-        heeded = [number for number in SIGNALS if here and not worker.is_ignored(number)]
+        heeded = [number for number in worker.SIGNALS if here and not worker.is_ignored(number)]
         self._old = {number: signal.signal(number, self._hear) for number in heeded}
         return self
 
@@ -53,6 +54,8 @@ class Stop:
             signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self._heard:
-            raise KeyboardInterrupt
-        self._heard = number
+        if number == signal.SIGINT:
+            if time.monotonic() > self._pressed + _ONE_KEYSTROKE:
+                raise KeyboardInterrupt
+            self._pressed = min(self._pressed, time.monotonic())
+        self._heard = self._heard or number
