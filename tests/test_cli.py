@@ -1,5 +1,6 @@
 """The command line as a person meets it: help, results, and one clear line for each mistake."""
 
+import importlib
 import json
 import signal
 import subprocess
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from toolbox import SMALL, blobs
-from wgan import options
+from toolbox import SMALL, blobs, small_run
+from wgan import cli, options, worker
 from wgan.cli import app, main
+from wgan.errors import Stopped
 from wgan.registry import FIGURES
 from wgan.run import Run
 
@@ -114,6 +116,43 @@ def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
         code, out, err = wgan(*arguments)
         assert (code, err) == (0, ""), arguments
         assert isinstance(json.loads(out), dict) and out.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_leaves_nothing_half_written(number: int, tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=1)
+    command = [sys.executable, "-m", "wgan", "sample", str(run.folder), "-n", str(10**8), "-o", "all.npy"]
+    (tmp_path / "here").mkdir()
+    with subprocess.Popen(command, cwd=tmp_path / "here", stderr=subprocess.PIPE, text=True) as child:
+        while child.poll() is None and not any(file.stat().st_size for file in tmp_path.glob("here/.*/all.npy")):
+            time.sleep(0.05)
+        for _ in range(2):  # as systemd and launchers do
+            child.send_signal(number)
+        assert child.communicate(timeout=100) == (None, "wgan: stopped; nothing more was saved.\n")
+    assert child.returncode == 128 + number
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals there do not wait")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_comes_to_its_end_before_a_signal_is_heard(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_imported.py").write_text(f"import signal\nsignal.raise_signal({int(number)})\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = {number: signal.getsignal(number) for number in worker.SIGNALS}
+    with pytest.raises(Stopped) as stopped, cli._stoppable():
+        assert importlib.import_module("half_imported").whole
+        time.sleep(100)  # which the signal ends
+    assert stopped.value.signal == number
+    assert sys.modules.pop("half_imported").whole
+    signal.raise_signal(number)  # again, while the process ends
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    with cli._stoppable():
+        pass
+    assert {number: signal.getsignal(number) for number in worker.SIGNALS} == before
 
 
 def test_dry_run_gives_json(wgan: Wgan, source: Path) -> None:

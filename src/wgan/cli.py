@@ -2,13 +2,19 @@
 
 import io
 import os
+import signal
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from wgan import __version__, worker
 from wgan.commands import measure, show, train
-from wgan.errors import LostError, WganError
+from wgan.errors import LostError, Stopped, WganError
 
 app = App(
     name="wgan",
@@ -25,6 +31,9 @@ for command in (
 ):
     app.command(command)
 
+_UNWINDING = 1.0  # seconds after a signal in which it is not heeded again
+_LONGEST_IMPORT = 10.0  # seconds that it waits for an import
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a mistake that a person can mend is one sentence on standard error."""
@@ -34,7 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
     if worker.is_over():
         sys.exit(0)  # our launcher starts all processes again, whatever ended one of them
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        with _stoppable():
+            app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(_sentence(error), 2)
     except LostError as error:
@@ -47,6 +57,48 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:  # a disk that is full or went away; what was saved before is whole
         _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM and the hang-up unwind all as Ctrl-C does, so that nothing half written stays.
+
+    A module that is being imported comes to its end first: cut off in its middle, it may fail in any way. What was to
+    be ignored stays so, and a worker, which may wait for others where no signal is heard, just ends.
+    """
+    heard, raised = float("inf"), float("-inf")
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal heard, raised
+        now = time.monotonic()
+        heard = min(heard, now)
+        if sys.platform != "win32" and _is_importing(frame) and now < heard + _LONGEST_IMPORT:
+            again = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, number))
+            again.daemon = True
+            again.start()
+        elif now > raised + _UNWINDING:
+            raised = now
+            raise Stopped("", number)
+
+    here = threading.current_thread() is threading.main_thread() and worker.place() is None
+    heeded = [number for number in worker.SIGNALS if here and not worker.is_ignored(number)]
+    before = {number: signal.signal(number, hear) for number in heeded}
+    try:
+        yield
+    except KeyboardInterrupt:  # the process ends, and what comes again meanwhile is the same signal
+        raised = time.monotonic()
+        while before:
+            signal.signal(before.popitem()[0], hear)  # for a launcher has put others there
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _sentence(error: CycloptsError) -> str:
