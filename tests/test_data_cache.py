@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from wgan.config import DataConfig
@@ -111,9 +112,49 @@ def test_what_a_killed_process_left_is_swept(photos: Path, cache: Path) -> None:
     old.mkdir(parents=True)
     new.mkdir()
     os.utime(old, (0, 0))
+    held, left = cache / "data" / ".part-held", cache / "data" / ".part-left"
+    for part in (held, left):
+        (part / "entry").mkdir(parents=True)
+        (part / "lock").touch()
+    os.utime(held, (0, 0))
+    with FileLock(held / "lock"):
+        open_data(photos, DataConfig())
+    assert not old.exists() and not left.exists(), "however young it is, nobody holds it"
+    assert new.exists() and held.exists(), "however old it is, somebody holds it"
+
+
+def test_a_build_is_held_while_it_lasts(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    really = cache_module.write_rows
+
+    def sweeping(*args: Any) -> Any:
+        (part,) = (cache / "data").glob(".part-*")
+        os.utime(part, (0, 0))
+        cache_module._sweep(cache / "data")
+        seen.append(part.exists())
+        return really(*args)
+
+    monkeypatch.setattr(cache_module, "write_rows", sweeping)
     open_data(photos, DataConfig())
-    assert not old.exists()
-    assert new.exists()
+    assert seen == [True]
+    (place,) = (cache / "data").iterdir()
+    assert sorted(path.name for path in place.iterdir()) == ["digests.npy", "images.npy", "labels.npy", "meta.json"]
+
+
+def test_a_build_that_was_swept_before_it_was_held_is_whole(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, made = cache_module.tempfile.mkdtemp, []
+
+    def swept(**where: Any) -> str:
+        made.append(really(**where))
+        if len(made) == 1:
+            shutil.rmtree(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(cache_module.tempfile, "mkdtemp", swept)
+    assert open_data(photos, DataConfig()).report.count == 30
+    assert len(list((cache / "data").iterdir())) == 1
 
 
 def _open(photos: str, barrier: Any, results: Any) -> None:

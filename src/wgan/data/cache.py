@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from wgan.config import DataConfig
 from wgan.data.collect import Rows, make_plan, rows_in_memory, without_warnings, write_rows
@@ -27,6 +28,7 @@ from wgan.files import at_home
 VERSION = 3
 UNFINISHED = ".part-"
 ABANDONED_SECONDS = 24 * 3600
+_LOCK = "lock"
 
 
 def cache_folder() -> Path:
@@ -121,8 +123,7 @@ def _uncached(source: Source, options: DataConfig, progress: Progress) -> Rows:
 def _build(place: Path, source: Source, options: DataConfig, progress: Progress) -> None:
     """Write an entry beside its place, then move it there in one step."""
     _sweep(place.parent)
-    part = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
-    try:
+    with _part(place) as part:
         plan, notes = make_plan(source, options, progress)
         _demand_room(source, plan, part)
         with (part / "images.npy").open("wb") as file:
@@ -133,8 +134,23 @@ def _build(place: Path, source: Source, options: DataConfig, progress: Progress)
         meta = {"format_version": VERSION, "labelled": labels is not None, "report": report.to_json()}
         (part / "meta.json").write_text(json.dumps(meta, allow_nan=False))
         _move(part, place)
+
+
+@contextmanager
+def _part(place: Path) -> Iterator[Path]:
+    """A folder in which to write an entry, within one that is locked meanwhile, so that nobody sweeps it away."""
+    while True:
+        outer = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
+        lock = FileLock(outer / _LOCK)
+        with suppress(FileNotFoundError):  # it was swept away before it was locked
+            lock.acquire()
+            (part := outer / "entry").mkdir()
+            break
+    try:
+        yield part
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        lock.release()
+        shutil.rmtree(outer, ignore_errors=True)
 
 
 def _demand_room(source: Source, plan: Plan, folder: Path) -> None:
@@ -175,10 +191,13 @@ def _move(part: Path, place: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed process left behind long ago."""
+    """Remove what killed processes left behind: what nobody holds; without a lock, what is old."""
     for part in folder.glob(f"{UNFINISHED}*"):
-        with suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
+        with suppress(OSError):  # such as that its builder holds it
+            if (part / _LOCK).is_file():
+                with FileLock(part / _LOCK, timeout=0):
+                    shutil.rmtree(part, ignore_errors=True)
+            elif time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
                 shutil.rmtree(part, ignore_errors=True)
 
 
