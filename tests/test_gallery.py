@@ -11,8 +11,10 @@ from PIL import Image
 from test_presets import built
 from toolbox import blobs, small_config, small_run
 from wgan import loop
+from wgan.errors import WganError
 from wgan.gallery import Gallery, Sparingly, _grid_side
 from wgan.run import Run
+from wgan.view import View
 
 
 def test_redrawing_takes_a_small_share_of_the_time() -> None:
@@ -70,7 +72,7 @@ def test_samples_are_those_of_the_averaged_generator_on_fixed_noise(tmp_path: Pa
     for _ in range(8):
         trainer.advance()
     run = Run.create(config, tmp_path / "r", "x", {})
-    first, again = Gallery(run, trainer, data, config), Gallery(run, trainer, data, config)
+    first, again = (Gallery(run, trainer, data, config, View()) for _ in range(2))
     assert torch.equal(first.latents, again.latents) and len(first.latents) == 64
     first.samples()
     with Image.open(run.sample_path(8)) as picture:
@@ -87,6 +89,46 @@ def test_a_picture_of_every_step_can_be_had(tmp_path: Path) -> None:
     run = loop.train(small_config(steps=5, sample_every="1"), source=blobs(), out=tmp_path / "r")
     assert run is not None
     assert [int(path.stem) for path in run.sample_paths()] == [0, 1, 2, 3, 4, 5]
+
+
+class Breaker(View):
+    """Empties an early picture, cuts another, and keeps what is said."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.notes = run, list[str]()
+
+    def step(self, share: float, step: int) -> None:
+        if step == 3:
+            self.run.sample_path(1).write_bytes(b"")
+            whole = self.run.sample_path(2).read_bytes()
+            self.run.sample_path(2).write_bytes(whole[: len(whole) // 2])
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_pictures_that_cannot_be_read_are_left_out_and_said_once(tmp_path: Path) -> None:
+    run = Run(tmp_path / "r")
+    view = Breaker(run)
+    loop.train(small_config(steps=6, sample_every="1"), source=blobs(), out=run.folder, view=view)
+    assert run.summary["status"] == "finished"
+    with Image.open(run.animation) as shown:
+        assert getattr(shown, "n_frames", 1) == 5
+    left_out = [note for note in view.notes if "cannot be read" in note]
+    assert left_out == [f"{run.sample_path(1)} cannot be read: progress.gif does without such pictures."]
+
+
+@pytest.mark.parametrize("name", ["_curves", "_animation"])
+def test_what_keeps_curves_from_being_drawn_costs_no_step(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(gallery: Gallery) -> None:
+        raise OSError(13, "Permission denied", "it")
+
+    monkeypatch.setattr(Gallery, name, fail)
+    with pytest.raises(WganError, match="Permission denied; mend that"):
+        loop.train(small_config(sample_every="4", save_every="4"), source=blobs(), out=tmp_path / "r")
+    assert Run(tmp_path / "r").restore()[1]["step"] == 1  # which makes the first record, picture and save
 
 
 def test_a_picture_after_every_epoch_can_be_had(tmp_path: Path) -> None:

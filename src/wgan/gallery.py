@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from wgan.measurement import probe
 from wgan.run import Run
 from wgan.seeds import rng
 from wgan.trainer import Trainer
+from wgan.view import View
 
 _SHARE = 0.05  # of the time of training that redrawing curves and animation may take
 _POINTS = 2000
@@ -44,16 +46,18 @@ class Gallery:
         trainer: Whose generator draws them, from noise that is fixed by the seed.
         data: The real samples and their units.
         config: What the pictures are labelled with.
+        view: Where it is said which of them cannot be read again.
     """
 
-    def __init__(self, run: Run, trainer: Trainer, data: Data, config: Config) -> None:
-        self.run, self.trainer, self.data, self.config = run, trainer, data, config
+    def __init__(self, run: Run, trainer: Trainer, data: Data, config: Config, view: View) -> None:
+        self.run, self.trainer, self.data, self.config, self.view = run, trainer, data, config, view
         self.curves, self.animation = Sparingly(self._curves), Sparingly(self._animation)
         self.flat = len(data.shape) == 1
         self.count = _POINTS if self.flat else _grid_side(data.shape[-1]) ** 2
         self.latents = trainer.latent.draw(self.count, rng(config.run.seed, "grid"))
         self._real: NDArray[Any] | None = None
         self._board: Any = None
+        self._damaged = set[Path]()
         if config.run.tensorboard:
             self._board = require_tensorboard()(run.tensorboard, purge_step=trainer.step + 1)
 
@@ -104,8 +108,17 @@ class Gallery:
         )
 
     def _animation(self) -> None:
-        paths = self.run.sample_paths()
-        pictures.animate(paths, self.run.animation, captions=[f"step {int(path.stem):,}" for path in paths])
+        while paths := [path for path in self.run.sample_paths() if path not in self._damaged]:
+            try:
+                pictures.animate(paths, self.run.animation, captions=[f"step {int(path.stem):,}" for path in paths])
+            except pictures.FrameError as error:
+                if not self._damaged:
+                    self.view.note(
+                        f"{error.path} cannot be read: {self.run.animation.name} does without such pictures."
+                    )
+                self._damaged.add(error.path)
+            else:
+                break
 
     def _reals(self) -> NDArray[Any]:
         if self._real is None:

@@ -17,6 +17,19 @@ from PIL import Image, ImageDraw, ImageFont
 from wgan.errors import UsageError, WganError
 from wgan.files import write_atomically
 
+
+class FrameError(WganError):
+    """A frame of an animation cannot be read.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"the frame {path} cannot be read ({reason}): leave it out or make it again")
+        self.path = path
+
+
 Images = NDArray[np.uint8]
 
 GAP = 2
@@ -118,6 +131,9 @@ def animate(
         limit_bytes: The largest file allowed.
         max_frames: The largest number of frames.
         seconds: How long one round takes, without the pause at the end.
+
+    Raises:
+        FrameError: One of the frames cannot be read.
     """
     _check_frames(frames, captions, max_frames)
     story = list(zip(frames, captions or [""] * len(frames), strict=True))
@@ -227,8 +243,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as picture:
             yield picture
-    except OSError as error:
-        raise WganError(f"the frame {path} cannot be read ({error}): leave it out or make it again") from error
+    except Exception as error:  # for Pillow raises many kinds
+        raise FrameError(path, str(error)) from error
 
 
 def _load(path: Path) -> Image.Image:

@@ -1,7 +1,7 @@
 """What a run leaves in its folder while it trains: records, pictures, saves, and how it stands."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,7 +33,10 @@ class Silent:
         """A record was made."""
 
     def draw(self) -> None:
-        """The networks are to be drawn."""
+        """The generator's samples are to be drawn."""
+
+    def sum_up(self) -> None:
+        """All that is drawn from what is in the folder may be drawn anew."""
 
     def save(self) -> None:
         """All that an exact continuation needs is to be saved."""
@@ -64,7 +67,8 @@ class Scribe(Silent):
     def begin(self) -> None:
         self._summarise("training")
         self._watch = Watch(self.run.records(), self.trainer.constraint)
-        self._gallery = Gallery(self.run, self.trainer, self.data, self.config)
+        self._stale = set[Callable[[], None]]()
+        self._gallery = Gallery(self.run, self.trainer, self.data, self.config, self.view)
         if self.trainer.step == 0:
             self._gallery.reals()
             self._gallery.samples()
@@ -76,11 +80,16 @@ class Scribe(Silent):
         self.view.tick(record)
         for finding in self._watch(record):
             self.view.note(f"{finding.text} {finding.advice}")
-        self._gallery.curves()
+        self._stale.add(self._gallery.curves)
 
     def draw(self) -> None:
         self._gallery.samples()
-        self._gallery.animation()
+        self._stale.add(self._gallery.animation)
+
+    def sum_up(self) -> None:
+        for redraw in self._stale:
+            redraw()
+        self._stale.clear()
 
     def save(self) -> None:
         tensors, counters = snapshot(self.trainer)
