@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from toolbox import small_config
 from wgan.data.samples import Units
@@ -123,6 +124,55 @@ def test_no_save_and_a_broken_save_are_told_apart(tmp_path: Path) -> None:
         run.restore()
     with pytest.raises(WganError, match="has no generator yet"):
         run.generator  # noqa: B018
+
+
+@pytest.mark.parametrize("where", [-600, 400])
+def test_a_save_that_is_damaged_is_refused_and_one_from_before_digests_is_read(where: int, tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    run.save({"a": torch.randn(4000), "b": torch.ones(2, dtype=torch.bfloat16)}, {"step": 7})
+    place = run.folder / "checkpoints" / "last.safetensors"
+    content = bytearray(place.read_bytes())
+    content[where : where + 4] = bytes(4)
+    place.write_bytes(content)
+    with pytest.raises(WganError, match=r"last\.safetensors is damaged: .* bring back a copy of it, or train anew"):
+        run.restore()
+    about = {"wgan": json.dumps({"format_version": 1, "counters": {"step": 7}})}
+    save_file({"a": torch.ones(2)}, place, about)
+    assert run.restore()[1] == {"step": 7}
+
+
+@pytest.mark.parametrize("line", ['{"step": "100"}', '{"step": 1e999}', '{"step": 1.5}', "[1]", "{}", '{"step": true}'])
+def test_a_line_that_is_no_record_is_named(line: str, tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    run.metrics.write_text(f'{{"step": 1}}\n{line}\n')
+    with pytest.raises(WganError, match=r"metrics\.jsonl, line 2, is not a record of measurements; delete it\.$"):
+        run.records()
+
+
+def test_a_summary_that_was_edited_does_not_keep_a_run_from_going_back(tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    run.log({"step": 4})
+    run.write_summary({"only_at_the_end": 5})
+    run.rewind(4)
+    assert [record["step"] for record in run.records()] == [4]
+
+
+def test_what_a_killed_writer_left_goes_when_a_run_goes_on(tmp_path: Path) -> None:
+    run = make(tmp_path / "r")
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom wgan.files import write_atomically\n"
+        "def write(path):\n"
+        "    (path.parent / '.tmpx').write_text('as safetensors does')\n"
+        "    path.write_text('half')\n"
+        "    os._exit(9)\n"
+        "write_atomically(Path(sys.argv[1]), write)"
+    )
+    for name in ("generator.safetensors", "samples/00000001.png", "checkpoints/last.safetensors"):
+        assert subprocess.run([sys.executable, "-c", code, run.folder / name], check=False).returncode == 9
+    assert len(list(run.folder.rglob("*.part"))) == 3
+    run.rewind(0)
+    assert list(run.folder.rglob(".*")) == []
+    assert sorted(path.name for path in run.folder.iterdir() if path.is_dir()) == ["checkpoints", "samples"]
 
 
 def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

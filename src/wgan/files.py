@@ -2,11 +2,13 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from wgan.errors import WganError
+
+_PART = ".part"
 
 
 class UnwrittenError(WganError, OSError):
@@ -20,13 +22,16 @@ class UnwrittenError(WganError, OSError):
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name, bring it to the disk, and only then give it its name.
 
-    A process that is killed at any moment leaves the old file or the new one, never a half.
+    A process that is killed at any moment leaves the old file or the new one, never a half. What it had written so far
+    stays in a hidden folder beside it, with all that ``write`` puts beside its file; :func:`sweep` removes that.
 
     Raises:
         UnwrittenError: The disk is full, or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    folder = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
+    temporary = folder / path.name
     try:
+        folder.mkdir(exist_ok=True)  # a killed process may have had our number
         temporary.touch()
         usual = temporary.stat().st_mode  # some writers are stricter than the user's umask
         write(temporary)
@@ -37,8 +42,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:  # the temporary name would tell a person nothing
         raise UnwrittenError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
     finally:
-        with suppress(OSError):  # a disk that cannot be written refuses to remove what is not there
-            temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder, which nobody else may be writing to."""
+    for part in folder.glob(f".*{_PART}"):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def at_home(path: str | os.PathLike[str]) -> Path:

@@ -1,5 +1,6 @@
 """A trained generator with all that a stranger needs to use it: its network, its noise, and the units of its data."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -82,10 +83,7 @@ class Model:
             WganError: There is no such file, or it is not one of ours.
         """
         try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                about = json.loads((file.metadata() or {})["wgan"])
-            check_version(path, about)
+            tensors, about = read_tensors(path)
             network = about["network"]
             latent = Latent(**network["latent"])
             with seeded(0, "weights"):  # which are replaced; the caller's own stream is left alone
@@ -98,16 +96,6 @@ class Model:
             raise WganError(
                 f"{path} is not a generator that wgan has saved ({reason}); name a run, or its generator.safetensors."
             ) from error
-
-
-def check_version(path: Path, about: Mapping[str, Any]) -> None:
-    """Refuse a file that a later format of this package wrote.
-
-    Raises:
-        WganError: It did.
-    """
-    if about["format_version"] > FORMAT_VERSION:
-        raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update with pip install -U wgan.")
 
 
 def save_model(path: Path, tensors: Mapping[str, Tensor], network: Mapping[str, Any], units: Units) -> None:
@@ -133,7 +121,36 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     described = {"format_version": FORMAT_VERSION, "wgan": __version__, **about}
     metadata = {"wgan": json.dumps(described, allow_nan=False)}
+    metadata["blake2b"] = _digest(metadata["wgan"], plain)
     try:
         write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
     except SafetensorError as error:
         raise OSError(f"cannot write {path}: {error}") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What :func:`save_tensors` wrote: tensors and description.
+
+    Raises:
+        WganError: A later format of this package wrote it, or its bytes are not those that were written.
+        OSError, SafetensorError, KeyError, TypeError, ValueError: It cannot be read, or is not such a file.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        about: dict[str, Any] = json.loads(metadata["wgan"])
+        if about["format_version"] > FORMAT_VERSION:
+            raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update with pip install -U wgan.")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    # Files from before there was a digest have none.
+    if "blake2b" in metadata and metadata["blake2b"] != _digest(metadata["wgan"], tensors):
+        raise WganError(f"{path} is damaged: it is not what was saved there; bring back a copy of it, or train anew.")
+    return tensors, about
+
+
+def _digest(described: str, tensors: Mapping[str, Tensor]) -> str:
+    """A hash of a description and of tensors' bytes, by which a disk's mistakes are noticed."""
+    digest = hashlib.blake2b(described.encode(), digest_size=16)
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

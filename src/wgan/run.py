@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from wgan import options
 from wgan.config import Config
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
-from wgan.files import at_home, write_text
-from wgan.model import Model, check_version, save_model, save_tensors
+from wgan.files import at_home, sweep, write_text
+from wgan.model import Model, read_tensors, save_model, save_tensors
 
 _SUBFOLDERS = ("samples", "checkpoints")
 
@@ -144,7 +144,8 @@ class Run:
     def _record(self, number: int, line: str) -> dict[str, Any]:
         try:
             record: dict[str, Any] = json.loads(line)
-            int(record["step"])
+            if type(record["step"]) is not int:
+                raise ValueError("a step is a whole number")
         except (ValueError, TypeError, KeyError) as error:
             raise WganError(f"{self.metrics}, line {number}, is not a record of measurements; delete it.") from error
         return record
@@ -160,9 +161,12 @@ class Run:
     def rewind(self, step: int) -> None:
         """Take away the records and pictures of later steps, which training is about to make again.
 
-        So are the record and the picture of a last step that only its end made.
+        So are the record and the picture of a last step that only its end made, and what was left half written.
         """
-        extra = self.summary.get("only_at_the_end", [])
+        for folder in (self.folder, *(self.folder / sub for sub in _SUBFOLDERS)):
+            sweep(folder)
+        extra = self.summary.get("only_at_the_end")
+        extra = extra if isinstance(extra, list) else []
         kept = [r for r in self.records() if r["step"] < step + ("record" not in extra)]
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
         for path in self.sample_paths():
@@ -185,10 +189,8 @@ class Run:
             WganError: There is none, or it cannot be read.
         """
         try:
-            with safe_open(self._checkpoint, framework="pt") as file:
-                about = json.loads(file.metadata()["wgan"])
-                check_version(self._checkpoint, about)
-                return {name: file.get_tensor(name) for name in file.keys()}, about["counters"]  # noqa: SIM118
+            tensors, about = read_tensors(self._checkpoint)
+            return tensors, about["counters"]
         except FileNotFoundError:
             again = f"wgan train --config {shlex.quote(str(self.config_file))}"
             missing = f"{self._checkpoint.relative_to(self.folder)} is missing"
