@@ -1,6 +1,7 @@
-"""Held out, batches and toys: duplicates never straddle, and everything random is a pure function."""
+"""Held out, batches and toys: accidental copies never straddle, and everything random is a pure function."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ RNG = np.random.default_rng(0)
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=2, max_size=60), st.floats(0.01, 0.99) | st.integers(1, 60))
 def test_both_sides_cover_all_and_share_no_content(contents: list[int], held_out: float) -> None:
+    """But for content of which most samples are copies: that is discrete, and as many are held out as asked for."""
     digests = np.array(contents, np.uint64)
+    copies = len(contents) - len(set(contents))
     if len(set(contents)) > 1 and held_out >= len(contents):
         with pytest.raises(UsageError):
             split(digests, held_out)
@@ -32,7 +35,12 @@ def test_both_sides_cover_all_and_share_no_content(contents: list[int], held_out
     assert len(held) > 0
     if len(set(contents)) > 1:
         assert sorted([*train, *held]) == list(range(len(contents)))
-        assert not set(digests[train]) & set(digests[held])
+        if copies > len(contents) / 2:
+            assert len(held) == min(
+                max(round(held_out * len(contents)) if held_out < 1 else held_out, 1), len(contents) - 1
+            )
+        else:
+            assert not set(digests[train]) & set(digests[held])
 
 
 @pytest.mark.parametrize(
@@ -43,6 +51,46 @@ def test_how_many(held_out: float, expected: int) -> None:
     train, held = split(digests, held_out)
     assert len(held) == expected
     assert digests[held].max() < digests[train].min()
+
+
+TABLE = RNG.choice(6, 2000, p=[0.3, 0.1, 0.2, 0.1, 0.1, 0.2])
+BARS = np.array([np.unravel_index(n, (2,) * 4) for n in range(16)], np.uint8) * 255
+PATTERNS = np.concatenate([np.tile(BARS[:, None], (1, 4, 1)), np.tile(BARS[..., None], (1, 1, 4))])
+DISCRETE = {
+    "one-hot": np.eye(10)[np.random.default_rng(0).integers(0, 10, 2000)],
+    "four binary features": RNG.integers(0, 2, (2000, 4)).astype(float),
+    "a 3x2 table": np.stack([TABLE // 2, TABLE % 2], 1),
+    "bars and stripes": PATTERNS[RNG.integers(0, 32, 2000)],
+}
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_discrete_data_have_all_categories_on_both_sides(name: str) -> None:
+    array = DISCRETE[name]
+    data = open_data(array, DataConfig())
+    train, held = data.train.rows, data.held_out.rows
+    assert sorted([*train, *held]) == list(range(2000)) and len(held) == 200
+    number = np.unique(array.reshape(2000, -1), axis=0, return_inverse=True)[1].ravel()
+    shares = np.bincount(number) / 2000
+    found = np.bincount(number[held], minlength=len(shares)) / 200
+    # What is drawn without replacement deviates by less than independent draws do.
+    assert (np.abs(found - shares) < 5 * np.sqrt(shares / 200)).all()
+    assert set(number[train]) == set(number)
+    assert [note for note in data.report.notes if "taken as draws of discrete data" in note]
+
+
+def test_the_split_of_discrete_data_does_not_hang_on_the_order() -> None:
+    order = RNG.permutation(2000)
+    a, b = np.bincount(TABLE[split(TABLE.astype(np.uint64), 0.1)[1]]), TABLE[order].astype(np.uint64)
+    assert np.bincount(b[split(b, 0.1)[1]].astype(int)).tolist() == a.tolist()
+
+
+def test_copies_up_to_half_are_accidents_and_official_splits_are_not_noted(tmp_path: Path) -> None:
+    twice = np.repeat(np.arange(300, dtype=np.uint64) * 7919, 2)
+    train, held = split(twice, 0.1)
+    assert len(held) == 60 and not set(twice[train]) & set(twice[held])
+    np.savez(tmp_path / "x.npz", x_train=DISCRETE["one-hot"][:1500], x_test=DISCRETE["one-hot"][1500:])
+    assert not open_data(tmp_path / "x.npz").report.notes
 
 
 def test_a_share_is_at_most_ten_thousand_and_official_splits_stay() -> None:

@@ -14,7 +14,7 @@ from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.samples import Data, Pictures, Units, Vectors
 from wgan.data.source import Source
-from wgan.data.split import digests_of, duplicates_in, hash_of, no_picture_options, small_set_notes, split
+from wgan.data.split import digests_of, duplicates_in, hash_of, no_picture_options, split, split_notes
 from wgan.errors import WganError
 
 LARGEST = 1e30
@@ -32,7 +32,7 @@ def pictures(source: Source, options: DataConfig, progress: Progress, official: 
     """
     rows = rows_of(source, options, progress)
     train, held = split(rows.digests, options.held_out, official)
-    notes = [*rows.report.notes, *small_set_notes(len(rows.images), len(train), len(held))]
+    notes = [*rows.report.notes, *split_notes(rows.digests, len(train), len(held), official is not None)]
     report = replace(
         rows.report,
         count=len(np.union1d(train, held)),
@@ -98,7 +98,7 @@ def vectors(
         classes=classes,
         duplicates=duplicates_in(digests),
         value_range=(float(array.min()), float(array.max())),
-        notes=notes + small_set_notes(len(array), len(train), len(held)),
+        notes=notes + split_notes(digests, len(train), len(held), official is not None),
     )
     return Data(
         name=name,

@@ -1,4 +1,8 @@
-"""Which samples are held out: chosen by a hash of their content, so that duplicates never straddle."""
+"""Which samples are held out: the official test split as it is, else those that a hash of their content chooses.
+
+A hash keeps accidental copies of a sample on its side. The copies in discrete data are no accident, but draws of their
+own, and kept together they would take whole categories away from one side; so there each copy is chosen by itself.
+"""
 
 import hashlib
 
@@ -41,7 +45,8 @@ def split(
     """Rows to train on and rows held out, each in ascending order.
 
     Held out are the samples with the smallest digests; equal digests stay on one side, so the number may
-    differ a little from what was asked for. Where all samples are equal, both sides are all of them.
+    differ a little from what was asked for. Of discrete data each copy is chosen by itself. Where all samples are
+    equal, both sides are all of them.
 
     Args:
         digests: uint64 (N,).
@@ -65,7 +70,7 @@ def split(
             f"--held-out: {held_out:g}, but of {len(digests):,} samples at least one must be left to train on."
         )
     wanted = int(held_out) if held_out >= 1 else min(MOST, round(held_out * len(digests)))
-    chosen = _whole_groups(digests, max(1, wanted))
+    chosen = _whole_groups(_one_by_one(digests) if is_discrete(digests) else digests, max(1, wanted))
     return rows[~chosen], rows[chosen]
 
 
@@ -73,6 +78,20 @@ def _smallest(digests: NDArray[np.uint64], rows: NDArray[np.int64], count: int) 
     if count > len(rows):
         raise UsageError(f"--held-out: {count}, but the official test split has {len(rows)} samples.")
     return np.sort(rows[np.argsort(digests[rows], kind="stable")[:count]])
+
+
+def is_discrete(digests: NDArray[np.uint64]) -> bool:
+    """Whether samples are copies by their nature: more than half of them repeat an earlier one, but not all."""
+    return 1 < len(np.unique(digests)) < len(digests) / 2
+
+
+def _one_by_one(digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A digest for each copy (N,): of a sample's digest, and how many of its copies come before it."""
+    order = np.argsort(digests, kind="stable")
+    firsts, counts = np.unique(digests[order], return_index=True, return_counts=True)[1:]
+    earlier = np.empty(len(digests), np.uint64)
+    earlier[order] = np.arange(len(digests)) - np.repeat(firsts, counts)
+    return digests_of(np.stack([digests, earlier], 1))
 
 
 def _whole_groups(digests: NDArray[np.uint64], wanted: int) -> NDArray[np.bool_]:
@@ -84,16 +103,23 @@ def _whole_groups(digests: NDArray[np.uint64], wanted: int) -> NDArray[np.bool_]
     return chosen
 
 
-def small_set_notes(count: int, train: int, held_out: int) -> list[str]:
-    """What to expect of a data set of few samples."""
+def split_notes(digests: NDArray[np.uint64], train: int, held_out: int, official: bool) -> list[str]:
+    """What to expect of a split into so many samples to train on and so many held out, official or not."""
+    count = len(digests)
     if train + held_out > count:
         return ["all samples are equal, so the held-out ones are those trained on: held-out numbers say nothing."]
-    if count >= FEW:
-        return []
-    return [
-        f"only {count} samples: the critic can learn them by heart and the generator copy them; "
-        "watch the gap between training and held-out, and stop when it opens."
-    ]
+    notes = []
+    if not official and is_discrete(digests):
+        notes.append(
+            "most samples repeat others, so they are taken as draws of discrete data: copies of a sample may be on "
+            "both sides, trained on and held out; if they are copies by accident, remove them."
+        )
+    if count < FEW:
+        notes.append(
+            f"only {count} samples: the critic can learn them by heart and the generator copy them; "
+            "watch the gap between training and held-out, and stop when it opens."
+        )
+    return notes
 
 
 def no_picture_options(options: DataConfig, name: str) -> None:
