@@ -15,7 +15,7 @@ from PIL import Image
 
 from wgan.config import DataConfig
 from wgan.data import open_data
-from wgan.data.images import Plan, Unreadable, decode, fit, header
+from wgan.data.images import Target, Unreadable, decode, fit, header
 
 H, W = 5, 7
 RAMP = np.linspace(0, 255, H * W).round().astype(np.uint8).reshape(H, W)
@@ -29,7 +29,7 @@ def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def read(content: bytes, channels: int = 3, size: tuple[int, int] = (H, W), how: Any = "crop") -> NDArray[np.uint8]:
-    return decode(io.BytesIO(content), Plan(*size, channels, how))[1]
+    return decode(io.BytesIO(content), Target(*size, channels, how))[1]
 
 
 def grey_as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -169,7 +169,7 @@ def test_a_large_turned_jpeg_is_shrunk_while_decoding() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (16, 24), (28, 28)])
 def test_any_size_reaches_any_size(how: Any, source: tuple[int, int], size: tuple[int, int]) -> None:
     image = Image.new("RGB", source[::-1], (9, 90, 200))
-    got = fit(image, Plan(*size, 3, how))
+    got = fit(image, Target(*size, 3, how))
     assert got.shape == (*size, 3)
     assert got.dtype == np.uint8
     if how != "pad":
@@ -180,13 +180,13 @@ def test_any_size_reaches_any_size(how: Any, source: tuple[int, int], size: tupl
 
 def test_crop_takes_the_middle_exactly() -> None:
     wide = np.arange(4 * 10, dtype=np.uint8).reshape(4, 10)
-    np.testing.assert_array_equal(fit(Image.fromarray(wide), Plan(4, 4, 1, "crop"))[..., 0], wide[:, 3:7])
-    np.testing.assert_array_equal(fit(Image.fromarray(wide), Plan(4, 5, 1, "crop"))[..., 0], wide[:, 2:7])
+    np.testing.assert_array_equal(fit(Image.fromarray(wide), Target(4, 4, 1, "crop"))[..., 0], wide[:, 3:7])
+    np.testing.assert_array_equal(fit(Image.fromarray(wide), Target(4, 5, 1, "crop"))[..., 0], wide[:, 2:7])
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_pad_never_enlarges(channels: int) -> None:
-    got = fit(Image.fromarray(COLOUR), Plan(9, 9, channels, "pad"))
+    got = fit(Image.fromarray(COLOUR), Target(9, 9, channels, "pad"))
     border = got.copy()
     border[2:7, 1:8] = 0
     assert not border.any(), "black, and transparent where there is transparency"
@@ -195,7 +195,7 @@ def test_pad_never_enlarges(channels: int) -> None:
 
 
 def test_pad_shrinks_what_is_larger() -> None:
-    got = fit(Image.new("L", (40, 20), 255), Plan(10, 10, 1, "pad"))[..., 0]
+    got = fit(Image.new("L", (40, 20), 255), Target(10, 10, 1, "pad"))[..., 0]
     np.testing.assert_array_equal(got[:, 5], [0, 0, 255, 255, 255, 255, 255, 0, 0, 0])
 
 

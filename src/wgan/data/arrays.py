@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wgan.config import DataConfig
 from wgan.data.assemble import check_finite, pictures, vectors
-from wgan.data.images import Header, Plan, checked_range, fit_array, shown
+from wgan.data.images import CHANNELS, Header, Target, checked_range, fit_array, shown
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
@@ -19,7 +19,6 @@ from wgan.errors import UsageError, WganError
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 LEAST_WHITE = 64
 """Numbers that all stay below are not on the scale to 255: they would all be nearly black."""
-CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -112,11 +111,11 @@ class ArrayPictures(Source):
         """The row's number."""
         return f"row {number}"
 
-    def read(self, number: int, plan: Plan) -> Read:
-        """Scale a row to bytes and bring it to the plan's shape."""
+    def read(self, number: int, target: Target) -> Read:
+        """Scale a row to bytes and bring it to the target's shape."""
         pixels = to_bytes(self._array[number], self.value_range)
         label = None if self._labels is None else self._labels[number]
-        return Read(self._header, fit_array(pixels, plan), label)
+        return Read(self._header, fit_array(pixels, target), label)
 
     def headers(self) -> Iterator[Header]:
         """One for all."""
@@ -151,9 +150,9 @@ class ArrayPictures(Source):
         """The file's path, size and time of change."""
         return self._origin.stamp
 
-    def ready(self, plan: Plan) -> NDArray[np.uint8] | None:
+    def ready(self, target: Target) -> NDArray[np.uint8] | None:
         """The array itself, if it needs no change."""
-        fits = self._array.dtype == np.uint8 and self._array.shape[1:] == plan.shape
+        fits = self._array.dtype == np.uint8 and self._array.shape[1:] == target.shape
         return self._array if fits else None
 
     @cached_property
@@ -162,9 +161,7 @@ class ArrayPictures(Source):
 
     @property
     def _header(self) -> Header:
-        _, height, width, channels = self._array.shape
-        mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
-        return Header(height, width, mode, f"{self._origin.format} {self._array.dtype}", channels == 4)
+        return Header.of_array(self._array.shape[1:], f"{self._origin.format} {self._array.dtype}")
 
 
 def layout(array: NDArray[Any], origin: Origin) -> NDArray[Any]:

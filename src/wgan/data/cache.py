@@ -17,8 +17,8 @@ import numpy as np
 from filelock import FileLock
 
 from wgan.config import DataConfig
-from wgan.data.collect import Rows, make_plan, rows_in_memory, without_warnings, write_rows
-from wgan.data.images import Plan, Unreadable
+from wgan.data.collect import Rows, choose_target, rows_in_memory, without_warnings, write_rows
+from wgan.data.images import Target, Unreadable
 from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.source import Source
@@ -108,15 +108,15 @@ def writable(folder: Path) -> Iterator[None]:
 def _uncached(source: Source, options: DataConfig, progress: Progress) -> Rows:
     """Pixels in memory as they are, or else in a file without a name that ends with its last reader."""
     with without_warnings():
-        plan, notes = make_plan(source, options, progress)
-        images = source.ready(plan)
+        target, notes = choose_target(source, options, progress)
+        images = source.ready(target)
         if images is not None:
             return rows_in_memory(source, images, notes)
         with writable(cache_folder()), tempfile.TemporaryFile(dir=cache_folder()) as file:
-            _demand_room(source, plan, cache_folder())
-            labels, digests, report = write_rows(source, plan, notes, file, progress)
-            offset = file.seek(0, os.SEEK_END) - len(digests) * int(np.prod(plan.shape))
-            mapped = np.memmap(file, np.uint8, "r", offset, (len(digests), *plan.shape))
+            _demand_room(source, target, cache_folder())
+            labels, digests, report = write_rows(source, target, notes, file, progress)
+            offset = file.seek(0, os.SEEK_END) - len(digests) * int(np.prod(target.shape))
+            mapped = np.memmap(file, np.uint8, "r", offset, (len(digests), *target.shape))
     return Rows(mapped, labels, digests, report)
 
 
@@ -124,10 +124,10 @@ def _build(place: Path, source: Source, options: DataConfig, progress: Progress)
     """Write an entry beside its place, then move it there in one step."""
     _sweep(place.parent)
     with _part(place) as part:
-        plan, notes = make_plan(source, options, progress)
-        _demand_room(source, plan, part)
+        target, notes = choose_target(source, options, progress)
+        _demand_room(source, target, part)
         with (part / "images.npy").open("wb") as file:
-            labels, digests, report = write_rows(source, plan, notes, file, progress)
+            labels, digests, report = write_rows(source, target, notes, file, progress)
         np.save(part / "digests.npy", digests, allow_pickle=False)
         if labels is not None:
             np.save(part / "labels.npy", labels, allow_pickle=False)
@@ -153,22 +153,22 @@ def _part(place: Path) -> Iterator[Path]:
         shutil.rmtree(outer, ignore_errors=True)
 
 
-def _demand_room(source: Source, plan: Plan, folder: Path) -> None:
+def _demand_room(source: Source, target: Target, folder: Path) -> None:
     """Make sure that the disk has room for all pictures, before an hour is spent on filling it.
 
     Raises:
         WganError: It has not.
     """
-    free, each = shutil.disk_usage(folder).free, math.prod(plan.shape)
+    free, each = shutil.disk_usage(folder).free, math.prod(target.shape)
     if len(source) * each <= free:
         return
     # Perhaps most of the files are no pictures; that costs a look at each, and so it is asked only now.
     count = len(source) - sum(isinstance(seen, Unreadable) for seen in source.headers())
     if count * each > free:
         raise WganError(
-            f"{count:,} pictures of {plan.height}x{plan.width}x{plan.channels} take {_gigabytes(count * each)} in the "
-            f"cache folder {cache_folder()}, and {_gigabytes(free)} are free there; make them smaller with --size, "
-            "or set $WGAN_CACHE to a folder that has room."
+            f"{count:,} pictures of {target.height}x{target.width}x{target.channels} take "
+            f"{_gigabytes(count * each)} in the cache folder {cache_folder()}, and {_gigabytes(free)} are free there; "
+            "make them smaller with --size, or set $WGAN_CACHE to a folder that has room."
         )
 
 

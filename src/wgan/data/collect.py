@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wgan.config import DataConfig
-from wgan.data.images import Header, Plan, Unreadable, checked_range, is_deep
+from wgan.data.images import CHANNELS, Header, Target, Unreadable, checked_range, is_deep
 from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.source import Read, Source, in_order
@@ -44,7 +44,7 @@ class Found:
     skipped: list[tuple[str, str]]
 
 
-def make_plan(source: Source, options: DataConfig, progress: Progress) -> tuple[Plan, list[str]]:
+def choose_target(source: Source, options: DataConfig, progress: Progress) -> tuple[Target, list[str]]:
     """The shape of all pictures, from the options or from the headers, and notes about what was chosen.
 
     Raises:
@@ -52,7 +52,7 @@ def make_plan(source: Source, options: DataConfig, progress: Progress) -> tuple[
         WganError: No picture in the source has a readable header.
     """
     if options.size is not None and options.channels is not None:
-        return _plan(options, *options.size, options.channels), []
+        return _target(options, *options.size, options.channels), []
     sizes: Counter[tuple[int, int]] = Counter()
     reasons: list[tuple[str, str]] = []
     grey, transparent = True, False
@@ -72,15 +72,15 @@ def make_plan(source: Source, options: DataConfig, progress: Progress) -> tuple[
         height = width = DEFAULT
     if options.channels is None and transparent:
         notes.append("there are pictures with transparency, now laid on white; --channels 4 keeps it.")
-    return _plan(options, height, width, options.channels or (1 if grey else 3)), notes
+    return _target(options, height, width, options.channels or (1 if grey else 3)), notes
 
 
-def _plan(options: DataConfig, height: int, width: int, channels: int) -> Plan:
+def _target(options: DataConfig, height: int, width: int, channels: int) -> Target:
     if height < 1 or width < 1:
         raise UsageError(f"--size: {height}x{width}, but pictures are at least 1x1.")
-    if channels not in (1, 3, 4):
+    if channels not in CHANNELS:
         raise UsageError(f"--channels: {channels}, but it is 1 (grey), 3 (colour) or 4 (with transparency).")
-    return Plan(height, width, channels, options.fit, checked_range(options.value_range))
+    return Target(height, width, channels, options.fit, checked_range(options.value_range))
 
 
 def nothing_left(source: Source, reasons: Sequence[tuple[str, str]]) -> WganError:
@@ -93,7 +93,7 @@ def nothing_left(source: Source, reasons: Sequence[tuple[str, str]]) -> WganErro
 
 
 def write_rows(
-    source: Source, plan: Plan, notes: Sequence[str], file: BinaryIO, progress: Progress
+    source: Source, target: Target, notes: Sequence[str], file: BinaryIO, progress: Progress
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.uint64], Report]:
     """Read every picture once and write it to ``file`` in .npy format, (N, H, W, C) uint8.
 
@@ -105,13 +105,13 @@ def write_rows(
 
     def read(number: int) -> tuple[Read, int] | Unreadable:
         try:
-            got = source.read(number, plan)
+            got = source.read(number, target)
         except Unreadable as error:
             return error
         return got, digest(got.pixels)
 
     found = Found(Counter(), [], [], list(source.skipped))
-    _write_header(file, plan, 0)
+    _write_header(file, target, 0)
     for number, got in enumerate(in_order(read, len(source), source.workers)):
         _tell(progress, "reading pictures", number + 1, len(source))
         if isinstance(got, Unreadable):
@@ -125,9 +125,9 @@ def write_rows(
     if not found.digests:
         raise nothing_left(source, found.skipped[len(source.skipped) :])
     file.seek(0)
-    _write_header(file, plan, len(found.digests))
+    _write_header(file, target, len(found.digests))
     file.flush()
-    return _finish(source, plan, notes, found)
+    return _finish(source, target, notes, found)
 
 
 def rows_in_memory(source: Source, images: NDArray[np.uint8], notes: Sequence[str]) -> Rows:
@@ -136,32 +136,32 @@ def rows_in_memory(source: Source, images: NDArray[np.uint8], notes: Sequence[st
     seen = next(iter(source.headers()))
     if isinstance(seen, Header):
         headers[seen] = len(images)
-    plan = Plan(images.shape[1], images.shape[2], images.shape[3], "crop")
-    labels = [source.read(number, plan).label for number in range(len(images))]
+    target = Target(images.shape[1], images.shape[2], images.shape[3], "crop")
+    labels = [source.read(number, target).label for number in range(len(images))]
     found = Found(headers, labels, [digest(image) for image in images], [])
-    return Rows(images, *_finish(source, plan, notes, found))
+    return Rows(images, *_finish(source, target, notes, found))
 
 
 def _finish(
-    source: Source, plan: Plan, notes: Sequence[str], found: Found
+    source: Source, target: Target, notes: Sequence[str], found: Found
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.uint64], Report]:
     labels, classes = number_labels(found.labels, source.classes)
     digests = np.array(found.digests, np.uint64)
     value_range, more = source.value_range, []
     if value_range is None and any(is_deep(seen.mode) for seen in found.headers):
-        value_range = plan.value_range
+        value_range = target.value_range
         more.append(
             "what is black and white of pictures with more than 8 bits is as their format or values say; "
             "--value-range=LOW,HIGH sets it."
             if value_range is None
             else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white."
         )
-    elif value_range is None and plan.value_range is not None:
+    elif value_range is None and target.value_range is not None:
         more.append("--value-range is not used, for no picture has more than 8 bits.")
     report = Report(
         name=source.name,
         source=source.place,
-        shape=(plan.channels, plan.height, plan.width),
+        shape=(target.channels, target.height, target.width),
         count=len(digests),
         sizes=_counted(((f"{seen.height}x{seen.width}"), n) for seen, n in found.headers.items()),
         modes=_counted((seen.mode, n) for seen, n in found.headers.items()),
@@ -196,9 +196,9 @@ def _counted(pairs: Iterable[tuple[str, int]]) -> Mapping[str, int]:
     return dict(total.most_common())
 
 
-def _write_header(file: BinaryIO, plan: Plan, count: int) -> None:
+def _write_header(file: BinaryIO, target: Target, count: int) -> None:
     # numpy pads this header so that the first axis can grow in place.
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *plan.shape)}
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *target.shape)}
     np.lib.format.write_array_header_1_0(file, header)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, final
 
-from wgan.data.images import MOST_BYTES, Header, Plan, Unreadable, decode, header, reason, shown
+from wgan.data.images import MOST_BYTES, Header, Target, Unreadable, decode, header, reason, shown
 from wgan.data.source import Read, Source, in_order
 from wgan.errors import WganError
 from wgan.processor import cores
@@ -77,12 +77,12 @@ class Files(Source):
         """The file's name relative to the root."""
         return shown(self._listed[number].name)
 
-    def read(self, number: int, plan: Plan) -> Read:
+    def read(self, number: int, target: Target) -> Read:
         """Decode a file; its class is its folder's name."""
         name = self._listed[number].name
         try:
             with self._open(name) as file:
-                seen, pixels = decode(file, plan)
+                seen, pixels = decode(file, target)
         except Unreadable:
             raise
         except Exception as error:

@@ -21,6 +21,7 @@ from wgan.errors import UsageError
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 512 * 2**20
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+CHANNELS = tuple(MODES)
 GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 # Pillow decodes EPS by running Ghostscript on it, which is no way to treat a file from anywhere.
 REFUSED = frozenset({"EPS"})
@@ -43,7 +44,7 @@ class Unreadable(Exception):  # noqa: N818 (an outcome that is counted, not an e
 
 
 @dataclass(frozen=True)
-class Plan:
+class Target:
     """What every picture becomes: uint8 (height, width, channels)."""
 
     height: int
@@ -67,6 +68,12 @@ class Header(NamedTuple):
     mode: str
     format: str
     transparent: bool = False
+
+    @classmethod
+    def of_array(cls, shape: tuple[int, ...], format: str) -> "Header":
+        """Of pixels (H, W) or (H, W, C) with 1, 3 or 4 channels."""
+        channels = shape[2] if len(shape) == 3 else 1
+        return cls(shape[0], shape[1], MODES[channels], format, channels == 4)
 
     @property
     def grey(self) -> bool:
@@ -98,8 +105,8 @@ def header(file: BinaryIO) -> Header:
         raise Unreadable(reason(error)) from error
 
 
-def decode(file: BinaryIO, plan: Plan) -> tuple[Header, NDArray[np.uint8]]:
-    """Decode a picture and bring it to the plan's shape.
+def decode(file: BinaryIO, target: Target) -> tuple[Header, NDArray[np.uint8]]:
+    """Decode a picture and bring it to the target's shape.
 
     Raises:
         Unreadable: It is no picture, broken, or too large.
@@ -110,9 +117,9 @@ def decode(file: BinaryIO, plan: Plan) -> tuple[Header, NDArray[np.uint8]]:
             raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB")
         with _open(BytesIO(content)) as image:
             seen = describe(image)
-            _shrink_while_decoding(image, seen, plan)
+            _shrink_while_decoding(image, seen, target)
             image.load()
-            return seen, fit(upright(image), plan)
+            return seen, fit(upright(image), target)
     except Exception as error:
         raise Unreadable(reason(error)) from error
 
@@ -150,18 +157,18 @@ def describe(image: Image.Image) -> Header:
     return Header(height, width, image.mode, image.format or "memory", image.has_transparency_data)
 
 
-def fit(image: Image.Image, plan: Plan) -> NDArray[np.uint8]:
-    """Bring a decoded picture to the plan's shape: uint8 (H, W, C)."""
-    fitted = _resize(_colour(_eight_bits(image, plan.value_range), plan.channels), plan)
-    return np.asarray(fitted, dtype=np.uint8).reshape(plan.shape)
+def fit(image: Image.Image, target: Target) -> NDArray[np.uint8]:
+    """Bring a decoded picture to the target's shape: uint8 (H, W, C)."""
+    fitted = _resize(_colour(_eight_bits(image, target.value_range), target.channels), target)
+    return np.asarray(fitted, dtype=np.uint8).reshape(target.shape)
 
 
-def fit_array(pixels: NDArray[np.uint8], plan: Plan) -> NDArray[np.uint8]:
-    """Bring uint8 (H, W, C) pixels to the plan's shape."""
-    if pixels.shape == plan.shape:
+def fit_array(pixels: NDArray[np.uint8], target: Target) -> NDArray[np.uint8]:
+    """Bring uint8 (H, W, C) pixels to the target's shape."""
+    if pixels.shape == target.shape:
         return pixels
     pixels = np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    return fit(Image.fromarray(pixels), plan)
+    return fit(Image.fromarray(pixels), target)
 
 
 def is_deep(mode: str) -> bool:
@@ -203,10 +210,10 @@ def upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _shrink_while_decoding(image: Image.Image, seen: Header, plan: Plan) -> None:
+def _shrink_while_decoding(image: Image.Image, seen: Header, target: Target) -> None:
     """Let the JPEG decoder halve a large picture: much faster, and still GAP times as large as needed."""
-    ratios = plan.height / seen.height, plan.width / seen.width
-    scale = GAP * (min(ratios) if plan.fit == "pad" else max(ratios))
+    ratios = target.height / seen.height, target.width / seen.width
+    scale = GAP * (min(ratios) if target.fit == "pad" else max(ratios))
     if image.format in ("JPEG", "MPO") and scale < 1:
         image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
 
@@ -243,28 +250,28 @@ def _range(image: Image.Image, low: float, high: float) -> tuple[float, float]:
     return low, high if high > low else low + max(1.0, abs(low))
 
 
-def _resize(image: Image.Image, plan: Plan) -> Image.Image:
-    (width, height), target = image.size, (plan.width, plan.height)
-    if (width, height) == target:
+def _resize(image: Image.Image, target: Target) -> Image.Image:
+    (width, height), wanted = image.size, (target.width, target.height)
+    if (width, height) == wanted:
         return image
-    if plan.fit == "stretch":
-        return image.resize(target, Image.Resampling.LANCZOS, reducing_gap=GAP)
-    if plan.fit == "pad":
-        return _pad(image, plan)
-    scale = max(plan.width / width, plan.height / height)
-    inner = min(width, plan.width / scale), min(height, plan.height / scale)
+    if target.fit == "stretch":
+        return image.resize(wanted, Image.Resampling.LANCZOS, reducing_gap=GAP)
+    if target.fit == "pad":
+        return _pad(image, target)
+    scale = max(target.width / width, target.height / height)
+    inner = min(width, target.width / scale), min(height, target.height / scale)
     left, top = (width - inner[0]) / 2, (height - inner[1]) / 2
     if scale == 1:  # whole pixels stay as they are
         left, top = math.floor(left), math.floor(top)
     box = (left, top, left + inner[0], top + inner[1])
-    return image.resize(target, Image.Resampling.LANCZOS, box=box, reducing_gap=GAP)
+    return image.resize(wanted, Image.Resampling.LANCZOS, box=box, reducing_gap=GAP)
 
 
-def _pad(image: Image.Image, plan: Plan) -> Image.Image:
-    scale = min(plan.width / image.width, plan.height / image.height, 1.0)
+def _pad(image: Image.Image, target: Target) -> Image.Image:
+    scale = min(target.width / image.width, target.height / image.height, 1.0)
     inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     if inner != image.size:
         image = image.resize(inner, Image.Resampling.LANCZOS, reducing_gap=GAP)
-    canvas = Image.new(image.mode, (plan.width, plan.height))
-    canvas.paste(image, ((plan.width - inner[0]) // 2, (plan.height - inner[1]) // 2))
+    canvas = Image.new(image.mode, (target.width, target.height))
+    canvas.paste(image, ((target.width - inner[0]) // 2, (target.height - inner[1]) // 2))
     return canvas

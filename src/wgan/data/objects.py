@@ -13,9 +13,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wgan.config import DataConfig
-from wgan.data.arrays import CHANNELS, Origin, open_array, says_no_range, to_bytes, usual_range
+from wgan.data.arrays import Origin, open_array, says_no_range, to_bytes, usual_range
 from wgan.data.assemble import pictures, vectors
-from wgan.data.images import Header, Plan, Unreadable, checked_range, describe, fit, fit_array, reason, shown, upright
+from wgan.data.images import (
+    CHANNELS,
+    Header,
+    Target,
+    Unreadable,
+    checked_range,
+    describe,
+    fit,
+    fit_array,
+    reason,
+    shown,
+    upright,
+)
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
@@ -129,16 +141,16 @@ class ItemPictures(Source):
             raise WganError(f"item {number} of {self.place} has shape {item.shape}, and is no picture as others are.")
         return item, label
 
-    def read(self, number: int, plan: Plan) -> Read:
-        """Bring an item to the plan's shape."""
+    def read(self, number: int, target: Target) -> Read:
+        """Bring an item to the target's shape."""
         item, label = self._picture(number)
         if isinstance(item, Image.Image):
             try:
-                return Read(describe(item), fit(upright(item), plan), label)
+                return Read(describe(item), fit(upright(item), target), label)
             except Exception as error:  # a picture that was opened, but is decoded only now
                 raise Unreadable(reason(error)) from error
         pixels = self._bytes(item if item.ndim == 3 else item[..., None], number)
-        return Read(_header(item), fit_array(pixels, plan), label)
+        return Read(_header(item), fit_array(pixels, target), label)
 
     def headers(self) -> Iterator[Header]:
         """Of the items looked at."""
@@ -242,9 +254,7 @@ def _numpy(tensor: torch.Tensor, place: str) -> NDArray[Any]:
 
 
 def _header(item: NDArray[Any]) -> Header:
-    channels = item.shape[2] if item.ndim == 3 else 1
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
-    return Header(item.shape[0], item.shape[1], mode, f"array {item.dtype}", channels == 4)
+    return Header.of_array(item.shape, f"array {item.dtype}")
 
 
 def _label(label: Any) -> str | None:

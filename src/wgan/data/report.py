@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from wgan.words import kind
+from wgan.words import count, kind
 
 SHOWN = 20
 
@@ -47,7 +47,8 @@ class Report:
 
     def lines(self) -> list[str]:
         """The report as lines of text for a person."""
-        lines = [f"{self.name}: {_amount(self.count)}, {kind(self.shape)}", f"source: {self.source}"]
+        amount = "endless samples" if self.count is None else count(self.count, "sample")
+        lines = [f"{self.name}: {amount}, {kind(self.shape)}", f"source: {self.source}"]
         if self.count is not None and self.held_out is not None:
             lines.append(f"held out: {self.held_out:,} (never trained on)")
         for title in ("sizes", "modes", "formats", "classes"):
@@ -81,10 +82,6 @@ class Report:
             low, high = known["value_range"]
             known["value_range"] = (float(low), float(high))
         return cls(**known)
-
-
-def _amount(count: int | None) -> str:
-    return "endless samples" if count is None else f"{count:,} sample{'s' * (count != 1)}"
 
 
 def _histogram(counts: Mapping[str, int]) -> str:

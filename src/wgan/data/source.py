@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wgan.data.images import Header, Plan, Unreadable
+from wgan.data.images import Header, Target, Unreadable
 
 T = TypeVar("T")
 
@@ -50,8 +50,8 @@ class Source(ABC):
         """What an item is called in messages."""
 
     @abstractmethod
-    def read(self, number: int, plan: Plan) -> Read:
-        """Read an item in the plan's shape.
+    def read(self, number: int, target: Target) -> Read:
+        """Read an item in the target's shape.
 
         Raises:
             Unreadable: It must be skipped.
@@ -80,8 +80,8 @@ class Source(ABC):
         """What tells the source's content apart without reading it; None if it lives in memory only."""
         return None
 
-    def ready(self, plan: Plan) -> NDArray[np.uint8] | None:
-        """All pixels, uint8 (N, H, W, C), if they are in memory in the plan's shape already."""
+    def ready(self, target: Target) -> NDArray[np.uint8] | None:
+        """All pixels, uint8 (N, H, W, C), if they are in memory in the target's shape already."""
         return None
 
 
