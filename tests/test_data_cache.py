@@ -202,6 +202,39 @@ def test_a_full_or_locked_disk(photos: Path, monkeypatch: pytest.MonkeyPatch, nu
             open_data(source, DataConfig())
 
 
+@pytest.mark.parametrize("kind", ["folder", "array"])
+def test_a_disk_that_cannot_be_mapped(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(np, "memmap", fail)
+    source = photos if kind == "folder" else np.random.default_rng(0).random((30, 8, 8))
+    with pytest.raises(WganError) as caught:
+        open_data(source, DataConfig())
+    message = str(caught.value)
+    assert message.startswith(str(cache)) and "/.part-" not in message
+    assert message.endswith(" cannot be read back; set $WGAN_CACHE to a folder on another disk.")
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_an_entry_that_is_cleared_away_while_it_is_opened_is_still_read(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that saw a damaged entry there may clear away the new one."""
+    move = cache_module._move
+
+    def moved_and_cleared(part: Path, place: Path) -> None:
+        move(part, place)
+        shutil.rmtree(place)
+
+    monkeypatch.setattr(cache_module, "_move", moved_and_cleared)
+    data = open_data(photos, DataConfig())
+    assert isinstance(data.train, Pictures)
+    assert data.train.images[:, 0, 0].tolist() == [
+        [n, 2 * n, 3 * n] for n in (*range(0, 30, 3), *range(1, 30, 3), *range(2, 30, 3))
+    ]
+
+
 def only(free: int) -> Any:
     """A disk with so many free bytes."""
     usage = shutil.disk_usage("/")

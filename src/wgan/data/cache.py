@@ -53,17 +53,16 @@ def rows_of(source: Source, options: DataConfig, progress: Progress) -> Rows:
     """The pictures of a source in one shape: from memory, from the cache, or read now.
 
     Raises:
-        WganError: No picture can be read, or the cache folder cannot be written.
+        WganError: No picture can be read, or the cache folder cannot be written, or not be read back.
     """
     fingerprint = source.fingerprint()
     if fingerprint is None:
         return _uncached(source, options, progress)
     place = cache_folder() / "data" / cache_key(fingerprint, options)
     rows = load(place)
-    while rows is None:
+    if rows is None:
         with without_warnings(), writable(place.parent):
-            _build(place, source, options, progress)
-        rows = load(place)
+            rows = _build(place, source, options, progress)
     return rows
 
 
@@ -116,12 +115,19 @@ def _uncached(source: Source, options: DataConfig, progress: Progress) -> Rows:
             _demand_room(source, target, cache_folder())
             labels, digests, report = write_rows(source, target, notes, file, progress)
             offset = file.seek(0, os.SEEK_END) - len(digests) * int(np.prod(target.shape))
-            mapped = np.memmap(file, np.uint8, "r", offset, (len(digests), *target.shape))
+            try:
+                mapped = np.memmap(file, np.uint8, "r", offset, (len(digests), *target.shape))
+            except OSError as error:
+                raise _unreadable(cache_folder()) from error
     return Rows(mapped, labels, digests, report)
 
 
-def _build(place: Path, source: Source, options: DataConfig, progress: Progress) -> None:
-    """Write an entry beside its place, then move it there in one step."""
+def _build(place: Path, source: Source, options: DataConfig, progress: Progress) -> Rows:
+    """Write an entry beside its place, then move it there in one step; its files stay mapped whatever becomes of them.
+
+    Raises:
+        WganError: What was written cannot be mapped into memory.
+    """
     _sweep(place.parent)
     with _part(place) as part:
         target, notes = choose_target(source, options, progress)
@@ -133,7 +139,11 @@ def _build(place: Path, source: Source, options: DataConfig, progress: Progress)
             np.save(part / "labels.npy", labels, allow_pickle=False)
         meta = {"format_version": VERSION, "labelled": labels is not None, "report": report.to_json()}
         (part / "meta.json").write_text(json.dumps(meta, allow_nan=False))
+        rows = load(part)
+        if rows is None:
+            raise _unreadable(place)
         _move(part, place)
+    return rows
 
 
 @contextmanager
@@ -151,6 +161,11 @@ def _part(place: Path) -> Iterator[Path]:
     finally:
         lock.release()
         shutil.rmtree(outer, ignore_errors=True)
+
+
+def _unreadable(place: Path) -> WganError:
+    """The error where files can be written but not mapped into memory, as on some mounts."""
+    return WganError(f"{place} cannot be read back; set $WGAN_CACHE to a folder on another disk.")
 
 
 def _demand_room(source: Source, target: Target, folder: Path) -> None:
@@ -181,6 +196,7 @@ def _move(part: Path, place: Path) -> None:
     while load(place) is None:
         try:
             part.rename(place)
+            return
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
