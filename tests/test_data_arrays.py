@@ -112,6 +112,29 @@ def test_options_that_do_not_suit(array: NDArray[Any], options: dict[str, Any]) 
         open_data(array, DataConfig(**options))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fit": "foo"}, "^--fit: unknown value 'foo'. Known: crop, pad, stretch.$"),
+        ({"size": (0, 4)}, "^--size: 0 is too small"),
+        ({"size": (8,)}, "^--size: "),
+        ({"channels": 2}, "^--channels: unknown value '2'. Known: 1, 3, 4.$"),
+        ({"flip": "yes"}, "^--flip: 'yes' is not true or false.$"),
+        ({"held_out": "few"}, "^--held-out: 'few' is not a number.$"),
+        ({"value_range": (1,)}, "^--value-range: "),
+    ],
+)
+def test_options_that_are_never_allowed(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        open_data(BYTES, DataConfig(**options))
+
+
+def test_options_are_taken_as_on_the_command_line() -> None:
+    options: dict[str, Any] = {"size": 4, "channels": "1", "held_out": "0.2"}
+    data = open_data(BYTES, DataConfig(**options))
+    assert (data.shape, data.held_out.size) == ((1, 4, 4), 4)
+
+
 BAD: dict[str, tuple[NDArray[Any], str]] = {
     "one axis": (np.zeros(9), "shape"),
     "five axes": (np.zeros((2, 2, 2, 2, 2)), "shape"),

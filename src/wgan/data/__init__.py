@@ -10,7 +10,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from wgan.config import DataConfig
+from wgan.config import Config, DataConfig
 from wgan.data.progress import Progress, quiet
 from wgan.files import at_home
 from wgan.registry import DATASETS
@@ -33,16 +33,17 @@ def open_data(source: Any, options: DataConfig | None = None, *, progress: Progr
         progress: Called with a label, how many are done, and how many there are.
 
     Raises:
-        UsageError: The name is unknown, or an option does not suit the data.
+        UsageError: The name is unknown, or an option is none of those that are allowed, or does not suit the data.
         WganError: The data cannot be found, read or stored.
     """
     from wgan.data.objects import open_object
     from wgan.data.readers import open_path
     from wgan.data.samples import Data
+    from wgan.options import flatten, make_config
 
-    options = options or DataConfig()
     if isinstance(source, Data):
         return source
+    options = make_config(flatten(Config(data=options or DataConfig()))).data
     if isinstance(source, str) and source in DATASETS:
         data: Data = DATASETS[source].load()(options, progress)
         return data

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wgan.config import DataConfig
-from wgan.data.images import CHANNELS, Header, Target, Unreadable, checked_range, is_deep
+from wgan.data.images import Header, Target, Unreadable, checked_range, is_deep
 from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.source import Read, Source, in_order
 from wgan.data.split import digest, duplicates_in
-from wgan.errors import UsageError, WganError
+from wgan.errors import WganError
 
 LARGE = 128
 """Sources with a longer side default to 64x64: large pictures are a choice, not an accident."""
@@ -48,7 +48,7 @@ def choose_target(source: Source, options: DataConfig, progress: Progress) -> tu
     """The shape of all pictures, from the options or from the headers, and notes about what was chosen.
 
     Raises:
-        UsageError: The size is not positive.
+        UsageError: The value range is empty.
         WganError: No picture in the source has a readable header.
     """
     if options.size is not None and options.channels is not None:
@@ -76,10 +76,6 @@ def choose_target(source: Source, options: DataConfig, progress: Progress) -> tu
 
 
 def _target(options: DataConfig, height: int, width: int, channels: int) -> Target:
-    if height < 1 or width < 1:
-        raise UsageError(f"--size: {height}x{width}, but pictures are at least 1x1.")
-    if channels not in CHANNELS:
-        raise UsageError(f"--channels: {channels}, but it is 1 (grey), 3 (colour) or 4 (with transparency).")
     return Target(height, width, channels, options.fit, checked_range(options.value_range))
 
 
