@@ -305,6 +305,22 @@ def test_vectors_far_from_zero_keep_their_digits(dtype: Any) -> None:
     assert 0.9 < float(x.std()) < 1.1
 
 
+def test_vectors_of_any_size_that_is_allowed_are_exact_and_larger_ones_are_refused() -> None:
+    own = RNG.choice([-1e30, 0.5e30, 1e30], (200, 3))
+    data = open_data(own)
+    assert isinstance(data.train, Vectors)
+    x = data.train.batch(torch.arange(180)).double()
+    np.testing.assert_allclose(x.std(0, correction=0), 1, rtol=1e-6)
+    np.testing.assert_allclose(data.units.to_user(x), own[data.train.rows], rtol=1e-6)
+    assert np.isfinite(data.units.to_user(1e6 * x)).all()
+    with pytest.raises(WganError) as caught:
+        open_data(-1.1 * np.abs(own))
+    assert str(caught.value) == (
+        "the array has absolute values up to 1.1e+30, and at most 1e+30 are allowed, so that what is generated "
+        "from them fits into float32; divide them by a power of 10."
+    )
+
+
 def held(data: Data) -> torch.Tensor:
     return data.held_out.batch(torch.arange(data.held_out.size or 0))
 
@@ -447,6 +463,14 @@ OBJECTS |= {
 def test_an_array_that_could_have_masked_values_but_has_none_is_an_array() -> None:
     np.testing.assert_array_equal(pixels(open_data(np.ma.masked_array(GREY), DataConfig()))[..., 0], GREY)
     np.testing.assert_array_equal(pixels(open_data(Listed(list(np.ma.masked_array(GREY)))))[..., 0], GREY)
+
+
+def test_a_matrix_is_an_array() -> None:
+    own = RNG.normal(3, 2, (60, 4))
+    data, plain = open_data(own.view(np.matrix)), open_data(own)
+    assert isinstance(data.train, Vectors)
+    assert data.shape == (4,) and data.content == plain.content
+    np.testing.assert_array_equal(data.train.in_own_units(torch.arange(54)), own[plain.train.rows])
 
 
 @pytest.mark.parametrize("name", OBJECTS)

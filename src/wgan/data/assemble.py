@@ -18,7 +18,8 @@ from wgan.data.split import digests_of, duplicates_in, hash_of, no_picture_optio
 from wgan.errors import WganError
 
 LARGEST = 1e30
-"""Values beyond this overflow when distances between them are squared."""
+"""The largest absolute value in vectors. Generated ones are given back as float32, which ends at 3.4e38, and may lie
+far outside the data."""
 
 
 def pictures(source: Source, options: DataConfig, progress: Progress, official: int | None = None) -> Data:
@@ -71,14 +72,17 @@ def vectors(
 
     Raises:
         UsageError: An option is for pictures only.
-        WganError: There are no samples, or some are not finite.
+        WganError: There are no samples, or some are not finite or too large.
     """
     no_picture_options(options, name)
     if array.size == 0:
         raise WganError(f"{place} has shape {array.shape}: there are no samples in it.")
     check_finite(array, place)
     if (largest := float(np.abs(array).max())) > LARGEST:
-        raise WganError(f"{place} has values up to {largest:.3g}, too large for float32; divide them by a power of 10.")
+        raise WganError(
+            f"{place} has absolute values up to {largest:.3g}, and at most {LARGEST:g} are allowed, so that what is "
+            "generated from them fits into float32; divide them by a power of 10."
+        )
     digests = digests_of(array)
     train, held = split(digests, options.held_out, official)
     units, notes = _standard_units(array[train])

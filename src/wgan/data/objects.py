@@ -64,7 +64,7 @@ def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
     if isinstance(source, np.ndarray):
         if np.ma.is_masked(source):
             raise UsageError("some samples have masked values; fill them in, or remove those samples.")
-        array = np.ma.getdata(source)
+        array = np.asarray(np.ma.getdata(source))  # a matrix, as scipy's todense() makes, would stay one
         return open_array(array, None, Origin("array", "the array", "array"), options, progress)
     if not isinstance(source, Items) or isinstance(source, Mapping):
         raise UsageError(
