@@ -405,6 +405,30 @@ def test_items_that_are_mappings_of_vectors_or_have_no_class() -> None:
     assert open_data(Listed([{"image": image, "label": 0.5} for image in BYTES]), DataConfig()).report.classes == {}
 
 
+class Counting(Listed):
+    """Counts how often each item is read."""
+
+    def __init__(self, items: list[Any]) -> None:
+        super().__init__(items)
+        self.reads = [0] * len(items)
+
+    def __getitem__(self, number: int) -> Any:
+        self.reads[number] += 1
+        return super().__getitem__(number)
+
+
+def test_items_are_read_once_and_64_of_them_once_more() -> None:
+    """The first is also read to see what it is."""
+    few, many = Counting(list(GREY / 255)), Counting(list(GREY / 255) * 10)
+    open_data(few)
+    assert few.reads == [3] + 19 * [2]
+    open_data(many)
+    assert many.reads[0] == 3 and sorted(many.reads[1:]) == 136 * [1] + 63 * [2]
+    vectors = Counting(list(GREY.reshape(20, -1) / 255))
+    open_data(vectors)
+    assert vectors.reads == [2] + 19 * [1]
+
+
 class Failing(Listed):
     def __getitem__(self, number: int) -> Any:
         raise RuntimeError("the disk is away")

@@ -5,7 +5,7 @@ Items may be mappings, as those of Hugging Face's data sets are: of their values
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, NamedTuple, Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
 
 LOOKED_AT = 64
-"""Items are read once; the default size and range are chosen from at most so many, evenly spread."""
+"""The default size and range are chosen from at most so many items, evenly spread: these are read once more."""
 
 IMAGE_KEYS = ("image", "img", "pixels", "x")
 LABEL_KEYS = ("label", "labels", "y", "class", "target")
@@ -86,9 +86,16 @@ def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
     return _vectors(found, options)
 
 
+class Look(NamedTuple):
+    """What is kept of an item that was looked at: its header and, unless it has bytes, its type and extreme values."""
+
+    header: Header
+    numbers: tuple[np.dtype[Any], float, float] | None
+
+
 @final
 class ItemPictures(Source):
-    """Pictures that an object hands out one by one; read in order, on one thread.
+    """Pictures that an object hands out one by one; read in order, on one thread, after some were looked at.
 
     Args:
         items: The object.
@@ -154,9 +161,7 @@ class ItemPictures(Source):
 
     def headers(self) -> Iterator[Header]:
         """Of the items looked at."""
-        for number in self._looked_at:
-            item, _ = self._picture(number)
-            yield describe(item) if isinstance(item, Image.Image) else _header(item)
+        return (look.header for look in self._looks)
 
     @cached_property
     def value_range(self) -> tuple[float, float] | None:
@@ -171,15 +176,21 @@ class ItemPictures(Source):
         """Whether the extremes of the items looked at chose the range."""
         return self._given is None and any(says_no_range(kind) for kind, _, _ in self._extremes)
 
-    @cached_property
-    def _extremes(self) -> list[tuple[np.dtype[Any], float, float]]:
-        """Type, least and greatest value of each item looked at that is not of bytes."""
-        arrays = [item for item, _ in map(self._picture, self._looked_at) if isinstance(item, np.ndarray)]
-        return [(a.dtype, float(a.min()), float(a.max())) for a in arrays if a.dtype != np.uint8]
-
     @property
-    def _looked_at(self) -> list[int]:
-        return sorted({int(n) for n in np.linspace(0, len(self) - 1, LOOKED_AT)})
+    def _extremes(self) -> list[tuple[np.dtype[Any], float, float]]:
+        return [look.numbers for look in self._looks if look.numbers is not None]
+
+    @cached_property
+    def _looks(self) -> list[Look]:
+        """The items looked at, without their pixels: all of them together might not fit into memory."""
+        return [self._look(number) for number in sorted({int(n) for n in np.linspace(0, len(self) - 1, LOOKED_AT)})]
+
+    def _look(self, number: int) -> Look:
+        item, _ = self._picture(number)
+        if isinstance(item, Image.Image):
+            return Look(describe(item), None)
+        bytes_ = item.dtype == np.uint8
+        return Look(_header(item), None if bytes_ else (item.dtype, float(item.min()), float(item.max())))
 
     def _array(self, item: Any, number: int) -> NDArray[Any]:
         if np.ma.is_masked(item):

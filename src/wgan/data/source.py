@@ -25,7 +25,7 @@ class Read(NamedTuple):
 
 
 class Source(ABC):
-    """Pictures that are read once.
+    """Pictures that are read once, but perhaps looked at before.
 
     Attributes:
         name: The data set's name.
