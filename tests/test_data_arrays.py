@@ -19,6 +19,7 @@ RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (20, 6, 5, 3), np.uint8)
 GREY = BYTES[..., 0]
 GREY[0, 0, :2] = 0, 255
+UNIFORM = np.random.default_rng(1).random((20, 16, 16))
 
 
 def pixels(data: Data) -> NDArray[np.uint8]:
@@ -84,6 +85,64 @@ def test_items_have_the_ranges_of_arrays(name: str) -> None:
     array, expected = RANGES[name]
     report = open_data(Listed(list(array)), DataConfig()).report
     assert (report.value_range, report.range_found) == (expected, name not in ("uint16", "bool"))
+
+
+FEW: dict[str, tuple[Any, tuple[int, int]]] = {
+    "densities": (UNIFORM / UNIFORM.sum((1, 2), keepdims=True), (0, 1)),  # no cell has more than a hundredth
+    "about zero": (GREY / 255 * 0.1 - 0.05, (-1, 1)),
+    "about 200": (200 + GREY / 255 * 9, (0, 255)),
+    "10 bits in 16": (GREY.astype(np.uint16) * 4, (0, 65535)),
+    "a mask in 16 bits": ((GREY > 99).astype(np.uint16), (0, 65535)),
+}
+
+
+@pytest.mark.parametrize("form", ["memory", "npy", "tensor", "items"])
+@pytest.mark.parametrize("name", FEW)
+def test_numbers_of_which_few_levels_would_be_left_are_no_pictures(tmp_path: Path, name: str, form: str) -> None:
+    array, scale = FEW[name]
+    forms = {
+        "npy": tmp_path / "x.npy",
+        "memory": array,
+        "tensor": torch.from_numpy(array),
+        "items": Listed(list(array)),
+    }
+    saved(tmp_path / "x.npy", array)
+    with pytest.raises(UsageError) as caught:
+        open_data(forms[form])
+    levels = (float(array.max()) - float(array.min())) * 255 / (scale[1] - scale[0]) + 1
+    assert str(caught.value).endswith(
+        f" has values from {array.min():g} to {array.max():g}; with {scale[0]} as black and {scale[1]} as white about "
+        f"{levels:.0f} of 256 levels would be left of them; reshape to (N, D) to take them as vectors of numbers, or, "
+        "if they are pictures, say what is black and white with --value-range=LOW,HIGH."
+    )
+    bounds = float(array.min()), float(array.max())
+    expected = np.rint((array.astype(float) - bounds[0]) / (bounds[1] - bounds[0]) * 255)
+    np.testing.assert_array_equal(pixels(open_data(forms[form], DataConfig(value_range=bounds)))[..., 0], expected)
+    assert open_data(array.reshape(len(array), -1)).shape == (array[0].size,)
+
+
+UNLIKE_FEW: dict[str, Any] = {
+    "black": np.zeros((20, 6, 5)),
+    "one grey": np.full((20, 6, 5), 0.3),
+    "integers that keep all their levels": 200 + GREY.astype(np.int32) // 64,
+    "black and white": (GREY > 99).astype(np.float32),
+    "16 levels": GREY / 255 * (15.01 / 255),
+}
+
+
+@pytest.mark.parametrize("form", ["memory", "items"])
+@pytest.mark.parametrize("name", UNLIKE_FEW)
+def test_pictures_that_lose_nothing_by_having_few_levels(name: str, form: str) -> None:
+    array = UNLIKE_FEW[name]
+    found = pixels(open_data(Listed(list(array)) if form == "items" else array))
+    assert len(np.unique(found)) == (16 if name == "16 levels" else len(np.unique(array)))
+
+
+def test_a_given_range_is_kept_however_few_levels_are_left() -> None:
+    dark = GREY / 255 * (4 / 255)
+    for source in (dark, torch.from_numpy(dark), Listed(list(dark))):
+        data = open_data(source, DataConfig(value_range=(0, 1)))
+        np.testing.assert_array_equal(pixels(data)[..., 0], np.rint(dark * 255))
 
 
 def test_a_given_range_clips_and_says_so() -> None:

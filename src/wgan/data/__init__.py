@@ -27,7 +27,8 @@ def open_data(source: Any, options: DataConfig | None = None, *, progress: Progr
             or torch tensor; any object with ``__len__`` and ``__getitem__`` (items: a PIL picture, a tensor
             (C, H, W), an array, a pair of one of them and a label, or a mapping such as ``{"image": ..., "label":
             ...}``); or a :class:`~wgan.data.samples.Data`,
-            which is returned as it is.
+            which is returned as it is. Numbers in 3 or 4 axes are pictures, floats too, and are rounded to 256 levels:
+            reshape signals, point clouds, densities and the like to (N, D), which are vectors and are not rounded.
         options: Size, channels, the held-out share and so on, by default the usual ones; ``options.data`` is not looked
             at.
         progress: Called with a label, how many are done, and how many there are.

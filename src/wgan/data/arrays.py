@@ -1,5 +1,9 @@
-"""Arrays: pictures (N, H, W), (N, H, W, C) or (N, C, H, W) of any number type, and vectors (N, D)."""
+"""Arrays: pictures (N, H, W), (N, H, W, C) or (N, C, H, W) of any number type, and vectors (N, D).
 
+Pictures are rounded to 256 levels, vectors are not; so what would keep few levels is taken for no picture.
+"""
+
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +23,8 @@ from wgan.errors import UsageError, WganError
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 LEAST_WHITE = 64
 """Numbers that all stay below are not on the scale to 255: they would all be nearly black."""
+FEWEST_LEVELS = 16
+"""Pictures of numbers that would keep fewer of the 256 are refused, unless a person says what is black and white."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +129,16 @@ class ArrayPictures(Source):
 
     @cached_property
     def value_range(self) -> tuple[float, float] | None:
-        """Black and white: given, declared by the type, or found in all values."""
+        """Black and white: given, declared by the type, or found in all values.
+
+        Raises:
+            UsageError: It was not given, and would leave few levels.
+            WganError: Some values are not finite.
+        """
         if self._array.dtype == np.uint8:
             return None
         check_finite(self._array, self.place)
-        return self._given or usual_range(self._array.dtype, *self._extremes)
+        return self._given or found_range(self._array.dtype, *self._extremes, self.place)
 
     @property
     def range_found(self) -> bool:
@@ -194,6 +205,24 @@ def usual_range(dtype: np.dtype[Any], low: float, high: float) -> tuple[float, f
         if usual[0] <= low and high <= usual[1] and (usual[1] == 1 or high >= LEAST_WHITE):
             return usual
     return low, high if high > low else low + max(1.0, abs(low))
+
+
+def found_range(dtype: np.dtype[Any], low: float, high: float, place: str) -> tuple[float, float]:
+    """The usual range of values from ``low`` to ``high``, where that keeps them apart.
+
+    Raises:
+        UsageError: Few of the 256 levels would be left of more values: these are no pictures, or on an unusual scale.
+    """
+    black, white = usual_range(dtype, low, high)
+    steps = (high - low) * 255 / (white - black)
+    most = high - low if dtype.kind in "iu" else math.inf
+    if 0 < steps < min(FEWEST_LEVELS - 1, most):
+        raise UsageError(
+            f"{place} has values from {low:g} to {high:g}; with {black:g} as black and {white:g} as white about "
+            f"{steps + 1:.0f} of 256 levels would be left of them; reshape to (N, D) to take them as vectors of "
+            "numbers, or, if they are pictures, say what is black and white with --value-range=LOW,HIGH."
+        )
+    return black, white
 
 
 def says_no_range(dtype: np.dtype[Any]) -> bool:

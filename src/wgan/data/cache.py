@@ -25,7 +25,7 @@ from wgan.data.source import Source
 from wgan.errors import WganError
 from wgan.files import at_home
 
-VERSION = 3
+VERSION = 4
 UNFINISHED = ".part-"
 ABANDONED_SECONDS = 24 * 3600
 _LOCK = "lock"

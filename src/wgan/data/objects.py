@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wgan.config import DataConfig
-from wgan.data.arrays import Origin, open_array, says_no_range, to_bytes, usual_range
+from wgan.data.arrays import Origin, found_range, open_array, says_no_range, to_bytes, usual_range
 from wgan.data.assemble import pictures, vectors
 from wgan.data.images import (
     CHANNELS,
@@ -165,11 +165,15 @@ class ItemPictures(Source):
 
     @cached_property
     def value_range(self) -> tuple[float, float] | None:
-        """Black and white of items that are not bytes, from the items looked at."""
+        """Black and white of items that are not bytes, from the items looked at.
+
+        Raises:
+            UsageError: It was not given, and would leave few levels.
+        """
         if not self._extremes:
             return None
         kinds, lows, highs = zip(*self._extremes, strict=True)
-        return self._given or usual_range(kinds[0], min(lows), max(highs))
+        return self._given or found_range(kinds[0], min(lows), max(highs), self.place)
 
     @property
     def range_found(self) -> bool:
