@@ -1,12 +1,15 @@
 """Constraints against closed forms, autograd and numerical differences; parametrised over the registry."""
 
+import itertools
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from toolbox import tiny_trainer
 from wgan.build import check_used, make_constraint
@@ -194,6 +197,50 @@ def test_spectral_norm_divides_by_the_largest_singular_value() -> None:
     for layer in (critic[0], critic[2]):
         top = np.linalg.svd(layer.weight.detach().flatten(1).numpy(), compute_uv=False)[0]
         assert top == pytest.approx(0.5, rel=1e-6)
+
+
+class Bare(nn.Module):
+    """A layer with a matrix of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.matrix = nn.Linear(4, 4), nn.Parameter(torch.ones(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (nn.MultiheadAttention(4, 2), "1.in_proj_weight"),
+        (nn.MultiheadAttention(4, 2, kdim=6, vdim=6), "1.q_proj_weight"),
+        (nn.LSTM(4, 4), "1.weight_ih_l0"),
+        (nn.Bilinear(4, 4, 4), "1.weight"),
+        (Bare(), "1.matrix"),
+        (OrthogonalConv2d(1, 4, (3, 3), (1, 1), (0, 0)), "1.inward"),
+    ],
+)
+def test_spectral_norm_refuses_weights_that_would_stay_unbound(layer: nn.Module, name: str) -> None:
+    critic = nn.Sequential(nn.Linear(4, 4), layer)
+    with pytest.raises(UsageError, match=re.escape(name)):
+        SpectralNorm().prepare(critic)
+    assert not any(parametrize.is_parametrized(part) for part in critic.modules()), "refused before it is changed"
+
+
+def test_spectral_norm_takes_all_whose_weights_it_binds() -> None:
+    """Frozen weights never grow; vectors and tables shift or scale, whatever is put before them."""
+    frozen = Bare()
+    frozen.matrix.requires_grad_(False)
+    layers = (
+        nn.Conv1d(2, 3, 3),
+        nn.ConvTranspose2d(2, 3, 3),
+        spectral_norm(nn.Linear(4, 4)),
+        weight_norm(nn.Linear(4, 4)),
+    )
+    critic = nn.Sequential(*layers, nn.PReLU(4), nn.Embedding(3, 4), frozen)
+    SpectralNorm().prepare(critic)
+    assert all(parametrize.is_parametrized(layer, "weight") for layer in (*layers, frozen.inner))
+    SpectralNorm().prepare(critic)
+    for family, shape in itertools.product(("dcgan", "conv", "resnet", "mlp"), [(3, 16, 16), (1, 9, 12)]):
+        SpectralNorm().prepare(make_critic(family, shape, norm="none"))
 
 
 def test_spectral_norm_refuses_norm_layers() -> None:

@@ -6,7 +6,8 @@ critic's loss, or *projects* the weights after each step. The gradient penalties
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, final
+from collections.abc import Iterator, Sequence
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -77,8 +78,6 @@ class WeightClipping(Constraint):
 class GradientNormPenalty(Constraint, ABC):
     """The mean of a function of the critic's gradient norms at some points; members say which and where."""
 
-    default_weight: ClassVar[float] = 10.0
-
     @staticmethod
     @abstractmethod
     def points(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
@@ -89,8 +88,8 @@ class GradientNormPenalty(Constraint, ABC):
     def punish(norm: Tensor) -> Tensor:
         """How to punish norms (N,), one by one."""
 
-    def __init__(self, weight: float | None = None, every: int = 1) -> None:
-        super().__init__(self.default_weight if weight is None else weight, every)
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         if has_batch_norm(critic):
@@ -195,7 +194,8 @@ class SpectralNorm(Constraint):
 
     The singular value is followed by one power iteration a step. A convolution's matrix is its kernel reshaped to
     (out, in x k x k), as in the paper, whose norm is not the norm of the convolution: the critic's constant is of
-    order 1 but not certified.
+    order 1 but not certified. Biases and gains, which have one axis, and tables of embeddings stay as they are; any
+    other weight of two or more axes that trains is refused.
 
     References:
         Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018),
@@ -220,11 +220,29 @@ class SpectralNorm(Constraint):
                 "spectral norm: the critic has weights that an older torch.nn.utils.spectral_norm or weight_norm sets; "
                 "use one of the two."
             )
+        if name := next(_unbound(critic, layers), None):
+            raise UsageError(
+                f"spectral norm: the critic's {name} is not the weight of a linear layer or convolution and would stay "
+                "unbound; use lp or gp (--constraint lp)."
+            )
         for layer in layers:
             spectral_norm(layer)
             if self.weight != 1:
                 parametrize.register_parametrization(layer, "weight", _Scale(self.weight))
         return critic
+
+
+def _unbound(critic: nn.Module, layers: Sequence[nn.Module]) -> Iterator[str]:
+    """The names of the matrices and kernels that train and are not, or do not make, the weight of one of the layers."""
+    parametrized = [layer for layer in layers if parametrize.is_parametrized(layer, "weight")]
+    makers = {part for layer in parametrized for part in layer.get_submodule("parametrizations.weight").modules()}
+    for place, module in critic.named_modules():
+        if module in makers or isinstance(module, nn.Embedding | nn.EmbeddingBag):  # whose input is no sample
+            continue
+        for name, weight in module.named_parameters(recurse=False):
+            bound = module in layers and name == "weight"
+            if not bound and weight.requires_grad and weight.dim() >= 2:
+                yield f"{place}.{name}".lstrip(".")
 
 
 @final
