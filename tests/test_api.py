@@ -41,6 +41,32 @@ def test_train_load_and_sample(data: object, tmp_path: Path) -> None:
     assert wgan.resume(tmp_path / "r", data, steps=5, quiet=True).summary["steps"] == 5
 
 
+class Place:
+    """A path that is neither text nor of pathlib."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def test_a_run_and_any_path_are_taken_wherever_one_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", blobs())
+    options = {**SMALL, "steps": 2}
+    run = wgan.train(Place(tmp_path / "a.npy"), out=Place(tmp_path / "r"), quiet=True, **options)
+    assert run.config.data.data == str(tmp_path / "a.npy") and run.folder == tmp_path / "r"
+    images = run.generator.sample(3)
+    assert Run.open(run) is run and Run.open(Place(run.folder)).folder == run.folder
+    for named in (run, Place(run.folder), Place(run.folder / "generator.safetensors")):
+        assert np.array_equal(wgan.load(named).sample(3), images)
+    for number, named in enumerate((run, Place(run.folder))):
+        begun = wgan.train(init_from=named, config=run.config_file, out=tmp_path / str(number), quiet=True, critic_lr=0)
+        assert begun.summary["steps"] == 2
+    with pytest.raises(UsageError, match="a run is named by its folder, and this is a float; give a path"):
+        wgan.load(3.5)  # type: ignore[arg-type]
+
+
 def test_a_generator_outlives_its_family_s_own_depth_and_a_run_says_what_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

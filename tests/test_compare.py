@@ -54,6 +54,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return wgan.train(blobs(), out=tmp_path_factory.mktemp("run") / "r", quiet=True, **{**SMALL, "steps": 2})
 
 
+@pytest.mark.parametrize("option", ["critic_lr", "kimg", "flip", "data", "siez"])
+def test_options_that_do_nothing_to_a_distance_are_unknown(option: str) -> None:
+    with pytest.raises(UsageError, match=f"unknown option '{option}'.* Known: size, channels, fit, value_range, held_"):
+        wgan.distance(blobs(60), blobs(60), **{option: 1})
+
+
 def pngs(folder: Path, images: Any) -> Path:
     folder.mkdir()
     for number, image in enumerate(images):
@@ -267,7 +273,7 @@ def test_critics_are_trained_where_they_are_asked_for(told: Told) -> None:
 
 
 def test_samplers_and_pictures_can_be_measured_by_critics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wgan.measure.FOLDS", (400,))
+    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
     drawn = wgan.distance(
         lambda n, draw: torch.rand(n, 2, generator=draw), lambda n, draw: torch.rand(n, 2, generator=draw) + 1, steps=3
     )

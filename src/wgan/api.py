@@ -1,12 +1,14 @@
 """The Python face of the package: what the command line does, with keywords for flags."""
 
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wgan import options
 from wgan.config import Config
+from wgan.errors import UsageError
 from wgan.files import at_home
-from wgan.registry import DATASETS
+from wgan.registry import DATASETS, unknown
 from wgan.surroundings import undisturbed
 from wgan.view import View
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from wgan.run import Run
     from wgan.sets import Split
 
+Place = str | PathLike[str]
+
 TOYS = tuple(name for name, entry in DATASETS.items() if entry.target.startswith("wgan.data.toys:"))
 
 
-def layers(preset: str | None, config: str | Path | None, given: dict[str, Any]) -> tuple[Config, str]:
+def layers(preset: str | None, config: Place | None, given: dict[str, Any]) -> tuple[Config, str]:
     """The configuration from a preset, a file and single options (later ones win), and a name for the run."""
     from_file = options.read_toml(at_home(config)) if config is not None else {}
     usual = "points" if given.get("data") in TOYS else "default"
@@ -36,9 +40,9 @@ def train(
     data: Any = None,
     *,
     preset: str | None = None,
-    config: str | Path | None = None,
-    out: str | Path | None = None,
-    init_from: str | Path | None = None,
+    config: Place | None = None,
+    out: Place | None = None,
+    init_from: "Place | Run | None" = None,
     quiet: bool = False,
     **given: Any,
 ) -> "Run":
@@ -50,7 +54,7 @@ def train(
         preset: Where to begin: a name that ``wgan presets`` lists.
         config: A ``config.toml`` whose values go over the preset's.
         out: The run's folder; by default the next number under ``runs/``.
-        init_from: A run or a ``generator.safetensors`` whose weights to begin with.
+        init_from: A run, its folder or a ``generator.safetensors`` whose weights to begin with.
         quiet: Show nothing.
         **given: Any field of the configuration: ``size=64``, ``time="10m"``, ``constraint="lp"``, ...
 
@@ -61,20 +65,23 @@ def train(
     """
     from wgan import loop
     from wgan.console import make_view
+    from wgan.run import Run
 
-    named = isinstance(data, str | Path)
-    made, name = layers(preset, config, given | ({"data": str(data)} if named else {}))
+    named = isinstance(data, str | PathLike)
+    made, name = layers(preset, config, given | ({"data": fspath(data)} if named else {}))
     source = None if named or data is None else data
     if source is not None:
         name = "object-" + name.partition("-")[2]
     view: View = make_view(quiet)
-    run = loop.train(made, source=source, out=out, name=name, init_from=init_from, view=view)
+    out = None if out is None else at_home(out)
+    weights = init_from.folder if isinstance(init_from, Run) else None if init_from is None else at_home(init_from)
+    run = loop.train(made, source=source, out=out, name=name, init_from=weights, view=view)
     assert run is not None  # only a dry run has none
     return run
 
 
 @undisturbed
-def resume(run: "str | Path | Run", data: Any = None, *, quiet: bool = False, **changes: Any) -> "Run":
+def resume(run: "Place | Run", data: Any = None, *, quiet: bool = False, **changes: Any) -> "Run":
     """Go on with a run exactly where its last save is.
 
     Args:
@@ -90,24 +97,26 @@ def resume(run: "str | Path | Run", data: Any = None, *, quiet: bool = False, **
     from wgan.console import make_view
     from wgan.run import Run
 
-    opened = run if isinstance(run, Run) else Run.open(run)
-    return loop.resume(opened, changes, source=data, view=make_view(quiet))
+    return loop.resume(Run.open(run), changes, source=data, view=make_view(quiet))
 
 
-def load(path: str | Path) -> "Model":
-    """The generator of a run's folder, or of a ``generator.safetensors``.
+def load(path: "Place | Run") -> "Model":
+    """The generator of a run or its folder, or of a ``generator.safetensors``.
 
     Raises:
+        UsageError: It is neither a run nor a path.
         WganError: There is none.
     """
     from wgan.model import Model
     from wgan.run import Run
 
-    return Model.load(at_home(path)) if at_home(path).is_file() else Run.open(path).generator
+    if isinstance(path, str | PathLike) and at_home(path).is_file():
+        return Model.load(at_home(path))
+    return Run.open(path).generator
 
 
 @undisturbed
-def diagnose(run: "str | Path | Run", data: Any = None) -> "Diagnosis":
+def diagnose(run: "Place | Run", data: Any = None) -> "Diagnosis":
     """Say what is wrong with a run, if anything is; nothing in it is changed.
 
     Args:
@@ -123,7 +132,7 @@ def diagnose(run: "str | Path | Run", data: Any = None) -> "Diagnosis":
     from wgan.checkup import check_up
     from wgan.run import Run
 
-    return check_up(run if isinstance(run, Run) else Run.open(run), data)
+    return check_up(Run.open(run), data)
 
 
 @undisturbed
@@ -154,7 +163,8 @@ def distance(
         time: How long the method "critic" takes, as "90s"; by default a minute.
         steps: Steps of each of its critics instead, which makes it repeatable.
         null: Let it measure two halves of ``a`` too; the other methods always do.
-        **given: Options of the data: ``size=64``, ``channels=1``, ``fit="pad"``, ...
+        **given: How to read the data: ``size``, ``channels``, ``fit``, ``value_range``, ``held_out``, ``data_dir`` and
+            ``download``, as in :func:`train`.
 
     Returns:
         An :class:`~wgan.distances.estimate.Estimate`, or a :class:`~wgan.measure.W1` of the method "critic".
@@ -165,6 +175,9 @@ def distance(
     """
     from wgan.compare import compare
 
+    for name in given:
+        if name not in options.READING:
+            raise UsageError(unknown("option", name, options.READING))
     made = options.make_config(given).data
     return compare(
         a, b, made, method=method, samples=samples, seed=seed, split=split, time=time, steps=steps, null=null

@@ -48,6 +48,6 @@ def given_flags(flags: Any) -> dict[str, Any]:
 
 TrainFlags = _flags([name for name in options.all_fields() if name != "data"], "TrainFlags")
 ResumeFlags = _flags(list(options.RESUMABLE), "ResumeFlags", "as in the run")
-DataFlags = _flags(["size", "channels", "fit", "value_range", "held_out", "data_dir", "download"], "DataFlags")
+DataFlags = _flags(list(options.READING), "DataFlags")
 Quiet = Annotated[bool, Parameter(negative="", help="Show nothing but errors.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on standard output.")]

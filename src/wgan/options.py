@@ -22,6 +22,8 @@ from wgan.registry import unknown
 BUDGETS = ("steps", "kimg", "epochs", "time")
 PLACES = ("data", "data_dir", "download")
 """Where the data are; what is in them is another thing."""
+READING = ("size", "channels", "fit", "value_range", "held_out", "data_dir", "download")
+"""What says how to read data, where nothing trains on them."""
 RESUMABLE = (
     *BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device", *PLACES
 )  # fmt: skip

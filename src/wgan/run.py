@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ class Run:
         return shlex.quote(str(self.folder))
 
     @classmethod
-    def create(cls, config: Config, out: str | Path | None, name: str, environment: Mapping[str, Any]) -> "Run":
+    def create(
+        cls, config: Config, out: str | PathLike[str] | None, name: str, environment: Mapping[str, Any]
+    ) -> "Run":
         """Make a new run folder: ``out``, or the next free number under ``runs/``.
 
         Raises:
@@ -76,12 +79,17 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Run":
-        """Find a run's folder.
+    def open(cls, folder: "str | PathLike[str] | Run") -> "Run":
+        """Find a run's folder; a run is returned as it is.
 
         Raises:
+            UsageError: It is no path.
             WganError: It is not one.
         """
+        if isinstance(folder, Run):
+            return folder
+        if not isinstance(folder, str | PathLike):
+            raise UsageError(f"a run is named by its folder, and this is a {type(folder).__name__}; give a path.")
         run = cls(at_home(folder))
         if not run.config_file.is_file():
             what = "is not a run's folder (it has no config.toml)" if run.folder.is_dir() else "does not exist"
