@@ -22,6 +22,7 @@ from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
 from wgan.schedule import Budget, Decay, Interval, seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
+from wgan.words import first_line
 
 _NO_MEMORY = ("allocate memory", "not enough memory", "out of memory")  # Linux and macOS, Windows, a GPU's driver
 
@@ -66,7 +67,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
+        reason = first_line(error).partition(". ")[0].rstrip(".")
         raise UsageError(f"--device: {name!r} cannot be used here ({reason}); use auto or cpu.") from None
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device: {name!r} is not supported; use auto, cpu, cuda or cuda:1.")
@@ -178,7 +179,7 @@ def _enough_memory() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not _is_for_memory(error):
             raise
-        raise WganError(f"the networks cannot be made: {str(error).splitlines()[0]}; use smaller widths.") from error
+        raise WganError(f"the networks cannot be made: {first_line(error)}; use smaller widths.") from error
 
 
 def _is_for_memory(error: Exception) -> bool:

@@ -1,4 +1,10 @@
-"""Numbers, durations and shapes in words."""
+"""Numbers, durations, shapes and errors in words."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says that is not empty, else the error's name."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
 
 
 def with_error(value: float, error: float | None) -> str:

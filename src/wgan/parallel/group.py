@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wgan.errors import LostError
+from wgan.words import first_line
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -156,5 +157,4 @@ def talking() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise LostError(f"a process of this run was lost, and the others stop ({reason}).") from error
+        raise LostError(f"a process of this run was lost, and the others stop ({first_line(error)}).") from error
