@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,24 @@ def test_two_processes_cannot_train_in_one_folder(tmp_path: Path) -> None:
         refused = subprocess.run(other, capture_output=True, text=True, check=False)
     assert "another process is training" in refused.stderr
     assert subprocess.check_output(other, text=True) == "in\n"
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """As one is that `wgan runs` takes to see whether somebody trains."""
+    run, inside = make(tmp_path / "r"), threading.Event()
+
+    def look() -> None:
+        with Run.open(run.folder).lock():
+            inside.set()
+            time.sleep(0.3)
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    assert inside.wait(10)
+    assert run.is_training, "who looks does not wait"
+    with run.lock():
+        looker.join()
+    assert not run.is_training
 
 
 def test_looking_at_a_run_makes_nothing_and_believes_what_it_may_not_open(

@@ -106,15 +106,18 @@ class Run:
         write_text(self.config_file, options.to_toml(config))
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, patience: float = 1.0) -> Iterator[None]:
         """Keep other processes from training here; a killed process lets go by itself.
+
+        Args:
+            patience: Seconds to wait for another process to let go, as one that only looks does at once.
 
         Raises:
             WganError: Another process is training here.
         """
         lock = FileLock(self._lock)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=patience)
         except Timeout:
             raise WganError(f"another process is training in {self.folder}; wait for it, or stop it first.") from None
         try:
@@ -132,7 +135,7 @@ class Run:
         if not self._lock.is_file():
             return False
         try:
-            with self.lock():
+            with self.lock(patience=0):
                 return False
         except (WganError, OSError):
             return True
