@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import ot
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
@@ -130,3 +132,40 @@ def test_the_earth_mover_s_distance_has_the_scale_of_its_costs(scale: float) -> 
     draw = np.random.default_rng(0)
     p, q, cost = draw.dirichlet(np.ones(7)), draw.dirichlet(np.ones(5)), draw.random((7, 5))
     assert earth_mover(p, q, scale * cost) / scale == pytest.approx(earth_mover(p, q, cost), rel=1e-9)
+
+
+@pytest.mark.parametrize("distance", ALL)
+def test_tensors_of_all_kinds_are_welcome(distance: Divergence) -> None:
+    p, q = torch.tensor([0.5, 0.5], requires_grad=True), torch.tensor([0.25, 0.75], dtype=torch.bfloat16)
+    assert distance(p, q) == distance([0.5, 0.5], [0.25, 0.75])  # type: ignore[arg-type]
+
+
+BAD: list[tuple[Any, str]] = [
+    (["a", "b"], "are an array of <U1, but they must be an array"),
+    ("half", "are a str, but they must be an array"),
+    ([[0.5, 0.5], [1.0]], "have different lengths"),
+    (np.array([0.5 + 1j, 0.5]), "are an array of complex128"),
+    (np.ma.masked_array([0.5, 0.5], [True, False]), "have masked values"),
+    (torch.tensor([0.5, 0.5]).to_sparse(), "are sparse"),
+    ([1e308, 1e308], r"have values up to 1e\+308, but at most 1e\+150 are allowed; divide them by a number"),
+    ([torch.tensor(0.5, requires_grad=True)], r"cannot be read as numbers \(Can't call numpy.*; give an array"),
+]
+
+
+@pytest.mark.parametrize(("bad", "words"), BAD)
+def test_what_is_no_array_of_real_numbers_is_refused(bad: Any, words: str) -> None:
+    p = [0.5, 0.5]
+    for distance in ALL:
+        for name, pair in (("p", (bad, p)), ("q", (p, bad))):
+            with pytest.raises(UsageError, match=f"^the probabilities {name} {words}"):
+                distance(*pair)
+    with pytest.raises(UsageError, match=f"^the positions of q {words}"):
+        earth_mover_line(p, p, None, bad)
+    with pytest.raises(UsageError, match=f"^the costs {words}"):
+        earth_mover([1.0], p, bad)
+
+
+def test_costs_and_positions_at_the_limit() -> None:
+    p = [0.5, 0.5]
+    assert earth_mover_line(p, [1.0], [-1e150, 1e150], [0]) == pytest.approx(1e150)
+    assert earth_mover(p, [1.0], [[-1e150], [1e150]]) == 0

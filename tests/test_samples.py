@@ -11,7 +11,9 @@ from scipy.spatial.distance import cdist
 
 from toolbox import Array, normal
 from wgan.distances import samples
+from wgan.distances.estimate import measure
 from wgan.distances.samples import checked, rows, squared_distances
+from wgan.distances.transport import exact
 from wgan.errors import UsageError
 from wgan.registry import DISTANCES
 
@@ -55,6 +57,7 @@ NUMBERS = normal(10, 1)
         (torch.zeros(10, 1, dtype=torch.complex64), "an array of complex64"),
         ([[1.0], [2.0, 3.0]], "different lengths"),
         (np.ma.masked_greater(NUMBERS, 0), "masked values"),
+        (torch.from_numpy(NUMBERS).to_sparse(), r"are sparse; make them dense first, with \.to_dense"),
         (7.0, "are a float"),
         (None, "are a NoneType"),
     ],
@@ -74,3 +77,24 @@ def test_all_real_numbers_are_welcome(kind: Any) -> None:
     for same in (ones, ones.tolist(), np.ma.masked_array(ones), torch.ones(4, 3, dtype=torch.bfloat16)):
         assert rows(same).dtype == np.float64 and np.array_equal(rows(same), np.ones((4, 3)))
     assert checked(ones, NUMBERS[:, [0, 0, 0]] * 1e149)[1].max() < 1e150
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_what_is_too_small_to_square_is_refused_and_not_0(name: str) -> None:
+    """At a scale where all squares are normal numbers, distances are those of the samples as they are, scaled."""
+    method: Callable[..., float] = DISTANCES[name].load()
+    x, y = normal(80, 1), 2 * normal(80, 1, 1) + 1
+    root = {"energy": 0.5, "mmd": 0.0}.get(name, 1.0)
+    if name not in ("quadrature", "debiased"):  # whose halves depend on the digits
+        assert method(x * 1e-148, y * 1e-148) == pytest.approx(1e-148**root * method(x, y), rel=1e-9)
+    for scale in (1e-152, 1e-170, 1e-320):
+        with pytest.raises(UsageError, match=r"differ by .*e-\d+ at most, too little to square; multiply both by one"):
+            method(x * scale, y * scale)
+    assert method(0 * x, 0 * y) == 0
+
+
+def test_a_set_of_next_to_no_spread_has_no_null_to_speak_of() -> None:
+    found = measure(exact, normal(100, 2) * 1e-200, np.ones((100, 2)))
+    assert (
+        found.value == pytest.approx(2**0.5) and found.null == 0 and found.standard_error == pytest.approx(0, abs=1e-15)
+    )

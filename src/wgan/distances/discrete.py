@@ -4,11 +4,14 @@ Probabilities are arrays of numbers that are not negative and sum to 1; a histog
 Everywhere :math:`0 \log 0 = 0`, and what is infinite is ``math.inf``.
 """
 
+import math
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import rel_entr, xlogy
 from scipy.stats import wasserstein_distance
 
+from wgan.distances.samples import LARGEST, Array, numbers
 from wgan.distances.transport import least_cost
 from wgan.errors import UsageError
 
@@ -114,7 +117,7 @@ def earth_mover(p: ArrayLike, q: ArrayLike, cost: ArrayLike) -> float:
     Raises:
         UsageError: p or q are no probabilities, or the cost does not suit them.
     """
-    p, q, cost = _probabilities("p", p), _probabilities("q", q), np.asarray(cost, np.float64)
+    p, q, cost = _probabilities("p", p), _probabilities("q", q), _numbers("costs", cost, "(K, L)")
     if cost.shape != (len(p), len(q)) or not np.isfinite(cost).all():
         raise UsageError(f"cost must be finite and have shape ({len(p)}, {len(q)}); it has shape {cost.shape}.")
     least = float(cost.min())  # POT calls some problems with negative costs infeasible; a unit of mass moves in all
@@ -151,27 +154,37 @@ def earth_mover_line(
     return float(wasserstein_distance(at_p, at_q, p, q))
 
 
-def _pair(p: ArrayLike, q: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pair(p: ArrayLike, q: ArrayLike) -> tuple[Array, Array]:
     p, q = _probabilities("p", p), _probabilities("q", q)
     if len(p) != len(q):
         raise UsageError(f"p has {len(p)} probabilities and q has {len(q)}; both must be of the same points.")
     return p, q
 
 
-def _probabilities(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def _numbers(name: str, values: ArrayLike, shape: str) -> Array:
+    """Real numbers as float64, none of which overflows when some are added."""
+    found = numbers(values, f"the {name}", shape)
+    if LARGEST < (largest := float(np.abs(found).max(initial=0.0))) < math.inf:
+        raise UsageError(
+            f"the {name} have values up to {largest:.3g}, but at most {LARGEST:g} are allowed; divide them by a number."
+        )
+    return found
+
+
+def _probabilities(name: str, values: ArrayLike) -> Array:
     """Flat and summing to exactly 1."""
-    flat = np.asarray(values, np.float64).ravel()
+    flat = _numbers(f"probabilities {name}", values, "(K,)").ravel()
     if flat.size == 0 or not np.isfinite(flat).all() or flat.min() < 0:
         raise UsageError(f"{name} must be probabilities: one or more finite numbers, none of them negative.")
     total = flat.sum()
     if abs(total - 1) > TOLERANCE:
         raise UsageError(f"{name} sums to {total:.6g}, but probabilities sum to 1; divide them by their sum.")
-    normal: NDArray[np.float64] = flat / total
+    normal: Array = flat / total
     return normal
 
 
-def _positions(name: str, values: ArrayLike | None, count: int) -> NDArray[np.float64]:
-    at = np.arange(count, dtype=np.float64) if values is None else np.asarray(values, np.float64).ravel()
+def _positions(name: str, values: ArrayLike | None, count: int) -> Array:
+    at = _numbers(f"positions of {name}", np.arange(count) if values is None else values, "(K,)").ravel()
     if len(at) != count or not np.isfinite(at).all():
         raise UsageError(f"positions_{name} must be {count} finite numbers, one for each of {name}'s probabilities.")
     return at

@@ -11,7 +11,7 @@ from scipy.linalg import hadamard
 
 from wgan.distances.line import shadows, sliced
 from wgan.distances.memory import round_down
-from wgan.distances.samples import Array, by_content, checked, halves, orders
+from wgan.distances.samples import SMALLEST, Array, by_content, checked, halves, orders, spread
 from wgan.distances.transport import (
     above_noise,
     across_and_within,
@@ -103,7 +103,8 @@ def measure(method: Method, x: Any, y: Any, *, seed: int = 0) -> Measured:
     if min(len(x), len(y)) < FEWEST:
         return Measured(value, None, None, least)
     of_halves = halves(x, by_content(x, seed), null_size(len(x), len(y)))
-    return Measured(value, standard_error(method, x, y, value, seed), method(*of_halves, seed=seed), least)
+    null = method(*of_halves, seed=seed) if spread(*of_halves) >= SMALLEST else 0.0
+    return Measured(value, standard_error(method, x, y, value, seed), null, least)
 
 
 def _both_ends(x: Array, y: Array, seed: int) -> tuple[float, float]:

@@ -10,15 +10,48 @@ import torch
 from numpy.typing import NDArray
 
 from wgan.errors import UsageError
+from wgan.words import first_line
 
 Array = NDArray[np.float64]
 
 BLOCK = 2**22
 """Numbers that are computed at once where not all are needed together."""
 
-
 LARGEST = 1e150
 """Values beyond this overflow when they are squared."""
+
+SMALLEST = 1e-150
+"""Differences below this lose digits, and in the end become 0, when they are squared."""
+
+
+def numbers(x: Any, name: str, shape: str) -> Array:
+    """An array, tensor or nested list of real numbers as float64, in its own shape.
+
+    Args:
+        x: The array.
+        name: What to call it, in the plural.
+        shape: What it should look like, for the message.
+
+    Raises:
+        UsageError: These are no real numbers, some are masked, or lists have different lengths.
+    """
+    if np.ma.is_masked(x):
+        raise UsageError(f"{name} have masked values; fill them in, or remove them.")
+    if isinstance(x, torch.Tensor):
+        if x.layout != torch.strided:
+            raise UsageError(f"{name} are sparse; make them dense first, with .to_dense().")
+        x = x.detach().cpu()
+        x = (x if x.is_complex() else x.double()).numpy()
+    try:
+        found = np.asarray(x)
+    except ValueError as error:  # NumPy's word for lists of different lengths
+        raise UsageError(f"{name} have different lengths; all must have as many numbers.") from error
+    except (TypeError, RuntimeError) as error:  # of tensors in a list
+        raise UsageError(f"{name} cannot be read as numbers ({first_line(error)}); give an array {shape}.") from error
+    if found.dtype.kind not in "buif" or found.ndim == 0:
+        what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
+        raise UsageError(f"{name} are {what}, but they must be an array {shape} of real numbers.")
+    return np.ascontiguousarray(found, np.float64)
 
 
 def rows(x: Any) -> Array:
@@ -27,27 +60,16 @@ def rows(x: Any) -> Array:
     Raises:
         UsageError: These are no real numbers, or some are masked, or the samples have different lengths.
     """
-    if np.ma.is_masked(x):
-        raise UsageError("some samples have masked values; fill them in, or remove those samples.")
-    if isinstance(x, torch.Tensor):
-        x = x.detach().cpu()
-        x = (x if x.is_complex() else x.double()).numpy()
-    try:
-        found = np.asarray(x)
-    except ValueError as error:  # NumPy's word for lists of different lengths
-        raise UsageError("the samples have different lengths; all must have as many numbers.") from error
-    if found.dtype.kind not in "buif" or found.ndim == 0:
-        what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
-        raise UsageError(f"the samples are {what}, but they must be an array (N, D) of real numbers.")
-    return np.ascontiguousarray(found.reshape(len(found), -1) if found.size else np.empty((0, 0)), np.float64)
+    found = numbers(x, "the samples", "(N, D)")
+    return found.reshape(len(found), -1) if found.size else np.empty((0, 0))
 
 
 def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
     """Two sets of samples as float64 (N, D) and (M, D).
 
     Raises:
-        UsageError: They are no real numbers, of different dimensions, too few, or have values that are not finite or
-            too large to be squared.
+        UsageError: They are no real numbers, of different dimensions, too few, have values that are not finite or too
+            large to be squared, or differ by too little for that.
     """
     x, y = rows(x), rows(y)
     if min(len(x), len(y)) < least:
@@ -60,7 +82,16 @@ def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
         raise UsageError(
             f"some samples have values up to {largest:.3g}, too large to square; divide both by one number."
         )
+    if 0 < (most := spread(x, y)) < SMALLEST:
+        raise UsageError(
+            f"the samples differ by {most:.3g} at most, too little to square; multiply both by one number."
+        )
     return x, y
+
+
+def spread(x: Array, y: Array) -> float:
+    """The widest range of any of the coordinates of two sets together."""
+    return float((np.maximum(x.max(0), y.max(0)) - np.minimum(x.min(0), y.min(0))).max())
 
 
 def by_content(x: Array, seed: int) -> NDArray[np.int64]:
