@@ -16,7 +16,7 @@ from scipy.stats import energy_distance, wasserstein_distance
 
 from toolbox import Array, normal
 from wgan.distances import memory
-from wgan.distances.estimate import affordable, choose, measure, null_size
+from wgan.distances.estimate import affordable, choose, null_size, with_error_and_null
 from wgan.distances.gaussian import gaussian
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import DIRECTIONS, line, shadows, sliced
@@ -255,7 +255,7 @@ def test_free_memory_is_that_of_this_machine() -> None:
 def test_the_standard_error_is_that_of_repeated_measurements(d: int, method: Callable[..., float]) -> None:
     """Of two far Gaussians, the distance is about the difference of the means, along the shift."""
     n = 300
-    found = [measure(method, normal(n, d, 2 * k), normal(n, d, 2 * k + 1) + 20) for k in range(4)]
+    found = [with_error_and_null(method, normal(n, d, 2 * k), normal(n, d, 2 * k + 1) + 20) for k in range(4)]
     factor = 0.5 if method is sliced else 1.0  # E |cos| in space, where it is uniform
     lines = 20 * math.sqrt(d) * math.sqrt(1 / 12 / DIRECTIONS) if method is sliced else 0.0
     expected = math.hypot(factor * math.sqrt(2 / n), lines)
@@ -267,10 +267,10 @@ def test_quadrature_says_how_small_the_distance_may_be_where_few_samples_move_fa
     """A tenth of the samples moves by 10: W1 is at most 1, and no less, for that is what the means moved by."""
     x, y = normal(600, 50), normal(600, 50, 1)
     y[:60, 0] += 10
-    found = measure(quadrature, x, y)
+    found = with_error_and_null(quadrature, x, y)
     assert found.least is not None and found.least < 1 < found.value
     assert (found.least, found.value) == pytest.approx((debiased(x, y), quadrature(x, y)))
-    assert measure(exact, x, y).least is None and measure(quadrature, x, x).least == 0
+    assert with_error_and_null(exact, x, y).least is None and with_error_and_null(quadrature, x, x).least == 0
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_the_standard_error_is_right_near_what_sampling_alone_makes(
     """Disjoint tenths are all near the least that a distance can be: their spread is a third too small, or more."""
     first = np.eye(1, d)[0] * shift
     sets = [(normal(160, d, 2 * k), normal(160, d, 2 * k + 1) + first) for k in range(40)]
-    values, errors = np.array([measure(method, *pair)[:2] for pair in sets], np.float64).T
+    values, errors = np.array([with_error_and_null(method, *pair)[:2] for pair in sets], np.float64).T
     assert math.sqrt(np.mean(errors**2)) == pytest.approx(values.std(ddof=1), rel=0.33)
 
 
@@ -297,19 +297,19 @@ def test_the_standard_error_of_sliced_has_the_choice_of_the_lines_in_it() -> Non
     spread = 5 * math.sqrt(1 / 2 - (2 / math.pi) ** 2) / math.sqrt(DIRECTIONS)  # of |cos| of a uniform angle
     assert np.std([sliced(x[:100], y[:100], seed=seed) for seed in range(40)], ddof=1) == pytest.approx(spread, rel=0.3)
     expected = math.hypot(spread, math.sqrt(2 / 1000) * 2 / math.pi)
-    assert measure(sliced, x, y)[1] == pytest.approx(expected, rel=0.25)
+    assert with_error_and_null(sliced, x, y)[1] == pytest.approx(expected, rel=0.25)
 
 
 def test_the_null_is_the_distance_of_two_halves() -> None:
     x, y = normal(200, 1), normal(100, 1, 1)
     one, other = halves(x, by_content(x, 7))
-    assert measure(line, x, y, seed=7)[2] == pytest.approx(wasserstein_distance(one[:, 0], other[:, 0]))
-    assert measure(line, x[:49], y)[1:3] == (None, None)
+    assert with_error_and_null(line, x, y, seed=7)[2] == pytest.approx(wasserstein_distance(one[:, 0], other[:, 0]))
+    assert with_error_and_null(line, x[:49], y)[1:3] == (None, None)
 
 
 def test_the_null_has_no_more_samples_than_the_smaller_set() -> None:
     """W1 of n and m numbers of one distribution falls as the root of 1/n + 1/m."""
-    found = [measure(line, normal(4000, 1, 2 * k), normal(60, 1, 2 * k + 1))[::2] for k in range(8)]
+    found = [with_error_and_null(line, normal(4000, 1, 2 * k), normal(60, 1, 2 * k + 1))[::2] for k in range(8)]
     values, nulls = np.array(found, np.float64).T
     assert null_size(4000, 60) == 60 and null_size(200, 150) == 100
     assert np.mean(nulls) == pytest.approx(np.mean(values) * math.sqrt(2), rel=0.3)

@@ -1,7 +1,9 @@
 """W1 by critics: closed forms, bounds that hold, parts that do not leak, words for bad input."""
 
 import math
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,11 +18,12 @@ from wgan.certificate import certify, observed
 from wgan.distances.transport import matched, quadrature
 from wgan.errors import UsageError
 from wgan.measure import W1, _bound, measure
-from wgan.measure.critics import Budget, Fitted, Rays, fit_certified, fit_free
+from wgan.measure.critics import Fitted, Rays, fit_certified, fit_free
 from wgan.measure.moves import ERRORS, Moves, _fold, transported
-from wgan.measure.sides import Endless, Finite, Part, Sides, open_sides
+from wgan.measure.sides import Arrays, Part, Samplers, Sides, open_sides
 from wgan.measure.verdict import Guess, combine
 from wgan.networks.lipschitz import Lattice, Outside
+from wgan.schedule import Budget
 
 Array = NDArray[np.float64]
 STEPS = 50
@@ -144,14 +147,14 @@ def _normal(dim: int, n: int, draw: torch.Generator) -> Tensor:
 def test_steps_bound_what_transport_may_take() -> None:
     """Some hundred million pairs of samples at most, which takes seconds."""
     for dim in (2, 784):
-        sides = Endless(*(partial(_normal, dim),) * 2, 0)
-        assert 8 * 4 * (_fold(sides, Budget(None, 10)) / 2) ** 2 < 1e8
+        sides = Samplers(*(partial(_normal, dim),) * 2, 0)
+        assert 8 * 4 * (_fold(sides, Budget(10)) / 2) ** 2 < 1e8
 
 
 @pytest.mark.parametrize("n", range(200, 230))
 def test_at_least_four_sets_are_transported(n: int) -> None:
-    sides = Finite(normal(n, 2), normal(n, 2, 1), 0)
-    assert len(list(sides.folds(_fold(sides, Budget(None, 10))))) >= ERRORS
+    sides = Arrays(normal(n, 2), normal(n, 2, 1), 0)
+    assert len(list(sides.folds(_fold(sides, Budget(10))))) >= ERRORS
 
 
 def moved(n: int, d: int, share: float, way: float) -> tuple[Array, Array]:
@@ -162,7 +165,7 @@ def moved(n: int, d: int, share: float, way: float) -> tuple[Array, Array]:
 
 
 def moves(x: Array, y: Array) -> Moves:
-    return transported(Finite(x, y, 0), Budget(None, 10), lambda share: None)
+    return transported(Arrays(x, y, 0), Budget(10), lambda share: None)
 
 
 def least(found: Moves) -> float:
@@ -266,7 +269,7 @@ def test_a_budget_of_time_ends_in_time() -> None:
 
 def test_parts_are_disjoint_and_hang_on_the_content() -> None:
     x = normal(1200, 2)
-    sides = Finite(x, x[::-1].copy(), 0)
+    sides = Arrays(x, x[::-1].copy(), 0)
     parts = {name: sides.part(name) for name in ("train", "choose", "judge", "certify")}
     assert sum(len(part.x) for part in parts.values()) == len(x)
     rows = {tuple(row) for part in parts.values() for row in part.x.tolist()}
@@ -281,7 +284,7 @@ def test_parts_are_disjoint_and_hang_on_the_content() -> None:
 
 
 def test_the_bound_is_that_of_the_samples_that_certify() -> None:
-    sides = Finite(normal(1200, 2) * 5, normal(1800, 2, 1) * 5 + 3, 0)
+    sides = Arrays(normal(1200, 2) * 5, normal(1800, 2, 1) * 5 + 3, 0)
     critic = nn.Linear(2, 1, bias=False)
     with torch.no_grad():
         critic.weight.copy_(torch.tensor([[-3.0, -4.0]]))
@@ -297,29 +300,29 @@ def test_the_bound_is_that_of_the_samples_that_certify() -> None:
 def test_what_certifies_is_asked_for_once_when_both_critics_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def part(self: Finite, name: str) -> Part:
+    def part(self: Arrays, name: str) -> Part:
         asked.append(name)
         return given(self, name)
 
-    def batch(self: Finite, step: int, size: int, stream: str) -> Part:
+    def batch(self: Arrays, step: int, size: int, stream: str) -> Part:
         asked.append("batch")
         return drawn(self, step, size, stream)
 
-    given, drawn = Finite.part, Finite.batch
-    monkeypatch.setattr(Finite, "part", part)
-    monkeypatch.setattr(Finite, "batch", batch)
+    given, drawn = Arrays.part, Arrays.batch
+    monkeypatch.setattr(Arrays, "part", part)
+    monkeypatch.setattr(Arrays, "batch", batch)
     measure(normal(400, 2), normal(400, 2, 1) + 1, steps=3)
     assert asked.count("certify") == 1 and asked[-1] == "certify"
     assert asked.count("judge") == 1 and asked[-2:] == ["judge", "certify"] and asked.count("batch") >= 6
 
 
 def test_what_judges_and_certifies_changes_no_critic() -> None:
-    sides = [Finite(normal(1200, 2), normal(1200, 2, 1) + 1, 0) for _ in range(2)]
+    sides = [Arrays(normal(1200, 2), normal(1200, 2, 1) + 1, 0) for _ in range(2)]
     for parts in sides[1]._parts:
         for name in ("judge", "certify"):
             parts[name].add_(1000.0)
     for fit in (fit_free, fit_certified):
-        one, other = (fit(each, Budget(None, 5), lambda share: None) for each in sides)
+        one, other = (fit(each, Budget(5), lambda share: None) for each in sides)
         pairs = zip(one.critic.state_dict().values(), other.critic.state_dict().values(), strict=True)
         assert one.slope == other.slope and all(torch.equal(first, second) for first, second in pairs)
 
@@ -328,7 +331,7 @@ def test_endless_parts_are_different_draws() -> None:
     def draw(n: int, generator: torch.Generator) -> Tensor:
         return torch.rand(n, 2, generator=generator)
 
-    sides = Endless(draw, draw, 0)
+    sides = Samplers(draw, draw, 0)
     firsts = [sides.part(name).x[0].tolist() for name in ("train", "choose", "judge", "certify")]
     firsts += [
         sides.part("judge").y[0].tolist(),
@@ -352,6 +355,15 @@ def test_endless_parts_are_different_draws() -> None:
         (normal(300, 2) * 1e200, normal(300, 2), {}, "too large"),
         (normal(300, 2) * 1e60, normal(300, 2), {}, "spread"),
         (normal(300, 2), normal(300, 2), {"seconds": 0}, "positive"),
+        (normal(300, 2), normal(300, 2), {"seconds": math.nan}, "positive and finite"),
+        (normal(300, 2), normal(300, 2), {"seconds": math.inf}, "positive and finite"),
+        (normal(300, 2), normal(300, 2), {"steps": math.nan}, "positive and finite"),
+        (normal(300, 2), normal(300, 2), {"seed": -1}, "--seed: -1 is too small; at least 0"),
+        (7.0, normal(300, 2), {"null": True}, "the samples are a float"),
+        (*(lambda n, draw: torch.zeros(n, 2, dtype=torch.complex64),) * 2, {}, "an array of torch.complex64; .* real"),
+        (*(lambda n, draw: np.zeros((n, 2)) * 1j,) * 2, {}, "an array of torch.complex128; .* real"),
+        (*(lambda n, draw: torch.rand(n, 2) / 0,) * 2, {}, "gave NaN or infinite values; it must give finite"),
+        (*(lambda n, draw: torch.tensor(1.0),) * 2, {}, "gave 1 samples where 2,048"),
         (normal(300, 2), normal(300, 2), {"steps": 0}, "positive"),
     ],
 )
@@ -359,6 +371,22 @@ def test_bad_input_is_refused_in_a_sentence(a: Any, b: Any, budget: dict[str, An
     with pytest.raises(UsageError, match=words) as caught:
         measure(a, b, **budget)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_it_learns_where_gradients_are_off(
+    off: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
+    monkeypatch.setattr("wgan.measure.sides.NUMBERS", 1)
+    x, y = torch.from_numpy(normal(240, 2)), torch.from_numpy(normal(240, 2, 1) + 3)
+    expected = measure(x, y, steps=2)
+    with off():
+        found = measure(x, y, steps=2)
+        assert not torch.is_grad_enabled()
+        drawn = measure(*(lambda n, draw, at=at: torch.rand(n, 2, generator=draw) + at for at in (0, 1)), steps=1)
+    assert replace(found, seconds=0.0) == replace(expected, seconds=0.0)
+    assert drawn.steps == 2 and drawn.lower_bound <= math.sqrt(2)
 
 
 def test_estimates_that_agree_are_believed() -> None:
@@ -420,7 +448,7 @@ def test_the_way_out_of_a_box_is_as_steep_as_certified(sign: float) -> None:
 
 
 def test_open_sides_takes_either_kind() -> None:
-    assert isinstance(open_sides(normal(300, 2), normal(300, 2, 1), 0), Finite)
+    assert isinstance(open_sides(normal(300, 2), normal(300, 2, 1), 0), Arrays)
     assert isinstance(
-        open_sides(lambda n, g: torch.rand(n, 2, generator=g), lambda n, g: torch.rand(n, 2, generator=g), 0), Endless
+        open_sides(lambda n, g: torch.rand(n, 2, generator=g), lambda n, g: torch.rand(n, 2, generator=g), 0), Samplers
     )

@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from toolbox import Array, normal
 from wgan.distances import samples
-from wgan.distances.estimate import measure
+from wgan.distances.estimate import with_error_and_null
 from wgan.distances.samples import checked, rows, squared_distances
 from wgan.distances.transport import exact
 from wgan.errors import UsageError
@@ -94,7 +94,7 @@ def test_what_is_too_small_to_square_is_refused_and_not_0(name: str) -> None:
 
 
 def test_a_set_of_next_to_no_spread_has_no_null_to_speak_of() -> None:
-    found = measure(exact, normal(100, 2) * 1e-200, np.ones((100, 2)))
+    found = with_error_and_null(exact, normal(100, 2) * 1e-200, np.ones((100, 2)))
     assert (
         found.value == pytest.approx(2**0.5) and found.null == 0 and found.standard_error == pytest.approx(0, abs=1e-15)
     )

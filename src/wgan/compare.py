@@ -10,8 +10,7 @@ from typing import Any, get_args
 
 from wgan.config import DataConfig
 from wgan.data.progress import Progress, quiet
-from wgan.distances.estimate import CRITIC, Estimate, affordable, choose, null_size
-from wgan.distances.estimate import measure as with_error_and_null
+from wgan.distances.estimate import CRITIC, Estimate, affordable, choose, null_size, with_error_and_null
 from wgan.distances.memory import demand_samples
 from wgan.errors import UsageError
 from wgan.measure import W1, measure

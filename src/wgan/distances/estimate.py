@@ -24,7 +24,7 @@ from wgan.distances.transport import (
 Method = Callable[..., float]
 
 GROUPS, FOLDS = 8, 10
-FEWEST = 50
+FEWEST_FOR_ERROR = 50
 """Samples a side below which groups say nothing about the error, and halves nothing about the null."""
 
 CRITIC = "critic"
@@ -82,7 +82,7 @@ class Measured(NamedTuple):
     least: float | None
 
 
-def measure(method: Method, x: Any, y: Any, *, seed: int = 0) -> Measured:
+def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Measured:
     """A distance with its error and its null.
 
     Args:
@@ -100,7 +100,7 @@ def measure(method: Method, x: Any, y: Any, *, seed: int = 0) -> Measured:
     """
     x, y = checked(x, y)
     value, least = _both_ends(x, y, seed) if method is quadrature else (method(x, y, seed=seed), None)
-    if min(len(x), len(y)) < FEWEST:
+    if min(len(x), len(y)) < FEWEST_FOR_ERROR:
         return Measured(value, None, None, least)
     of_halves = halves(x, by_content(x, seed), null_size(len(x), len(y)))
     null = method(*of_halves, seed=seed) if spread(*of_halves) >= SMALLEST else 0.0

@@ -22,12 +22,14 @@ from wgan.certificate import certify, observed
 from wgan.distances.estimate import null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
-from wgan.measure.critics import SLOPES, Budget, Fitted, Progress, difference, fit_certified, fit_free, scores
+from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
 from wgan.measure.moves import between, rooted, transported
-from wgan.measure.sides import FEWEST, Sides, open_sides
+from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
 from wgan.measure.verdict import NINETY, Guess, combine
 from wgan.measurement import lower_bound
+from wgan.schedule import Budget
 from wgan.seeds import rng
+from wgan.surroundings import with_gradients
 
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
 """Of the time."""
@@ -97,6 +99,7 @@ class W1:
         return asdict(self)
 
 
+@with_gradients
 def measure(
     a: Any,
     b: Any,
@@ -106,7 +109,7 @@ def measure(
     seed: int = 0,
     null: bool = False,
     units: str = "Euclidean distance in the samples' own units",
-    progress: Progress = lambda share: None,
+    progress: ShareDone = lambda share: None,
 ) -> W1:
     """Measure W1 between two sets of samples, or between two distributions that can be drawn from.
 
@@ -121,12 +124,15 @@ def measure(
         progress: Told which share of the work is done.
 
     Raises:
-        UsageError: The samples do not suit each other or are too few, or the budget is not positive.
+        UsageError: The samples do not suit each other or are too few, the budget is not positive and finite, or the
+            seed is below 0.
     """
     if seconds is None and steps is None:
         seconds = 60.0
-    if (seconds is not None and seconds <= 0) or (steps is not None and steps < 1):
-        raise UsageError("the budget must be positive: give some seconds (--time 60s) or steps.")
+    if (seconds is not None and not 0 < seconds < math.inf) or (steps is not None and not 1 <= steps < math.inf):
+        raise UsageError("the budget must be positive and finite: give some seconds (--time 60s) or steps.")
+    if seed < 0:
+        raise UsageError(f"--seed: {seed} is too small; at least 0 is allowed.")
     part = 0.5 if null else 1.0
     halves_of_a = _two_of(a, b, seed) if null else None
     found = _measure(a, b, seed, seconds, steps, units, lambda share: progress(part * share))
@@ -137,16 +143,17 @@ def measure(
     return replace(found, null=by_chance, seconds=found.seconds + nothing.seconds)
 
 
-def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None, units: str, progress: Progress) -> W1:
+def _measure(
+    a: Any, b: Any, seed: int, seconds: float | None, steps: int | None, units: str, progress: ShareDone
+) -> W1:
     began = time.perf_counter()
     sides = open_sides(a, b, seed)
     if seconds is not None:
         seconds = max(seconds / 2, seconds - (time.perf_counter() - began))
-    budgets = {name: Budget(None if seconds is None else share * seconds, steps) for name, share in SHARES.items()}
-    told = (_stage(progress, name) for name in SHARES)
-    moves = transported(sides, budgets["transport"], next(told))
-    free = fit_free(sides, budgets["free"], next(told))
-    certified = fit_certified(sides, budgets["certified"], next(told))
+    budgets = {name: Budget(steps, None if seconds is None else share * seconds) for name, share in SHARES.items()}
+    moves = transported(sides, budgets["transport"], _stage(progress, "transport"))
+    free = fit_free(sides, budgets["free"], _stage(progress, "free"))
+    certified = fit_certified(sides, budgets["certified"], _stage(progress, "certified"))
     rise = max(0.0, free.rise) * sides.scale
     critic, train, gap = _held_out(sides, free, rise, moves.evenness)
     bound, constant, seen = _bound(sides, certified)
@@ -176,7 +183,7 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
     )
 
 
-def _stage(progress: Progress, name: str) -> Progress:
+def _stage(progress: ShareDone, name: str) -> ShareDone:
     """Tells of a part of the work as a share of the whole."""
     before = sum(SHARES[earlier] for earlier in list(SHARES)[: list(SHARES).index(name)])
     return lambda share: progress(before + SHARES[name] * share)
@@ -189,9 +196,9 @@ def _two_of(a: Any, b: Any, seed: int) -> tuple[Any, Any]:
         UsageError: There are too few.
     """
     if not callable(a):
-        if len(a) < 2 * FEWEST:
-            raise UsageError(f"there are {len(a):,} samples of A; a null of its halves needs at least {2 * FEWEST}.")
-        x = rows(a)
+        x, least = rows(a), 2 * FEWEST_SAMPLES
+        if len(x) < least:
+            raise UsageError(f"there are {len(x):,} samples of A; a null of its halves needs at least {least}.")
         return halves(x, by_content(x, seed), null_size(len(x), len(x if callable(b) else rows(b))))
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 

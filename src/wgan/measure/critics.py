@@ -23,7 +23,7 @@ from wgan.measurement import stderr
 from wgan.networks import Critic, make_critic
 from wgan.networks.lipschitz import Lattice, Outside
 from wgan.penalties import gradient_norms, segments
-from wgan.schedule import Rates
+from wgan.schedule import Budget, Rates
 from wgan.seeds import rng, seeded
 
 BATCH = 512
@@ -36,20 +36,7 @@ TRIAL = 0.1
 SLOPES = 1024
 """Samples a side at which slopes are looked at."""
 
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long to train: seconds or steps, whichever ends first."""
-
-    seconds: float | None
-    steps: int | None
-
-    def share(self, seconds: float, steps: int) -> float:
-        """How much of it is used up; 1 ends it."""
-        used = [seconds / self.seconds] if self.seconds is not None else []
-        return max([*used, steps / self.steps] if self.steps is not None else used)
+ShareDone = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ class Fitted:
     rise: float
 
 
-def fit_free(sides: Sides, budget: Budget, progress: Progress) -> Fitted:
+def fit_free(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
     """Train a perceptron under a one-sided penalty, with the activation that does better at first.
 
     Its matrices are moved by Muon, which turns along all directions alike and learns the many small features of a
@@ -84,7 +71,7 @@ def fit_free(sides: Sides, budget: Budget, progress: Progress) -> Fitted:
     return _better([_free(sides, budget, activation) for activation in ("silu", "leaky_relu")], progress)
 
 
-def fit_certified(sides: Sides, budget: Budget, progress: Progress) -> Fitted:
+def fit_certified(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
     """Train a perceptron with orthogonal weights and sorting activations, or a lattice, whichever does better at first.
 
     If one side leaves the range of the other further than that tells them apart, it is the distance to the range.
@@ -141,9 +128,9 @@ class Training:
         self.best, self.slope, self.trace = critic, 1.0, [(0.0, -math.inf)]
         self.steps, self.spent = 0, 0.0
 
-    def run(self, until: float, progress: Progress) -> Fitted:
+    def run(self, until: float, progress: ShareDone) -> Fitted:
         """Train until this share of the budget is used up, and keep the best critic seen."""
-        while (share := self.budget.share(self.spent, self.steps)) < until:
+        while (share := self.budget.progress(self.steps, self.spent)) < until:
             began = time.perf_counter()
             self._step(share)
             self.steps += 1
@@ -205,7 +192,7 @@ class Rays:
         return max((first + last) / 2, between)
 
 
-def _better(trials: list[Training], progress: Progress) -> Fitted:
+def _better(trials: list[Training], progress: ShareDone) -> Fitted:
     """Train all for a tenth of the budget each, and the best for what is left."""
     for done, trial in enumerate(trials):
         trial.run(TRIAL, lambda share, done=done: progress((done * TRIAL + share) / len(trials)))  # type: ignore[misc]

@@ -24,9 +24,10 @@ from scipy.special import stdtrit
 from wgan.distances.estimate import expected_seconds
 from wgan.distances.samples import Array
 from wgan.distances.transport import Matched, less_noise, matched, signed_root
-from wgan.measure.critics import Budget, Progress
+from wgan.measure.critics import ShareDone
 from wgan.measure.sides import CUT, Sides
 from wgan.measure.verdict import MARGIN, Guess
+from wgan.schedule import Budget
 
 FOLDS = (4000, 2000, 1000, 400)
 """Samples a side that are cut into halves and transported at once: the most of which time allows eight."""
@@ -57,7 +58,7 @@ class Moves(NamedTuple):
     cost: float
 
 
-def transported(sides: Sides, budget: Budget, progress: Progress) -> Moves:
+def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
     """Transport as many disjoint sets of samples as there is time for, 4 to 16."""
     began, most = time.perf_counter(), 8 if budget.seconds is None else 16
     costs: list[tuple[float, float, float]] = []

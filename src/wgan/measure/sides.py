@@ -19,7 +19,7 @@ Sampler = Callable[[int, torch.Generator], Tensor]
 It is called under ``torch.no_grad()``, so it may be a network; one that needs slopes asks for ``torch.enable_grad()``.
 """
 
-FEWEST = 200
+FEWEST_SAMPLES = 200
 """Samples a side that can be cut into parts which still say something."""
 
 CUT = {"choose": 1 / 12, "judge": 1 / 6, "certify": 1 / 6}
@@ -32,7 +32,7 @@ FIRST = 2048
 """Samples a side from which samplers are shifted and scaled."""
 
 NUMBERS = 2**27
-"""In a part of an endless side, at most, beyond 2,048 samples: so that it fits into memory."""
+"""In a part of an endless side, at most, but for the first 2,048 samples: so that it fits into memory."""
 
 
 class Part(NamedTuple):
@@ -82,7 +82,7 @@ class Sides(ABC):
 
 
 @final
-class Finite(Sides):
+class Arrays(Sides):
     """Two arrays.
 
     Args:
@@ -96,10 +96,10 @@ class Finite(Sides):
 
     def __init__(self, a: Any, b: Any, seed: int) -> None:
         x, y = checked(a, b)
-        if min(len(x), len(y)) < FEWEST:
+        if min(len(x), len(y)) < FEWEST_SAMPLES:
             raise UsageError(
-                f"there are {len(x):,} and {len(y):,} samples; a critic needs at least {FEWEST} a side: give more, or "
-                "use --method exact."
+                f"there are {len(x):,} and {len(y):,} samples; a critic needs at least {FEWEST_SAMPLES} a side: "
+                "give more, or use --method exact."
             )
         super().__init__(torch.from_numpy(x), torch.from_numpy(y), seed, (len(x), len(y)))
         # So that equal samples of two sets, and those made from each other, fall into the same part.
@@ -123,7 +123,7 @@ class Finite(Sides):
 
 
 @final
-class Endless(Sides):
+class Samplers(Sides):
     """Two samplers.
 
     Args:
@@ -132,7 +132,7 @@ class Endless(Sides):
         seed: What they draw depends on.
 
     Raises:
-        UsageError: They do not give samples of one dimension, or not as many as they should.
+        UsageError: They do not give samples of one dimension, not as many as they should, or no finite real numbers.
     """
 
     def __init__(self, a: Sampler, b: Sampler, seed: int) -> None:
@@ -144,7 +144,7 @@ class Endless(Sides):
         super().__init__(x, y, seed, None)
 
     def part(self, name: str) -> Part:
-        return self._scaled(*self._raw(min(SIZES[name], max(2048, NUMBERS // self.dim)), name, 0))
+        return self._scaled(*self._raw(min(SIZES[name], max(FIRST, NUMBERS // self.dim)), name, 0))
 
     def batch(self, step: int, size: int, stream: str) -> Part:
         return self._scaled(*self._raw(size, stream, step))
@@ -161,8 +161,13 @@ class Endless(Sides):
             except (TypeError, ValueError, RuntimeError):
                 raise UsageError(f"a sampler gave a {type(drawn).__name__}; it must give an array (n, D).") from None
             samples = samples.detach().cpu()
-            if len(samples) != size:
-                raise UsageError(f"a sampler gave {len(samples):,} samples where {size:,} were asked for.")
+            if samples.is_complex():
+                raise UsageError(f"a sampler gave an array of {samples.dtype}; it must give real numbers.")
+            if samples.dim() == 0 or len(samples) != size:
+                given = len(samples) if samples.dim() else 1
+                raise UsageError(f"a sampler gave {given:,} samples where {size:,} were asked for.")
+            if not samples.isfinite().all():
+                raise UsageError("a sampler gave NaN or infinite values; it must give finite ones.")
             yield samples
 
 
@@ -174,7 +179,7 @@ def open_sides(a: Any, b: Any, seed: int) -> Sides:
     """
     if callable(a) != callable(b):
         raise UsageError("one side is a sampler and the other is not; give two arrays, or two samplers.")
-    return Endless(a, b, seed) if callable(a) else Finite(a, b, seed)
+    return Samplers(a, b, seed) if callable(a) else Arrays(a, b, seed)
 
 
 def _cut(side: Tensor) -> dict[str, Tensor]:
