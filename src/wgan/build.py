@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -96,15 +96,11 @@ def make_constraint(loss: LossConfig) -> Constraint:
     Raises:
         UsageError: A name is unknown, or there are more weights or intervals than constraints.
     """
-    names = [name.strip() for name in loss.constraint.split("+")]
-    weights = _spread("--weight", loss.weight or (None,), names)
-    everys = _spread("--every", loss.every, names)
-    parts = []
-    for name, weight, every in zip(names, weights, everys, strict=True):
-        kind = lookup(CONSTRAINTS, name, "constraint")
-        chosen = {} if weight is None else {"weight": weight}
-        parts.append(kind(**chosen, every=every if _is_penalty(kind) else 1))
-    return parts[0] if len(parts) == 1 else Sum(*parts)
+    made = []
+    for part in _parts(loss):
+        chosen = {} if part.weight is None else {"weight": part.weight}
+        made.append(part.kind(**chosen, every=part.every if part.is_penalty else 1))
+    return made[0] if len(made) == 1 else Sum(*made)
 
 
 def check_used(loss: LossConfig) -> None:
@@ -113,20 +109,37 @@ def check_used(loss: LossConfig) -> None:
     Raises:
         UsageError: There is one; or a name is unknown.
     """
-    names = [name.strip() for name in loss.constraint.split("+")]
-    kinds = [lookup(CONSTRAINTS, name, "constraint") for name in names]
-    if loss.weight is not None and kinds == [Unconstrained]:
-        raise UsageError(f"--weight: {loss.weight[0]:g}, but the constraint {names[0]} has no weight; leave it out.")
-    shared = len(loss.every) == 1 and any(map(_is_penalty, kinds))
-    for every, name, kind in zip(_spread("--every", loss.every, names), names, kinds, strict=True):
-        if every > 1 and not shared and not _is_penalty(kind):
+    parts = _parts(loss)
+    if loss.weight is not None and [part.kind for part in parts] == [Unconstrained]:
+        name = parts[0].name
+        raise UsageError(f"--weight: {loss.weight[0]:g}, but the constraint {name} has no weight; leave it out.")
+    shared = len(loss.every) == 1 and any(part.is_penalty for part in parts)
+    for part in parts:
+        if part.every > 1 and not shared and not part.is_penalty:
             raise UsageError(
-                f"--every: {every}, but {name} holds at every step; leave it out, for only penalties may wait."
+                f"--every: {part.every}, but {part.name} holds at every step; leave it out, for only penalties may "
+                "wait."
             )
 
 
-def _is_penalty(kind: type[Constraint]) -> bool:
-    return kind.penalty is not Constraint.penalty
+class _Part(NamedTuple):
+    """A constraint that a configuration names; a weight of None is its usual one."""
+
+    name: str
+    kind: type[Constraint]
+    weight: float | None
+    every: int
+
+    @property
+    def is_penalty(self) -> bool:
+        return self.kind.penalty is not Constraint.penalty
+
+
+def _parts(loss: LossConfig) -> list[_Part]:
+    names = [name.strip() for name in loss.constraint.split("+")]
+    kinds = [lookup(CONSTRAINTS, name, "constraint") for name in names]
+    weights, everys = _spread("--weight", loss.weight or (None,), names), _spread("--every", loss.every, names)
+    return [_Part(*part) for part in zip(names, kinds, weights, everys, strict=True)]
 
 
 def network_options(network: NetworkConfig) -> dict[str, Any]:
