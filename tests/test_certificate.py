@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize_scalar
@@ -273,3 +274,45 @@ def test_numbers_that_are_none_and_samples_that_are_no_maps_are_refused() -> Non
         certify(broken, (4,))
     with pytest.raises(UsageError, match="needs maps"):
         certify(nn.Conv2d(1, 1, 3), (3, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (4, r"the shape is 4, but it must be \(C, H, W\) or \(D,\) of one sample"),
+        ((2.0,), r"the shape is \(2.0,\), but it must be"),
+        ((0,), r"the shape is \(0,\), but it must be"),
+        ((5,), r"takes no samples of shape \(5,\) \(mat1 and mat2 shapes cannot be multiplied \(1x5 and 4x1\)\)\.$"),
+    ],
+)
+def test_a_wrong_shape_is_refused_in_a_sentence(shape: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=f"^no certificate: .*{words}"):
+        certify(nn.Linear(4, 1), shape)
+    assert certify(nn.Linear(4, 1), [np.int64(4)]).constant > 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        (np.zeros((3, 4), np.float32), r"the points are a ndarray, but they must be a tensor \(N, ...\)"),
+        (torch.zeros(3, 4, dtype=torch.float64), r"takes no points of shape \(3, 4\) and torch.float64 \(.*\)\.$"),
+        (torch.zeros(3, 4, dtype=torch.int64), r"takes no points of shape \(3, 4\) and torch.int64 \(.*\)\.$"),
+        (torch.zeros(3, 5), r"takes no points of shape \(3, 5\) and torch.float32 \(.*\)\.$"),
+        (torch.zeros(0, 4), r"takes no points of shape \(0, 4\) and torch.float32 \(.*\)\.$"),
+    ],
+)
+def test_points_that_a_critic_does_not_take_are_refused_in_a_sentence(points: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        observed(nn.Linear(4, 1), points)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_steepest_of_many_points_is_seen() -> None:
+    """More than are looked at together; the critic is the square of a number, whose slope is twice the number."""
+
+    class Square(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.square().sum(1)
+
+    assert observed(Square(), torch.linspace(-1, 3, 1000)[:, None]) == pytest.approx(6)
+    assert observed(Square(), torch.linspace(-4, 3, 1000)[:, None]) == pytest.approx(8)

@@ -4,9 +4,11 @@ With a bound K, a critic's difference of means over K is at most the Wasserstein
 trained on. Constants are with respect to the Euclidean norm of the critic's input tensor.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod, sqrt
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -22,9 +24,12 @@ from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.penalties import gradient_norms
+from wgan.words import first_line
 
 ROUNDING = 1 + 1e-6
 """What float64 linear algebra, and weights that were computed in float32, may be off by."""
+BATCH = 256
+"""Points whose slopes are looked at together."""
 FREQUENCIES = 64
 """Frequencies of a convolution that are looked at together, to bound the memory."""
 
@@ -59,28 +64,45 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
         The bound and that of each layer.
 
     Raises:
-        UsageError: A layer has no bound; the message has its name and the remedy.
+        UsageError: A layer has no bound; the message has its name and the remedy. Or the critic takes no samples of
+            that shape.
     """
+    sizes: Any = shape
+    if not isinstance(sizes, tuple | list) or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+        raise UsageError(f"no certificate: the shape is {shape!r}, but it must be (C, H, W) or (D,) of one sample.")
     probe = twin(critic).cpu().double().eval()
     if not all(bool(weight.isfinite().all()) for weight in probe.parameters()):
         raise UsageError("no certificate: the critic has weights that are NaN or infinite.")
     layers: list[tuple[str, float]] = []
-    with torch.no_grad():
+    with torch.no_grad(), _taken(f"no certificate: the critic takes no samples of shape {tuple(shape)}"):
         _walk(probe, torch.zeros(1, *shape, dtype=torch.float64), "critic", layers)
     return Certificate(prod(bound for _, bound in layers), tuple(layers))
 
 
-def observed(critic: nn.Module, points: Tensor, batch: int = 256) -> float:
+def observed(critic: nn.Module, points: Tensor) -> float:
     """The largest norm of the critic's input gradient at some points: observed, and not a bound.
 
     Args:
         critic: Scores of samples, each depending on its own sample only.
-        points: (N, ...).
-        batch: How many of them to look at together.
+        points: (N, ...), of the critic's type and on its device.
+
+    Raises:
+        UsageError: They are no tensor, or the critic does not take them.
     """
+    if not isinstance(points, Tensor):
+        raise UsageError(f"the points are a {type(points).__name__}, but they must be a tensor (N, ...).")
     probe = twin(critic).eval()
-    with torch.no_grad():
-        return max(float(gradient_norms(probe, part).max()) for part in points.split(batch))
+    with torch.no_grad(), _taken(f"the critic takes no points of shape {tuple(points.shape)} and {points.dtype}"):
+        return max(float(gradient_norms(probe, part).max()) for part in points.split(BATCH))
+
+
+@contextmanager
+def _taken(otherwise: str) -> Iterator[None]:
+    """Say in words that a critic cannot compute what it is given."""
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise UsageError(f"{otherwise} ({first_line(error).rstrip('.')}).") from error
 
 
 def _walk(module: nn.Module, x: Tensor, name: str, layers: list[tuple[str, float]]) -> Tensor:
