@@ -4,6 +4,7 @@ import itertools
 import math
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import ot
@@ -244,6 +245,21 @@ def test_too_little_memory_is_told_before_it_is_taken(
     wanted = int(str(caught.value).split("--samples ")[1].split(",")[0])
     assert method(normal(wanted, 2), normal(wanted, 2, 1)) > 0
     assert sliced(normal(100, 2), normal(99, 2)) >= 0
+
+
+@pytest.mark.parametrize(
+    ("use", "cached", "free"), [(900, 300, 400), (900, 0, 100), (900, None, 100), (100, 300, 1000), (1200, 0, 0)]
+)
+def test_files_that_were_read_do_not_fill_a_container(
+    use: int, cached: int | None, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in (("memory.max", 1000), ("memory.current", use)):
+        (tmp_path / name).write_text(f"{number}\n")
+    if cached is not None:
+        (tmp_path / "memory.stat").write_text(f"anon 7\nactive_file 70\ninactive_file {cached}\nfile 5\n")
+    missing = ("nowhere", "limit", "use", "name")
+    monkeypatch.setattr(memory, "_LIMITS", (missing, (tmp_path, *memory._LIMITS[0][1:])))
+    assert free_memory() == free
 
 
 def test_free_memory_is_that_of_this_machine() -> None:

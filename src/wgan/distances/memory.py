@@ -6,13 +6,17 @@ from pathlib import Path
 from wgan.errors import WganError
 
 _LIMITS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
+"""Of containers: a folder, the files in it with the limit and the use, and what of the use is read from files."""
 
 
 def free_memory() -> int | None:
-    """Bytes that this process may still take, containers' limits included; None where the system does not tell."""
+    """Bytes that this process may still take, containers' limits included; None where the system does not tell.
+
+    A container's use counts files that were read and that the system lets go of first: they are free.
+    """
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -20,12 +24,21 @@ def free_memory() -> int | None:
     except OSError:
         if "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {}):
             found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for limit, used in _LIMITS:
+    for folder, limit, used, cached in _LIMITS:
         try:
-            found.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+            taken = int((Path(folder) / used).read_text()) - _counted(Path(folder) / "memory.stat", cached)
+            found.append(int((Path(folder) / limit).read_text()) - max(0, taken))
         except (OSError, ValueError):  # no container, or one without a limit
             continue
     return max(0, min(found)) if found else None
+
+
+def _counted(file: Path, name: str) -> int:
+    """The bytes after a name in a file of names and numbers; 0 where there are none."""
+    if not file.is_file():
+        return 0
+    pairs = (line.split() for line in file.read_text().splitlines())
+    return next((int(pair[1]) for pair in pairs if pair[0] == name), 0)
 
 
 def demand_pairs(n: int, m: int, bytes_each: int, what: str) -> None:
