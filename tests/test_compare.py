@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,42 @@ def test_samplers_and_pictures_can_be_measured_by_critics(monkeypatch: pytest.Mo
         wgan.distance(torch.rand, torch.rand, method="exact")
     pictures = wgan.distance(blobs(400) // 2, blobs(400) // 2 + 51, method="critic", steps=3)
     assert pictures.value == pytest.approx(51 / 255 * 8, rel=0.3) and "pixels from 0 to 1" in pictures.units
+
+
+class Drawn:
+    """A sampler that is no function: uniform in a square of this size."""
+
+    def __init__(self, side: float) -> None:
+        self.side = side
+
+    def __call__(self, n: int, draw: torch.Generator) -> torch.Tensor:
+        return torch.rand(n, 2, generator=draw) * self.side
+
+
+class Rows:
+    """A data set that can be called too."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.arange(3.0) + index
+
+    def __call__(self) -> None:
+        raise AssertionError
+
+
+def test_any_callable_that_is_no_data_set_is_a_sampler(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
+    monkeypatch.setattr("wgan.measure.sides.NUMBERS", 1)
+    for a, b in ((Drawn(1.0), Drawn(1.0)), (Drawn(1.0), Drawn(1.0).__call__), (Drawn(1.0), partial(Drawn(1.0)))):
+        with pytest.raises(UsageError, match="functions that draw samples go with the method critic"):
+            wgan.distance(a, b, method="exact")
+    drawn = wgan.distance(Drawn(1.0), Drawn(1e4), steps=1)
+    from_a_corner = (math.sqrt(2) + math.asinh(1)) / 3 * 1e4  # the mean distance in the larger square
+    assert isinstance(drawn, W1) and drawn.n is None and drawn.value == pytest.approx(from_a_corner, rel=0.1)
+    assert wgan.distance(Rows(), Rows(), method="exact").value == 0
+    assert wgan.distance(run.generator, run.generator, method="sliced", samples=60).value < 1
 
 
 def test_pictures_that_were_made_from_others_are_compared_with_them_in_their_order(tmp_path: Path) -> None:

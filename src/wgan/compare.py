@@ -2,18 +2,19 @@
 
 import math
 from dataclasses import replace
-from functools import partial
-from inspect import isroutine
 from numbers import Integral
+from os import PathLike
 from time import monotonic
 from typing import Any, get_args
 
 from wgan.config import DataConfig
+from wgan.data.objects import Items
 from wgan.data.progress import Progress, quiet
 from wgan.distances.estimate import CRITIC, Estimate, affordable, choose, null_size, with_error_and_null
 from wgan.distances.memory import demand_samples
 from wgan.errors import UsageError
 from wgan.measure import W1, measure
+from wgan.model import Model
 from wgan.registry import DISTANCES, lookup, unknown
 from wgan.schedule import seconds
 from wgan.sets import Split, open_both
@@ -153,7 +154,7 @@ def _critic_lines(found: W1) -> dict[str, str]:
 
 
 def _is_sampler(source: Any) -> bool:
-    return isroutine(source) or isinstance(source, partial)
+    return callable(source) and not isinstance(source, Model | Items | PathLike)
 
 
 def _whole(name: str, value: object) -> int:
