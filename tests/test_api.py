@@ -94,8 +94,20 @@ def test_an_unknown_option_is_named() -> None:
 
 def test_modules_are_namespaces_and_unknown_names_are_errors() -> None:
     assert wgan.constraints.GradientPenalty(10.0).weight == 10
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        wgan.nothing  # noqa: B018
+    for name in ("nothing", "__main__", "__wrapped__"):  # of which one is a module that runs the program
+        with pytest.raises(AttributeError, match=f"^module 'wgan' has no attribute '{name}'$"):
+            getattr(wgan, name)
+
+
+def test_what_calls_return_and_raise_is_at_hand() -> None:
+    assert set(wgan.__all__) < set(dir(wgan))
+    for name in wgan.__all__:
+        assert name == "__version__" or getattr(wgan, name).__name__ == name
+    for found, kind in ((wgan.distance([[0.0]], [[1.0]]), wgan.Estimate), (wgan.W1, type)):
+        assert isinstance(found, kind)
+    with pytest.raises(wgan.UsageError):
+        wgan.distance(blobs(), blobs(), method="none")
+    assert issubclass(wgan.UsageError, wgan.WganError)
 
 
 def test_the_package_imports_nothing_slow() -> None:

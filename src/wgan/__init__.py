@@ -15,8 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wgan.api import diagnose, distance, load, resume, train
+    from wgan.checkup import Diagnosis
     from wgan.config import DataConfig
     from wgan.data import open_data
+    from wgan.distances.estimate import Estimate
+    from wgan.errors import UsageError, WganError
+    from wgan.measure import W1
+    from wgan.model import Model
     from wgan.run import Run
     from wgan.trainer import Trainer
 
@@ -30,14 +35,26 @@ _LAZY = {
     "distance": "wgan.api",
     "open_data": "wgan.data",
     "DataConfig": "wgan.config",
+    "Diagnosis": "wgan.checkup",
+    "Estimate": "wgan.distances.estimate",
+    "Model": "wgan.model",
     "Run": "wgan.run",
     "Trainer": "wgan.trainer",
+    "UsageError": "wgan.errors",
+    "W1": "wgan.measure",
+    "WganError": "wgan.errors",
 }
 
 __all__ = [
+    "W1",
     "DataConfig",
+    "Diagnosis",
+    "Estimate",
+    "Model",
     "Run",
     "Trainer",
+    "UsageError",
+    "WganError",
     "__version__",
     "diagnose",
     "distance",
@@ -51,9 +68,16 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
+    missing = AttributeError(f"module 'wgan' has no attribute {name!r}")
+    if name.startswith("_"):  # to import `wgan.__main__` would run the program
+        raise missing
     try:
         return import_module(f"wgan.{name}")
     except ModuleNotFoundError as error:
         if error.name != f"wgan.{name}":
             raise
-        raise AttributeError(f"module 'wgan' has no attribute {name!r}") from None
+        raise missing from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
