@@ -6,6 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test check pictures figures bench clean
 
 demo: .venv/ready
+	@echo 'In this shell the command is $(BIN)/wgan; or, first: . $(BIN)/activate'
 	$(BIN)/wgan train digits --time 2m
 
 test: .venv/ready
@@ -30,6 +31,7 @@ clean:
 	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wgan needs Python 3.11 or newer, and $(PYTHON) is older; name one: make $(MAKECMDGOALS) PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@

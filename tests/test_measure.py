@@ -169,8 +169,8 @@ def moves(x: Array, y: Array) -> Moves:
 
 
 def least(found: Moves) -> float:
-    """The lower of two ends, from their middle and their ratio."""
-    return 2 * found.guess.value * found.evenness / (1 + found.evenness)
+    """The lower of two ends, from what is believed between them and their ratio."""
+    return found.guess.value / (2 - found.evenness)
 
 
 @pytest.mark.parametrize("swapped", [False, True])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wgan import processor
-from wgan.build import set_threads
+from wgan.build import has_fast_bf16, set_threads
 from wgan.data.files import MOST_WORKERS, Files
 
 
@@ -22,12 +22,35 @@ def test_training_takes_all_cores_and_reading_some(
     many_cores: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     taken = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(torch, "set_num_threads", taken.append)
     assert processor.cores() == many_cores
     assert set_threads(None) == many_cores
     assert set_threads(None, processes=4) == many_cores // 4
     assert taken == [many_cores, many_cores // 4]
     assert Files(tmp_path, [], [], open).workers == MOST_WORKERS < many_cores
+
+
+@pytest.mark.parametrize(("limit", "threads"), [("3", 3), ("100", 64), ("0", 64), ("four", 64), ("", 64)])
+def test_a_lone_process_takes_no_more_threads_than_openmp_may(
+    limit: str, threads: int, many_cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert set_threads(None) == threads and set_threads(5) == 5
+    assert set_threads(None, processes=4) == many_cores // 4  # their launcher has set it, to 1
+
+
+@pytest.mark.parametrize("supported", [False, True])
+def test_what_older_torch_tells_of_the_processor_is_enough(supported: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    processor.features.cache_clear()
+    try:
+        assert has_fast_bf16(torch.device("cpu")) == supported and not processor.multiplies_tiles()
+    finally:
+        processor.features.cache_clear()
 
 
 def test_without_affinity_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,8 +83,11 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def set_threads(threads: int | None, processes: int = 1) -> int:
-    """Use this many processor threads, by default this process's part of the cores it may use; gives the number."""
-    number = threads or max(1, processor.cores() // processes)
+    """Use this many processor threads, by default this process's part of the cores it may use; gives the number.
+
+    A process of its own also heeds OMP_NUM_THREADS; for several, torch's launcher sets that to 1, whatever there is.
+    """
+    number = threads or (processor.wished() if processes == 1 else max(1, processor.cores() // processes))
     if torch.get_num_threads() != number:
         torch.set_num_threads(number)
     return number

@@ -162,7 +162,7 @@ class RunConfig:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the networks' bodies; auto is bf16 for pictures where the processor has it. Scores are always fp32."""
     threads: int | None = None
-    """Processor threads of each process; by default one for each core, divided among the processes of the machine."""
+    """Processor threads of each process; by default its share of the cores (OMP_NUM_THREADS for a lone process)."""
     processes: int = 1
     """Train in this many processes of this machine, one for each GPU; under torchrun its number counts."""
     tensorboard: bool = False

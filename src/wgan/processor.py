@@ -10,9 +10,11 @@ import torch
 
 @cache
 def features() -> dict[str, Any]:
-    """What the processor can do, as torch tells it; empty where it does not."""
-    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return found
+    """What the processor can do, as torch tells it."""
+    if tell := getattr(torch.cpu, "get_capabilities", None):
+        return dict(tell())
+    asked = {"avx512_bf16": "_is_avx512_bf16_supported", "amx_bf16": "_is_amx_tile_supported"}  # torch 2.10
+    return {feature: bool(getattr(torch.cpu, question, bool)()) for feature, question in asked.items()}
 
 
 def name() -> str:
@@ -24,6 +26,12 @@ def cores() -> int:
     """How many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def wished() -> int:
+    """How many threads a process may take: as many as cores, or as OMP_NUM_THREADS says if that is fewer."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores(), int(limit)) if limit.isdecimal() and int(limit) else cores()
 
 
 def multiplies_tiles() -> bool:

@@ -124,8 +124,7 @@ def sample(
     seed
         Which: the same seed gives the same samples.
     out
-        x.npy: one array, uint8 (N, H, W, C), or float32 (N, D) of vectors; grid.png: one picture, or a scatter plot of
-        vectors; folder/: a PNG for each picture.
+        x.npy: an array (N, H, W, C), or (N, D) of vectors; x.png: a grid, or a scatter plot; folder/: a PNG for each.
     """
     from wgan.api import load
     from wgan.output import write_samples

@@ -216,13 +216,13 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tup
     share s of the mass moves, alike and by less than the noise, the geometric mean is too large by at most the inverse
     root of s, and so is transport's root of a mean square, which gives s away: ``evenness`` is the root of s. So the
     truth is between the mean and its product with that, or what the critic finds in samples that it has not seen, if
-    that is more; the middle is taken, and half of what is between is the margin.
+    that is more.
     """
     unit = sides.scale / fitted.slope
     (train, _), (held, error) = (difference(fitted.critic, sides.part(part)) for part in ("train", "judge"))
     most, spread = rooted(train * held, train * error) if train > 0 else (held, error)
     least = max(min(most, held), evenness * most) if most > 0 else most
-    value, margin = between(least, most)
+    value, margin = between(least, most, evenness)
     return Guess(value * unit, spread * unit, margin * unit + rise), train * unit, (train - held) * unit
 
 

@@ -46,7 +46,8 @@ class Moves(NamedTuple):
     """What transport says.
 
     Attributes:
-        guess: The distance: the middle between the least and the most that it may be.
+        guess: The distance, between the least and the most that it may be: nearer to the most, the more evenly mass
+            moves.
         evenness: The least over the most, from 0 to 1: 1 where all mass moves alike.
         noise: The share of the cost of transport that is noise.
         cost: What transport of the samples costs, noise included.
@@ -83,14 +84,14 @@ def _summed_up(costs: Array, squares: Array) -> Moves:
     most, spread = rooted(square, error)
     evenness = min(1.0, max(0.0, _jackknife(squares)) / most) if most > 0 else 1.0
     ninety = float(stdtrit(len(even) - 1, 0.95))  # an error from so few squares is not known well
-    value, margin = between(evenness * most, most)
+    value, margin = between(evenness * most, most, evenness)
     return Moves(Guess(value, spread, margin, ninety), evenness, min(1.0, within / across) if across else 0.0, across)
 
 
-def between(least: float, most: float) -> tuple[float, float]:
-    """The middle of what a distance may be, and by how much the distance may differ from it, also if all goes well."""
-    middle = (least + most) / 2
-    return middle, MARGIN * abs(middle) + abs(most - least) / 2
+def between(least: float, most: float, evenness: float) -> tuple[float, float]:
+    """What to believe of a distance between these two, nearer to the most the more evenly mass moves; and a margin."""
+    value = least + evenness * (most - least)
+    return value, MARGIN * abs(value) + max(value - least, most - value)
 
 
 def rooted(square: float, error: float) -> tuple[float, float]:
