@@ -1,6 +1,7 @@
 """Digits against noisy, blurred and class-dropped digits: our W1 against the debiased exact distance.
 
-Noisy digits are pictures too: what noise takes out of [0, 1] is cut off, as in a file.
+Noisy digits are pictures too: what noise takes out of [0, 1] is cut off, as in a file. Beside each change is what a way
+to make it costs, which W1 is at most.
 
 python bench/w1_images.py --seconds 40 --threads 1     # 12 minutes; the digits that ship with the package
 """
@@ -16,7 +17,7 @@ from scipy.stats import spearmanr
 
 import wgan
 from wgan.config import DataConfig
-from wgan.distances.transport import debiased
+from wgan.distances.transport import debiased, exact
 from wgan.measure import measure
 
 Array = NDArray[np.float64]
@@ -33,22 +34,22 @@ def main() -> None:
     half = len(digits) // 2
     a, b, kinds = digits[:half], digits[half:], labels[half:]
     print(
-        "| change | estimate | error | interval | bound | paired cost | debiased exact |\n|---|---|---|---|---|---|---|"
+        "| change | estimate | error | interval | bound | cost of a way | debiased exact |\n"
+        "|---|---|---|---|---|---|---|"
     )
-    ours, exact = [], []
-    for name, changed, paired in changes(b, kinds):
+    ours, theirs = [], []
+    for name, changed, cost in changes(b, kinds):
         answer = measure(a, changed, seconds=given.seconds)
         held = debiased(a[-EXACT:], changed[-EXACT:])
         ours.append(answer.wasserstein)
-        exact.append(held)
+        theirs.append(held)
         low, high = answer.interval
-        cost = "" if paired is None else f"{paired:.3f}"
         print(
             f"| {name} | {answer.wasserstein:.3f} | {answer.standard_error:.3f} | {low:.2f} to {high:.2f} "
-            f"| {answer.lower_bound:.3f} | {cost} | {held:.4f} |",
+            f"| {answer.lower_bound:.3f} | {cost:.3f} | {held:.4f} |",
             flush=True,
         )
-    print(f"Spearman over {len(ours)} points: {spearmanr(ours, exact).statistic:.3f}")
+    print(f"Spearman over {len(ours)} points: {spearmanr(ours, theirs).statistic:.3f}")
 
 
 def everything() -> tuple[Array, NDArray[np.int64]]:
@@ -61,8 +62,12 @@ def everything() -> tuple[Array, NDArray[np.int64]]:
     return images[order], labels[order]
 
 
-def changes(x: Array, labels: NDArray[np.int64]) -> Iterator[tuple[str, Array, float | None]]:
-    """Name, changed digits, and the mean way from each digit to its changed one where there is one."""
+def changes(x: Array, labels: NDArray[np.int64]) -> Iterator[tuple[str, Array, float]]:
+    """Name, changed digits, and what a way to change them costs: that of each digit to its changed one.
+
+    If Q has lost the share s of P that is of some classes, Z, then P = (1 - s) Q + s Z and W1(P, Q) = s W1(Z, Q): that
+    share times what the exact transport of its digits onto others costs.
+    """
     noise = np.random.default_rng(1).normal(size=x.shape)
     ways: dict[str, tuple[tuple[float, ...], Callable[[float], Array]]] = {
         "noise": ((0.05, 0.1, 0.2, 0.3, 0.5), lambda s: (x + s * noise).clip(0, 1)),
@@ -73,7 +78,10 @@ def changes(x: Array, labels: NDArray[np.int64]) -> Iterator[tuple[str, Array, f
             changed = change(strength)
             yield f"{name} {strength:g}", changed, float(np.linalg.norm(changed - x, axis=1).mean())
     for dropped in (1, 2, 3, 5, 7):
-        yield f"without {dropped} classes", x[labels >= dropped], None
+        kept, gone = x[labels >= dropped], x[labels < dropped]
+        few = min(len(kept), len(gone), EXACT)
+        cost = len(gone) / len(x) * exact(gone[:few], kept[:few])
+        yield f"without {dropped} classes", kept, cost
 
 
 def _blurred(x: Array, sigma: float) -> Array:

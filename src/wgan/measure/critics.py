@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -164,32 +165,36 @@ class Training:
 
 
 class Rays:
-    """Ways from samples of A to those of B that transport matches them with, where slopes are looked at.
+    r"""Points on the ways from samples of A to those of B that transport matches them with, where slopes are looked at.
+
+    Of a way of length d as much is looked at, from both its ends, as mass moves on it, :math:`\sqrt{d^2 - a b}`, where
+    a and b are what samples of one side differ by: the rest is noise, and leads through where there are no samples.
 
     Args:
         part: Samples of both sides, of which the first 1,024 are matched.
-        seed: Which point of each way is looked at, beside its ends.
+        seed: Which point of each way is looked at.
     """
 
     def __init__(self, part: Part, seed: int) -> None:
         n = min(SLOPES, len(part.x), len(part.y))
-        self.x, y = part.x[:n], part.y[:n]
-        columns, _ = assigned(self.x.double().numpy(), y.double().numpy())
-        self.y = y[torch.from_numpy(columns)]
-        self.points = segments(self.x, self.y, torch.rand(n, generator=rng(seed, "rays")))
+        x, y = (side[:n].double().numpy() for side in part)
+        columns, ways = assigned(x, y)
+        noise = math.prod(float(assigned(side[: n // 2], side[n - n // 2 :])[1].mean()) for side in (x, y))
+        moved = np.sqrt((ways**2 - noise).clip(0.0)) / np.maximum(ways, np.finfo(float).tiny)
+        draw = rng(seed, "rays")
+        reach = torch.rand(n, generator=draw) / 2 * torch.from_numpy(moved).float()
+        positions = torch.where(torch.rand(n, generator=draw) < 0.5, reach, 1 - reach)
+        self.x, self.y = part.x[:n], part.y[:n][torch.from_numpy(columns)]
+        self.points = segments(self.x, self.y, positions)
 
     def slope(self, critic: nn.Module) -> float:
-        """The mean norm of the critic's gradient on the ways, or at their ends if it is more.
+        """The mean norm of the critic's gradient, each way weighted with the difference that the critic sees on it.
 
-        Each way is weighted with the difference that the critic sees on it, so that it is the slope where mass moves:
-        where it stays, a penalty lets the critic have any slope. At samples it is steeper than between them if they
-        are learnt by heart.
+        So it is the slope where mass moves: where it stays, a penalty lets the critic have any slope.
         """
         weights = (scores(critic, self.x) - scores(critic, self.y)).abs() + torch.finfo(torch.float64).tiny
         with torch.no_grad():
-            at = [gradient_norms(critic, points).double() for points in (self.x, self.y, self.points)]
-        first, last, between = (float((slopes * weights).sum() / weights.sum()) for slopes in at)
-        return max((first + last) / 2, between)
+            return float((gradient_norms(critic, self.points).double() * weights).sum() / weights.sum())
 
 
 def _better(trials: list[Training], progress: ShareDone) -> Fitted:
