@@ -91,7 +91,7 @@ def _summed_up(costs: Array, squares: Array) -> Moves:
 def between(least: float, most: float, evenness: float) -> tuple[float, float]:
     """What to believe of a distance between these two, nearer to the most the more evenly mass moves; and a margin."""
     value = least + evenness * (most - least)
-    return value, MARGIN * abs(value) + max(value - least, most - value)
+    return value, MARGIN * abs(value) + (most - value)
 
 
 def rooted(square: float, error: float) -> tuple[float, float]:
