@@ -89,9 +89,12 @@ def _summed_up(costs: Array, squares: Array) -> Moves:
 
 
 def between(least: float, most: float, evenness: float) -> tuple[float, float]:
-    """What to believe of a distance between these two, nearer to the most the more evenly mass moves; and a margin."""
+    """What to believe of a distance between these two, nearer to the most the more evenly mass moves; and a margin.
+
+    The margin has twice what was taken from the most: nothing if mass moves alike, and else about as far as the least.
+    """
     value = least + evenness * (most - least)
-    return value, MARGIN * abs(value) + (most - value)
+    return value, MARGIN * abs(value) + 2 * (most - value)
 
 
 def rooted(square: float, error: float) -> tuple[float, float]:
