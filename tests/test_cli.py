@@ -141,6 +141,7 @@ def test_an_import_comes_to_its_end_before_a_signal_is_heard(
 ) -> None:
     (tmp_path / "half_imported.py").write_text(f"import signal\nsignal.raise_signal({int(number)})\nwhole = True\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(cli, "_UNWINDING", 100.0)
     before = {number: signal.getsignal(number) for number in worker.SIGNALS}
     with pytest.raises(Stopped) as stopped, cli._stoppable():
         assert importlib.import_module("half_imported").whole

@@ -319,6 +319,9 @@ def test_any_callable_that_is_no_data_set_is_a_sampler(monkeypatch: pytest.Monke
     from_a_corner = (math.sqrt(2) + math.asinh(1)) / 3 * 1e4  # the mean distance in the larger square
     assert isinstance(drawn, W1) and drawn.n is None and drawn.value == pytest.approx(from_a_corner, rel=0.1)
     assert wgan.distance(Rows(), Rows(), method="exact").value == 0
+    for no_sampler in (torch.nn.Linear(2, 2), int):
+        with pytest.raises(UsageError, match="data is a"):
+            wgan.distance(no_sampler, no_sampler)
     assert wgan.distance(run.generator, run.generator, method="sliced", samples=60).value < 1
 
 

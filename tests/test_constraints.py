@@ -215,7 +215,7 @@ class Bare(nn.Module):
         (nn.LSTM(4, 4), "1.weight_ih_l0"),
         (nn.Bilinear(4, 4, 4), "1.weight"),
         (Bare(), "1.matrix"),
-        (OrthogonalConv2d(1, 4, (3, 3), (1, 1), (0, 0)), "1.inward"),
+        (OrthogonalConv2d(1, 4, (3, 3), (1, 1), (0, 0)), "1.outward"),
     ],
 )
 def test_spectral_norm_refuses_weights_that_would_stay_unbound(layer: nn.Module, name: str) -> None:
@@ -236,6 +236,7 @@ def test_spectral_norm_takes_all_whose_weights_it_binds() -> None:
         weight_norm(nn.Linear(4, 4)),
     )
     critic = nn.Sequential(*layers, nn.PReLU(4), nn.Embedding(3, 4), frozen)
+    critic.register_parameter("bias", nn.Parameter(torch.zeros(1, 4, 1, 1)))  # a vector, though with more axes
     SpectralNorm().prepare(critic)
     assert all(parametrize.is_parametrized(layer, "weight") for layer in (*layers, frozen.inner))
     SpectralNorm().prepare(critic)

@@ -1,6 +1,7 @@
 """Arrays, tensors and objects: layouts, number types, ranges, labels, vectors in their own units."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +110,11 @@ def test_numbers_of_which_few_levels_would_be_left_are_no_pictures(tmp_path: Pat
     saved(tmp_path / "x.npy", array)
     with pytest.raises(UsageError) as caught:
         open_data(forms[form])
-    levels = (float(array.max()) - float(array.min())) * 255 / (scale[1] - scale[0]) + 1
+    levels = math.floor((float(array.max()) - float(array.min())) * 255 / (scale[1] - scale[0])) + 1
     assert str(caught.value).endswith(
-        f" has values from {array.min():g} to {array.max():g}; with {scale[0]} as black and {scale[1]} as white about "
-        f"{levels:.0f} of 256 levels would be left of them; reshape to (N, D) to take them as vectors of numbers, or, "
-        "if they are pictures, say what is black and white with --value-range=LOW,HIGH."
+        f" has values from {array.min():g} to {array.max():g}, which would keep only {levels} of 256 grey levels from "
+        f"{scale[0]} to {scale[1]}; reshape to (N, D) if they are vectors of numbers, or say what is black and white "
+        "with --value-range=LOW,HIGH."
     )
     bounds = float(array.min()), float(array.max())
     expected = np.rint((array.astype(float) - bounds[0]) / (bounds[1] - bounds[0]) * 255)
@@ -192,6 +193,9 @@ def test_options_are_taken_as_on_the_command_line() -> None:
     options: dict[str, Any] = {"size": 4, "channels": "1", "held_out": "0.2"}
     data = open_data(BYTES, DataConfig(**options))
     assert (data.shape, data.held_out.size) == ((1, 4, 4), 4)
+    numpys: dict[str, Any] = {"size": (np.int64(4), np.int32(4)), "flip": np.bool_(True), "held_out": np.float32(0.2)}
+    data = open_data(BYTES, DataConfig(**numpys))
+    assert (data.shape[1:], data.held_out.size) == ((4, 4), 4)
 
 
 BAD: dict[str, tuple[NDArray[Any], str]] = {

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -169,3 +170,9 @@ def test_costs_and_positions_at_the_limit() -> None:
     p = [0.5, 0.5]
     assert earth_mover_line(p, [1.0], [-1e150, 1e150], [0]) == pytest.approx(1e150)
     assert earth_mover(p, [1.0], [[-1e150], [1e150]]) == 0
+
+
+def test_exact_numbers_of_python_are_numbers() -> None:
+    p, q = [Fraction(1, 2)] * 2, [Fraction(1, 4), Fraction(3, 4)]
+    assert total_variation(p, q) == 0.25
+    assert earth_mover([1, 0], [0, 1], [[0, 10**20], [10**20, 0]]) == pytest.approx(1e20)

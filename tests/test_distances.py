@@ -351,3 +351,12 @@ def test_sinkhorn_does_not_stop_before_samples_far_out_are_where_they_go() -> No
     plan = ot.sinkhorn(masses, masses, cost, smoothing, method="sinkhorn_log", numItermax=10**5)
     expected = (plan * cost).sum() + smoothing * (plan * np.log(np.maximum(plan * 3600, 1e-300))).sum()
     assert entropic_cost(cost, smoothing) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", [exact, quadrature, sliced, energy])
+def test_halves_whose_samples_nearly_coincide_cost_no_answer(method: Callable[..., float]) -> None:
+    """As probabilities do that are 0 but for rounding, beside one that is not."""
+    x, y = (np.exp(np.random.default_rng(seed).uniform(-600, -380, (200, 1))) for seed in range(2))
+    y[7] = 0.3
+    found = with_error_and_null(method, x, y)
+    assert found.value > 0 and found.null == 0 and found.standard_error is not None

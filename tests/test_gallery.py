@@ -119,7 +119,7 @@ def test_pictures_that_cannot_be_read_are_left_out_and_said_once(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["_curves", "_animation"])
-def test_what_keeps_curves_from_being_drawn_costs_no_step(
+def test_what_keeps_curves_from_being_drawn_costs_nothing_that_was_due_to_be_saved(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(gallery: Gallery) -> None:

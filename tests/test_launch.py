@@ -145,7 +145,7 @@ def test_a_worker_without_its_launcher_does_not_wait_for_others() -> None:
     assert told[worker.LAUNCHER] == str(os.getpid())
     with socket.socket() as silent:  # where nobody answers
         silent.bind(("127.0.0.1", 0))
-        told |= {"RANK": "1", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none", worker.LAUNCHER: "1"}
+        told |= {"RANK": "1", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none", worker.LAUNCHER: "0"}
         told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(silent.getsockname()[1])}
         code = "from wgan.parallel import joined\nwith joined('cpu'): pass"
         done = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, timeout=100, check=False)

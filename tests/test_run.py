@@ -70,17 +70,19 @@ def test_two_processes_cannot_train_in_one_folder(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path: Path) -> None:
     """As one is that `wgan runs` takes to see whether somebody trains."""
-    run, inside = make(tmp_path / "r"), threading.Event()
+    run, inside, seen = make(tmp_path / "r"), threading.Event(), threading.Event()
 
     def look() -> None:
         with Run.open(run.folder).lock():
             inside.set()
-            time.sleep(0.3)
+            seen.wait(10)
+            time.sleep(0.1)
 
     looker = threading.Thread(target=look)
     looker.start()
     assert inside.wait(10)
     assert run.is_training, "who looks does not wait"
+    seen.set()
     with run.lock():
         looker.join()
     assert not run.is_training

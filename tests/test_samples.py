@@ -52,7 +52,7 @@ NUMBERS = normal(10, 1)
     [
         (NUMBERS * 1e200, "up to .*e\\+200, too large"),
         (NUMBERS.astype(str), "an array of <U32"),
-        (NUMBERS.astype(object), "an array of object"),
+        (np.full((10, 1), None), "an array of object"),
         (NUMBERS.astype(complex), "an array of complex128"),
         (torch.zeros(10, 1, dtype=torch.complex64), "an array of complex64"),
         ([[1.0], [2.0, 3.0]], "different lengths"),

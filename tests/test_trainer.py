@@ -24,6 +24,7 @@ from wgan.constraints import (
 from wgan.data import open_data
 from wgan.data.samples import Samples
 from wgan.errors import UsageError
+from wgan.mixing import check_networks
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.optimizers import Adam, RMSprop
 from wgan.penalties import segments
@@ -345,7 +346,7 @@ class Halving(nn.Module):
 
 def test_a_generator_that_makes_another_number_of_samples_is_refused() -> None:
     trainer = Trainer(Halving(), nn.Linear(2, 1), batch=8)
-    with pytest.raises(UsageError, match=r"the generator gave \(4, 2\) for the noise of 8 samples"):
+    with pytest.raises(UsageError, match=r"the generator gave \(4, 2\) from 8 latents"):
         trainer.sample(8)
 
 
@@ -382,6 +383,12 @@ class Wave(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return (self.layer(z) * self.turn).real
+
+
+def test_complex_weights_are_for_one_process() -> None:
+    """A flat all-reduce of real numbers would lose their imaginary parts."""
+    with pytest.raises(UsageError, match="only one process"):
+        check_networks(Wave(), nn.Linear(2, 1), 8, 2)
 
 
 def test_complex_weights_learn_and_are_averaged() -> None:

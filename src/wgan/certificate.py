@@ -101,6 +101,8 @@ def _taken(otherwise: str) -> Iterator[None]:
     """Say in words that a critic cannot compute what it is given."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, ValueError, IndexError) as error:
         raise UsageError(f"{otherwise} ({first_line(error).rstrip('.')}).") from error
 

@@ -7,6 +7,8 @@ from os import PathLike
 from time import monotonic
 from typing import Any, get_args
 
+from torch import nn
+
 from wgan.config import DataConfig
 from wgan.data.objects import Items
 from wgan.data.progress import Progress, quiet
@@ -154,7 +156,8 @@ def _critic_lines(found: W1) -> dict[str, str]:
 
 
 def _is_sampler(source: Any) -> bool:
-    return callable(source) and not isinstance(source, Model | Items | PathLike)
+    """Whether it draws samples; a network or a type can be called too, but not for that."""
+    return callable(source) and not isinstance(source, Model | Items | PathLike | nn.Module | type)
 
 
 def _whole(name: str, value: object) -> int:

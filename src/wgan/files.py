@@ -48,7 +48,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half written in a folder, which nobody else may be writing to."""
     for part in folder.glob(f".*{_PART}"):
-        shutil.rmtree(part, ignore_errors=True)
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:  # as versions before wrote them
+            part.unlink(missing_ok=True)
 
 
 def at_home(path: str | os.PathLike[str]) -> Path:

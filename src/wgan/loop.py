@@ -282,7 +282,7 @@ def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, v
 
     signal, over, late = decide()
     while not signal and not over:
-        scribe.sum_up()  # only here, where all is saved: what keeps it from being drawn costs no step
+        scribe.sum_up()  # after a save that was due: what keeps it from being drawn costs no more
         trainer.advance()
         view.step(plan.budget.progress(trainer.step, trainer.seconds), trainer.step)
         signal, over, late = decide()

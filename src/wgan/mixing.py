@@ -16,11 +16,13 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     """Refuse networks that cannot be trained together, on batches of this size.
 
     Raises:
-        UsageError: One has nothing to train, or they have different types of numbers; or the batch cannot be divided
-            among the processes, or leaves one of them too little for batch norm.
+        UsageError: One has nothing to train, or they have different types of numbers, or complex weights in several
+            processes; or the batch cannot be divided among these, or leaves one of them too little for batch norm.
     """
     for name, network in (("generator", generator), ("critic", critic)):
         check_trainable(network, name)
+        if processes > 1 and any(weight.is_complex() for weight in network.parameters()):
+            raise UsageError(f"the {name} has complex weights, which only one process can train; use --processes 1.")
     types = [real_type(network) for network in (generator, critic)]
     if types[0] != types[1]:
         raise UsageError(f"the generator is of {types[0]} and the critic of {types[1]}; make both the same with .to().")

@@ -19,6 +19,7 @@ from wgan.files import write_atomically
 from wgan.networks import Generator, Latent, make_generator
 from wgan.seeds import rng, seeded
 from wgan.surroundings import undisturbed
+from wgan.words import first_line
 
 FORMAT_VERSION = 1
 _BLOCK = 64  # drawn and computed whole, so that a sample depends on its seed and number alone
@@ -50,8 +51,9 @@ class Model:
 
     def __call__(self, z: Tensor) -> Tensor:
         """Samples (N, C, H, W) in [-1, 1], or standardised vectors (N, D), from noise (N, L)."""
-        with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
-            samples: Tensor = self.generator(z.to(next(self.generator.parameters())))
+        weight = next(self.generator.parameters())
+        with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
+            samples: Tensor = self.generator(z.to(weight))
         return samples
 
     def sample(self, n: int, seed: int = 0) -> NDArray[Any]:
@@ -91,7 +93,7 @@ class Model:
             generator.load_state_dict(tensors)
             return cls(generator, Units.from_dict(about["units"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = first_line(error)
             reason = f"there is no {reason} in it" if isinstance(error, KeyError) else reason
             raise WganError(
                 f"{path} is not a generator that wgan has saved ({reason}); name a run, or its generator.safetensors."

@@ -188,6 +188,7 @@ def coerce(name: str, value: Any, hint: Any) -> Any:
 
 
 def _scalar(name: str, value: Any, kind: type) -> Any:
+    value = value.item() if getattr(value, "shape", None) == () else value  # a scalar of NumPy or torch
     if kind is str and isinstance(value, str | int | float | Path) and not isinstance(value, bool):
         return _text(name, str(value))
     if kind is bool and isinstance(value, bool):
@@ -220,7 +221,8 @@ def _choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
 
 
 def _tuple(name: str, value: Any, arms: tuple[Any, ...]) -> tuple[Any, ...]:
-    if name == "size" and not re.fullmatch(r"\d+(x\d+)?|[\[(]?\d+, *\d+[\])]?", str(value)):
+    text = f"({','.join(map(str, value))})" if isinstance(value, list | tuple) else str(value)
+    if name == "size" and not re.fullmatch(r"\d+(x\d+)?|[\[(]?\d+, *\d+[\])]?", text):
         raise UsageError(f"--size: {value!r} is not a size; write 64 or 48x64 (height x width).")
     if isinstance(value, str):
         parts: list[Any] = value.replace("x", ",").split(",")

@@ -21,6 +21,7 @@ from wgan.run import Run
 from wgan.state import snapshot
 from wgan.trainer import Trainer
 from wgan.view import View
+from wgan.words import first_line
 
 
 class Silent:
@@ -116,10 +117,10 @@ class Scribe(Silent):
     def fault(self, error: Exception) -> Exception:
         if isinstance(error, DivergedError):
             return WganError(self._advice(error))
-        what = str(error) or type(error).__name__
+        what = first_line(error)
         if isinstance(error, OSError) and error.filename:
             what = f"{error.filename}: {error.strerror}"
-        what = shown(what.splitlines()[0]).rstrip(".")
+        what = shown(what).rstrip(".")
         with suppress(Exception):  # such as a full disk, which may be the fault itself
             self._summarise(f"failed: {what}")
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):

@@ -233,7 +233,7 @@ class SpectralNorm(Constraint):
 
 
 def _unbound(critic: nn.Module, layers: Sequence[nn.Module]) -> Iterator[str]:
-    """The names of the matrices and kernels that train and are not, or do not make, the weight of one of the layers."""
+    """The names of weights, with two axes longer than 1, that train and are not, or do not make, that of a layer."""
     parametrized = [layer for layer in layers if parametrize.is_parametrized(layer, "weight")]
     makers = {part for layer in parametrized for part in layer.get_submodule("parametrizations.weight").modules()}
     for place, module in critic.named_modules():
@@ -241,7 +241,7 @@ def _unbound(critic: nn.Module, layers: Sequence[nn.Module]) -> Iterator[str]:
             continue
         for name, weight in module.named_parameters(recurse=False):
             bound = module in layers and name == "weight"
-            if not bound and weight.requires_grad and weight.dim() >= 2:
+            if not bound and weight.requires_grad and weight.squeeze().dim() >= 2:
                 yield f"{place}.{name}".lstrip(".")
 
 

@@ -218,9 +218,9 @@ def found_range(dtype: np.dtype[Any], low: float, high: float, place: str) -> tu
     most = high - low if dtype.kind in "iu" else math.inf
     if 0 < steps < min(FEWEST_LEVELS - 1, most):
         raise UsageError(
-            f"{place} has values from {low:g} to {high:g}; with {black:g} as black and {white:g} as white about "
-            f"{steps + 1:.0f} of 256 levels would be left of them; reshape to (N, D) to take them as vectors of "
-            "numbers, or, if they are pictures, say what is black and white with --value-range=LOW,HIGH."
+            f"{place} has values from {low:g} to {high:g}, which would keep only {math.floor(steps) + 1} of 256 grey "
+            f"levels from {black:g} to {white:g}; reshape to (N, D) if they are vectors of numbers, or say what is "
+            "black and white with --value-range=LOW,HIGH."
         )
     return black, white
 

@@ -18,6 +18,7 @@ from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.registry import DATASETS, unknown
+from wgan.words import first_line
 
 IMAGE_NAMES = ("images", "x", "arr_0", "data")
 LABEL_NAMES = ("labels", "y")
@@ -126,7 +127,7 @@ def _load(path: Path, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        why = str(error).splitlines()[0] if str(error) else "it ends too early"
+        why = first_line(error) if str(error).strip() else "it ends too early"
         raise WganError(
             f"{path} cannot be read ({why}); it must be an array of plain numbers as np.save or np.savez "
             "writes it (objects are never unpickled)."

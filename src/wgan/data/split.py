@@ -81,8 +81,8 @@ def _smallest(digests: NDArray[np.uint64], rows: NDArray[np.int64], count: int) 
 
 
 def is_discrete(digests: NDArray[np.uint64]) -> bool:
-    """Whether samples are copies by their nature: more than half of them repeat an earlier one, but not all."""
-    return 1 < len(np.unique(digests)) < len(digests) / 2
+    """Whether samples are copies by their nature: each is there more than five times, on average, and there are two."""
+    return 1 < len(np.unique(digests)) < len(digests) / 5
 
 
 def _one_by_one(digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -111,7 +111,7 @@ def split_notes(digests: NDArray[np.uint64], train: int, held_out: int, official
     notes = []
     if not official and is_discrete(digests):
         notes.append(
-            "most samples repeat others, so they are taken as draws of discrete data: copies of a sample may be on "
+            "samples are there five times and more, so they are taken as draws of discrete data: copies may be on "
             "both sides, trained on and held out; if they are copies by accident, remove them."
         )
     if count < FEW:

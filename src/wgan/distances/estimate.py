@@ -103,8 +103,13 @@ def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Mea
     if min(len(x), len(y)) < FEWEST_FOR_ERROR:
         return Measured(value, None, None, least)
     of_halves = halves(x, by_content(x, seed), null_size(len(x), len(y)))
-    null = method(*of_halves, seed=seed) if spread(*of_halves) >= SMALLEST else 0.0
+    null = _of_part(method, *of_halves, seed)
     return Measured(value, standard_error(method, x, y, value, seed), null, least)
+
+
+def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
+    """The distance of parts of two sets, whose samples may differ by too little to square though the whole's do not."""
+    return method(x, y, seed=seed) if spread(x, y) >= SMALLEST else 0.0
 
 
 def _both_ends(x: Array, y: Array, seed: int) -> tuple[float, float]:
@@ -148,7 +153,7 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
     groups = _cut(x, y, seed, GROUPS)
     for signs in hadamard(GROUPS)[1:]:
         of_halves = (_joined(groups, signs == sign) for sign in (1, -1))
-        one, other = (method(*half, seed=seed) for half in of_halves)
+        one, other = (_of_part(method, *half, seed) for half in of_halves)
         differences.append(one - other)
     error = math.sqrt(statistics.fmean(each**2 for each in differences)) / 2
     return math.hypot(error, _error_of_mean(shadows(x, y, seed))) if method is sliced else error
@@ -156,7 +161,7 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
 
 def _error_by_folds(x: Array, y: Array, value: float, seed: int) -> float:
     """The standard error of ``quadrature``, which is a root, from that of its square."""
-    error = _error_of_mean([quadrature_square(*fold, seed=seed) for fold in _cut(x, y, seed, FOLDS)])
+    error = _error_of_mean([_of_part(quadrature_square, *fold, seed) for fold in _cut(x, y, seed, FOLDS)])
     square = value * abs(value)
     return (signed_root(square + error) - signed_root(square - error)) / 2
 

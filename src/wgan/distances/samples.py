@@ -3,6 +3,8 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,8 @@ def numbers(x: Any, name: str, shape: str) -> Array:
         raise UsageError(f"{name} have different lengths; all must have as many numbers.") from error
     except (TypeError, RuntimeError) as error:  # of tensors in a list
         raise UsageError(f"{name} cannot be read as numbers ({first_line(error)}); give an array {shape}.") from error
+    if found.dtype == object and all(isinstance(value, Real | Decimal) for value in found.flat):
+        found = found.astype(np.float64)  # fractions, or whole numbers beyond 64 bits
     if found.dtype.kind not in "buif" or found.ndim == 0:
         what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
         raise UsageError(f"{name} are {what}, but they must be an array {shape} of real numbers.")

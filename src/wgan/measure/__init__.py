@@ -49,8 +49,9 @@ class W1:
             look at the same samples, are taken to go together.
         train: The free critic's difference of means on samples that it was trained on, over its slope.
         gap: ``train`` less the same on samples that it has not seen.
-        critic: The free critic's estimate: the geometric mean of ``train`` and what it says of unseen samples.
-        transport: The estimate of exact transport, less noise, and less where no mass moves.
+        critic: The free critic's estimate: the geometric mean of ``train`` and what it says of samples that it has not
+            seen; lower where part of the mass stays.
+        transport: The estimate of exact transport, less noise, and lower where part of the mass stays.
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
         null: What ``wasserstein`` of one distribution is at most by chance, in 95 % of cases: that of two halves of A,

@@ -69,7 +69,8 @@ def fit_free(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
         Muon: An optimizer for hidden layers in neural networks (Jordan et al., 2024),
         https://kellerjordan.github.io/posts/muon/
     """
-    return _better([_free(sides, budget, activation) for activation in ("silu", "leaky_relu")], progress)
+    rays = Rays(sides.part("choose"), sides.seed)
+    return _better([_free(sides, budget, activation, rays) for activation in ("silu", "leaky_relu")], progress)
 
 
 def fit_certified(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
@@ -110,6 +111,7 @@ class Training:
         sides: What to tell apart.
         budget: How long.
         name: What its random streams are called.
+        rays: Where to look at its slope, if that is not known.
     """
 
     def __init__(
@@ -120,12 +122,13 @@ class Training:
         sides: Sides,
         budget: Budget,
         name: str,
+        rays: "Rays | None" = None,
     ) -> None:
         self.critic, self.constraint, self.optimizers = critic, constraint, optimizers
         self.sides, self.budget, self.name = sides, budget, name
         self.rates = [Rates(optimizer) for optimizer in optimizers]
         self.choose = sides.part("choose")
-        self.rays = Rays(self.choose, sides.seed) if constraint.has_penalty else None
+        self.rays = rays
         self.best, self.slope, self.trace = critic, 1.0, [(0.0, -math.inf)]
         self.steps, self.spent = 0, 0.0
 
@@ -220,13 +223,13 @@ def _lattice(sides: Sides, budget: Budget) -> Training:
     return Training(critic, Unconstrained(), (adam,), sides, budget, "lattice")
 
 
-def _free(sides: Sides, budget: Budget, activation: str) -> Training:
+def _free(sides: Sides, budget: Budget, activation: str, rays: Rays) -> Training:
     critic = _perceptron(sides, activation)
     matrices = [weight for weight in critic.features.parameters() if weight.dim() == 2]
     others = [weight for weight in critic.parameters() if all(weight is not matrix for matrix in matrices)]
     muon = torch.optim.Muon(matrices, lr=0.03, weight_decay=0.0, momentum=0.9)
     adam = torch.optim.Adam(others, lr=2e-3, betas=(0.9, 0.99), fused=True)
-    return Training(critic, LipschitzPenalty(10.0), (muon, adam), sides, budget, activation)
+    return Training(critic, LipschitzPenalty(10.0), (muon, adam), sides, budget, activation, rays)
 
 
 def _perceptron(sides: Sides, activation: str) -> Critic:

@@ -1,4 +1,4 @@
-r"""What exact transport of samples, set after set, says of W1: less their noise, and less where no mass moves.
+r"""What exact transport of samples, set after set, says of W1: less noise, and lower where part of the mass stays.
 
 Of one set of samples, transport less noise is :math:`\widehat W^2 = c^2 - a\,b`, from the mean ways c across both sides
 and a, b within each (see :func:`wgan.distances.transport.quadrature`). Where ways are shorter than the noise, that is

@@ -199,7 +199,7 @@ def samples_of(made: Any, n: int) -> Tensor:
         raise UsageError(f"the generator gave a {type(made).__name__}; it must give a tensor of samples (N, ...).")
     if made.dim() < 2 or len(made) != n:
         raise UsageError(
-            f"the generator gave {tuple(made.shape)} for the noise of {n} samples; it must give ({n}, ...)."
+            f"the generator gave {tuple(made.shape)} from {n} latents; it must give ({n}, D) or ({n}, C, H, W)."
         )
     return made
 

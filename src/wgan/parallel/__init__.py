@@ -74,10 +74,10 @@ def _no_orphan() -> Iterator[None]:
 
     Such a wait hears no exception, and nothing is lost that early.
     """
-    joined = threading.Event()
+    done = threading.Event()
 
     def watch() -> None:
-        while not joined.wait(_GLANCE):
+        while not done.wait(_GLANCE):
             if worker.is_orphan():
                 os._exit(worker.STOPPED + signal.SIGTERM)
 
@@ -85,7 +85,7 @@ def _no_orphan() -> Iterator[None]:
     try:
         yield
     finally:
-        joined.set()
+        done.set()
 
 
 def _patient_group() -> "ProcessGroup":
