@@ -22,7 +22,7 @@ from funnels import Funnels
 
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal
 from wgan.measure import measure
-from wgan.measure.critics import Training, scores
+from wgan.measure.critics import Rays, Training, scores
 from wgan.measure.sides import open_sides
 from wgan.networks import make_critic
 from wgan.schedule import Budget
@@ -86,7 +86,8 @@ def run(method: str, dim: int, centres: int, seed: int, seconds: float) -> dict[
     torch.manual_seed(seed)
     critic = constraint.prepare(make_critic("mlp", (dim,), width=256, depth=3, activation="relu"))
     adam = torch.optim.Adam(critic.parameters(), lr=rate, betas=(0.0, 0.9), fused=True)
-    training = Training(critic, constraint, (adam,), sides, Budget(seconds=seconds), method)
+    rays = Rays(sides.part("choose"), seed) if constraint.has_penalty else None  # as ours, to keep the best critic seen
+    training = Training(critic, constraint, (adam,), sides, Budget(seconds=seconds), method, rays)
     training.run(1.0, lambda share: None)
     x, y = sides.part("judge")
     estimate = float(scores(training.critic, x).mean() - scores(training.critic, y).mean()) * sides.scale

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from wgan import loop, options
 from wgan.config import Config
+from wgan.data.samples import Data, Pictures
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.registry import CONSTRAINTS
 from wgan.run import Run
@@ -23,6 +24,11 @@ from wgan.trainer import Trainer
 from wgan.view import View
 
 Array = NDArray[np.float64]
+
+BYTES = np.random.default_rng(0).integers(0, 256, (20, 6, 5, 3), np.uint8)
+"""Small pictures of noise in colour, and one of their channels, with the darkest and the brightest value in it."""
+GREY = BYTES[..., 0]
+GREY[0, 0, :2] = 0, 255
 
 SMALL: dict[str, Any] = {
     "generator": "dcgan", "critic": "dcgan", "generator_width": 4, "critic_width": 4, "latent": 8,
@@ -153,3 +159,22 @@ def assert_same(one: Run, other: Run) -> None:
     assert records(one) == records(other)
     pictures = [{path.name: path.read_bytes() for path in run.sample_paths()} for run in (one, other)]
     assert pictures[0] == pictures[1]
+
+
+class Listed:
+    """What torchvision's data sets are: a length and items."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.items[number]
+
+
+def pixels(data: Data) -> NDArray[np.uint8]:
+    """What is trained on, (N, H, W, C)."""
+    assert isinstance(data.train, Pictures)
+    return np.asarray(data.train.images)

@@ -87,7 +87,7 @@ def set_threads(threads: int | None, processes: int = 1) -> int:
 
     A process of its own also heeds OMP_NUM_THREADS; for several, torch's launcher sets that to 1, whatever there is.
     """
-    number = threads or (processor.wished() if processes == 1 else max(1, processor.cores() // processes))
+    number = threads or (processor.usual_threads() if processes == 1 else max(1, processor.cores() // processes))
     if torch.get_num_threads() != number:
         torch.set_num_threads(number)
     return number

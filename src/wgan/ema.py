@@ -49,7 +49,6 @@ class Average:
 
 def _split(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """What has an average, and what is copied."""
-    learnt = (*module.parameters(), *running_statistics(module))
-    means = [tensor for tensor in learnt if tensor.is_floating_point() or tensor.is_complex()]
+    means = [tensor for tensor in (*module.parameters(), *running_statistics(module)) if tensor.is_floating_point()]
     known = set(map(id, means))
     return means, [tensor for tensor in (*module.parameters(), *module.buffers()) if id(tensor) not in known]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wgan.data.samples import Data
 from wgan.errors import UsageError
-from wgan.networks.base import check_same_shape, check_trainable, flat_scores, real_type, twin
+from wgan.networks.base import check_same_shape, check_trainable, flat_scores, twin
 from wgan.networks.layers import has_batch_norm
 from wgan.seeds import rng, seeded
 
@@ -16,14 +16,12 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     """Refuse networks that cannot be trained together, on batches of this size.
 
     Raises:
-        UsageError: One has nothing to train, or they have different types of numbers, or complex weights in several
-            processes; or the batch cannot be divided among these, or leaves one of them too little for batch norm.
+        UsageError: One has nothing to train or complex weights, or they have different types of numbers; or the batch
+            cannot be divided among the processes, or leaves one of them too little for batch norm.
     """
     for name, network in (("generator", generator), ("critic", critic)):
         check_trainable(network, name)
-        if processes > 1 and any(weight.is_complex() for weight in network.parameters()):
-            raise UsageError(f"the {name} has complex weights, which only one process can train; use --processes 1.")
-    types = [real_type(network) for network in (generator, critic)]
+    types = [next(network.parameters()).dtype for network in (generator, critic)]
     if types[0] != types[1]:
         raise UsageError(f"the generator is of {types[0]} and the critic of {types[1]}; make both the same with .to().")
     if batch < 1:
@@ -58,7 +56,7 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
     if len(few) < 4:
         return True  # it cannot be told, and apart is never wrong
     still, draw = twin(critic).cpu(), rng(0, "weights to look at")
-    x = few.to(real_type(still))
+    x = few.to(next(still.parameters()).dtype)
     for weight in still.parameters():  # so that the answer depends on no weights, and is the same after a resume
         inputs = weight.numel() // len(weight) if weight.dim() > 1 else 1
         weight.copy_(torch.randn(weight.shape, generator=draw) / math.sqrt(max(1, inputs)))

@@ -21,9 +21,7 @@ class Adam:
     betas: tuple[float, float] = (0.0, 0.9)
 
     def __call__(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        weights = list(parameters)
-        fused = all(weight.is_floating_point() for weight in weights)  # there is no such kernel for complex numbers
-        return torch.optim.Adam(weights, lr=lr, betas=self.betas, fused=fused)
+        return torch.optim.Adam(parameters, lr=lr, betas=self.betas, fused=True)
 
 
 @dataclass(frozen=True)

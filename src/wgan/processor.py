@@ -28,7 +28,7 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def wished() -> int:
+def usual_threads() -> int:
     """How many threads a process may take: as many as cores, or as OMP_NUM_THREADS says if that is fewer."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores(), int(limit)) if limit.isdecimal() and int(limit) else cores()

@@ -26,7 +26,7 @@ from wgan.ledger import Ledger, check_values, check_weights
 from wgan.measurement import ESTIMATES, Meter
 from wgan.mixing import check_networks, mixes
 from wgan.networks import Latent
-from wgan.networks.base import latent_of, real_type, samples_of
+from wgan.networks.base import latent_of, samples_of
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
@@ -114,7 +114,7 @@ class Trainer:
         self.batch, self.flip, self.seed = batch, flip, seed
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
-        self.dtype = real_type(self.critic)
+        self.dtype = next(self.critic.parameters()).dtype
         self._passes = Passes(self.latent, instance_noise, seed, self.device, self.dtype, precision, group)
         self._exchange_critic = Exchange(group, self._critic_weights)
         self._exchange_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
@@ -293,7 +293,7 @@ class Trainer:
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors."""
-        parts = [self.to_device(part) for part in self.latent.draw(n, rng(seed, "sample")).split(256)]
+        parts, draw = self.latent.draw(n, rng(seed, "sample")).split(256), self.average.module
         chance = seeded(seed, "samples' own noise", device=self.device)
         with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            return torch.cat([samples_of(self.average.module(part), len(part)).cpu() for part in parts])
+            return torch.cat([samples_of(draw(self.to_device(part)), len(part)).cpu() for part in parts])

@@ -122,8 +122,7 @@ def signed_root(square: float) -> float:
 
 def across_and_within(x: Any, y: Any, seed: int) -> tuple[float, float, float]:
     """W1 across two sets of samples and within each, all between halves of one size."""
-    found = matched(x, y, seed)
-    return float(found.across.mean()), float(found.within_x.mean()), float(found.within_y.mean())
+    return matched(x, y, seed).ways
 
 
 class Matched(NamedTuple):
@@ -142,6 +141,11 @@ class Matched(NamedTuple):
     within_y: Array
     beside_x: Index
     beside_y: Index
+
+    @property
+    def ways(self) -> tuple[float, float, float]:
+        """The mean distances across, within x and within y."""
+        return float(self.across.mean()), float(self.within_x.mean()), float(self.within_y.mean())
 
 
 def matched(x: Any, y: Any, seed: int) -> Matched:

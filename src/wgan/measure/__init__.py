@@ -23,9 +23,9 @@ from wgan.distances.estimate import null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
 from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
-from wgan.measure.moves import between, rooted, transported
+from wgan.measure.moves import rooted, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
-from wgan.measure.verdict import NINETY, Guess, combine
+from wgan.measure.verdict import NINETY, Guess, between, combine
 from wgan.measurement import lower_bound
 from wgan.schedule import Budget
 from wgan.seeds import rng

@@ -101,6 +101,39 @@ def scores(critic: nn.Module, x: Tensor) -> Tensor:
         return torch.cat([critic(part).double() for part in x.split(8192)])
 
 
+class Rays:
+    r"""Points on the ways from samples of A to those of B that transport matches them with, where slopes are looked at.
+
+    Of a way of length d as much is looked at, from both its ends, as mass moves on it, :math:`\sqrt{d^2 - a b}`, where
+    a and b are what samples of one side differ by: the rest is noise, and leads through where there are no samples.
+
+    Args:
+        part: Samples of both sides, of which the first 1,024 are matched.
+        seed: Which point of each way is looked at.
+    """
+
+    def __init__(self, part: Part, seed: int) -> None:
+        n = min(SLOPES, len(part.x), len(part.y))
+        x, y = (side[:n].double().numpy() for side in part)
+        columns, ways = assigned(x, y)
+        noise = math.prod(float(assigned(side[: n // 2], side[n - n // 2 :])[1].mean()) for side in (x, y))
+        moved = np.sqrt((ways**2 - noise).clip(0.0)) / np.maximum(ways, np.finfo(float).tiny)
+        draw = rng(seed, "rays")
+        reach = torch.rand(n, generator=draw) / 2 * torch.from_numpy(moved).float()
+        positions = torch.where(torch.rand(n, generator=draw) < 0.5, reach, 1 - reach)
+        self.x, self.y = part.x[:n], part.y[:n][torch.from_numpy(columns)]
+        self.points = segments(self.x, self.y, positions)
+
+    def slope(self, critic: nn.Module) -> float:
+        """The mean norm of the critic's gradient, each way weighted with the difference that the critic sees on it.
+
+        So it is the slope where mass moves: where it stays, a penalty lets the critic have any slope.
+        """
+        weights = (scores(critic, self.x) - scores(critic, self.y)).abs() + torch.finfo(torch.float64).tiny
+        with torch.no_grad():
+            return float((gradient_norms(critic, self.points).double() * weights).sum() / weights.sum())
+
+
 class Training:
     """A critic on its way.
 
@@ -122,7 +155,7 @@ class Training:
         sides: Sides,
         budget: Budget,
         name: str,
-        rays: "Rays | None" = None,
+        rays: Rays | None = None,
     ) -> None:
         self.critic, self.constraint, self.optimizers = critic, constraint, optimizers
         self.sides, self.budget, self.name = sides, budget, name
@@ -165,39 +198,6 @@ class Training:
         if estimate > max(value for _, value in self.trace):
             self.best, self.slope = copy.deepcopy(self.critic), slope
         self.trace.append((share, estimate))
-
-
-class Rays:
-    r"""Points on the ways from samples of A to those of B that transport matches them with, where slopes are looked at.
-
-    Of a way of length d as much is looked at, from both its ends, as mass moves on it, :math:`\sqrt{d^2 - a b}`, where
-    a and b are what samples of one side differ by: the rest is noise, and leads through where there are no samples.
-
-    Args:
-        part: Samples of both sides, of which the first 1,024 are matched.
-        seed: Which point of each way is looked at.
-    """
-
-    def __init__(self, part: Part, seed: int) -> None:
-        n = min(SLOPES, len(part.x), len(part.y))
-        x, y = (side[:n].double().numpy() for side in part)
-        columns, ways = assigned(x, y)
-        noise = math.prod(float(assigned(side[: n // 2], side[n - n // 2 :])[1].mean()) for side in (x, y))
-        moved = np.sqrt((ways**2 - noise).clip(0.0)) / np.maximum(ways, np.finfo(float).tiny)
-        draw = rng(seed, "rays")
-        reach = torch.rand(n, generator=draw) / 2 * torch.from_numpy(moved).float()
-        positions = torch.where(torch.rand(n, generator=draw) < 0.5, reach, 1 - reach)
-        self.x, self.y = part.x[:n], part.y[:n][torch.from_numpy(columns)]
-        self.points = segments(self.x, self.y, positions)
-
-    def slope(self, critic: nn.Module) -> float:
-        """The mean norm of the critic's gradient, each way weighted with the difference that the critic sees on it.
-
-        So it is the slope where mass moves: where it stays, a penalty lets the critic have any slope.
-        """
-        weights = (scores(critic, self.x) - scores(critic, self.y)).abs() + torch.finfo(torch.float64).tiny
-        with torch.no_grad():
-            return float((gradient_norms(critic, self.points).double() * weights).sum() / weights.sum())
 
 
 def _better(trials: list[Training], progress: ShareDone) -> Fitted:

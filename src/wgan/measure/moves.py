@@ -26,7 +26,7 @@ from wgan.distances.samples import Array
 from wgan.distances.transport import Matched, less_noise, matched, signed_root
 from wgan.measure.critics import ShareDone
 from wgan.measure.sides import CUT, Sides
-from wgan.measure.verdict import MARGIN, Guess
+from wgan.measure.verdict import Guess, between
 from wgan.schedule import Budget
 
 FOLDS = (4000, 2000, 1000, 400)
@@ -66,7 +66,7 @@ def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
     squares: list[Array] = []
     for fold in sides.folds(_fold(sides, budget)):
         found = matched(*fold, sides.seed)
-        costs.append((float(found.across.mean()), float(found.within_x.mean()), float(found.within_y.mean())))
+        costs.append(found.ways)
         squares.append(_squares_of_parts(found))
         spent = time.perf_counter() - began
         share = spent / budget.seconds if budget.seconds is not None else len(costs) / most
@@ -86,15 +86,6 @@ def _summed_up(costs: Array, squares: Array) -> Moves:
     ninety = float(stdtrit(len(even) - 1, 0.95))  # an error from so few squares is not known well
     value, margin = between(evenness * most, most, evenness)
     return Moves(Guess(value, spread, margin, ninety), evenness, min(1.0, within / across) if across else 0.0, across)
-
-
-def between(least: float, most: float, evenness: float) -> tuple[float, float]:
-    """What to believe of a distance between these two, nearer to the most the more evenly mass moves; and a margin.
-
-    The margin has twice what was taken from the most: nothing if mass moves alike, and else about as far as the least.
-    """
-    value = least + evenness * (most - least)
-    return value, MARGIN * abs(value) + 2 * (most - value)
 
 
 def rooted(square: float, error: float) -> tuple[float, float]:

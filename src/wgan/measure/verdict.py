@@ -40,6 +40,15 @@ class Verdict:
     conclusive: bool
 
 
+def between(least: float, most: float, evenness: float) -> tuple[float, float]:
+    """What to believe of a distance between these two, nearer to the most the more evenly mass moves; and a margin.
+
+    The margin has twice what was taken from the most: nothing if mass moves alike, and else about as far as the least.
+    """
+    value = least + evenness * (most - least)
+    return value, MARGIN * abs(value) + 2 * (most - value)
+
+
 def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling: float) -> Verdict:
     """Weigh the two estimates against each other.
 

@@ -178,15 +178,13 @@ def check_trainable(module: nn.Module, name: str) -> None:
     """Refuse a network that nothing can be learnt by.
 
     Raises:
-        UsageError: It has no weights, or all of them are frozen or complex.
+        UsageError: It has no weights, or all of them are frozen, or one is complex, for which constraints, averages
+            and all-reduces are not made.
     """
-    if not any(weight.requires_grad and weight.is_floating_point() for weight in module.parameters()):
-        raise UsageError(f"the {name} has no real weights to train; give it some, or let some have requires_grad=True.")
-
-
-def real_type(module: nn.Module) -> torch.dtype:
-    """The type of a network's real numbers, that of its first weight that is not complex."""
-    return next(weight.dtype for weight in module.parameters() if weight.is_floating_point())
+    if not any(weight.requires_grad for weight in module.parameters()):
+        raise UsageError(f"the {name} has no weights to train; give it some, or let some have requires_grad=True.")
+    if any(weight.is_complex() for weight in module.parameters()):
+        raise UsageError(f"the {name} has complex weights; keep them as pairs of real numbers (torch.view_as_complex).")
 
 
 def samples_of(made: Any, n: int) -> Tensor:

@@ -1,0 +1,153 @@
+"""Networks of one's own: what they may do, and in which words they are refused."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import wgan
+from toolbox import vectors
+from wgan.constraints import (
+    LipschitzPenalty,
+    WeightClipping,
+)
+from wgan.errors import UsageError
+from wgan.networks import Latent
+from wgan.registry import CONSTRAINTS
+from wgan.trainer import Trainer
+
+
+def test_your_own_modules_train_with_fit() -> None:
+    generator, critic = nn.Linear(2, 6), nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1))
+    generator.latent = 2  # type: ignore[assignment]
+    trainer = Trainer(generator, critic, constraint=LipschitzPenalty(10.0), critic_steps=2, batch=16)
+    found = list(trainer.fit(vectors(), steps=7, tick=3))
+    assert [record["step"] for record in found] == [3, 6, 7]
+    assert found[-1]["images"] == 7 * 2 * 16
+    assert trainer.sample(5).shape == (5, 6)
+
+
+def test_a_generator_without_a_latent_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"latent=Latent\(size\)"):
+        Trainer(nn.Linear(2, 6), nn.Linear(6, 1))
+
+
+def test_samples_of_another_shape_are_refused() -> None:
+    trainer = Trainer(nn.Linear(2, 5), nn.Linear(6, 1), latent=Latent(2), constraint=WeightClipping())
+    with pytest.raises(UsageError, match=r"shape \(5,\), but the data were opened as \(6,\)"):
+        trainer.attach(vectors())
+
+
+class Halving(nn.Module):
+    """Makes one sample of two latents."""
+
+    latent = np.int64(4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 2)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layer(z.reshape(-1, 8))
+
+
+def test_a_generator_that_makes_another_number_of_samples_is_refused() -> None:
+    trainer = Trainer(Halving(), nn.Linear(2, 1), batch=8)
+    with pytest.raises(UsageError, match=r"the generator gave \(4, 2\) from 8 latents"):
+        trainer.sample(8)
+
+
+class Grainy(nn.Linear):
+    """Adds noise of its own."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        made = super().forward(z)
+        return made + torch.randn_like(made)
+
+
+def test_samples_of_a_generator_with_noise_of_its_own_are_a_function_of_the_seed() -> None:
+    trainer, stream = Trainer(Grainy(3, 2), nn.Linear(2, 1), latent=Latent(3)), torch.get_rng_state()
+    drawn = trainer.sample(4, seed=1)
+    assert torch.equal(drawn, trainer.sample(4, seed=1)) and not torch.equal(drawn, trainer.sample(4, seed=2))
+    assert torch.equal(torch.get_rng_state(), stream)
+
+
+def test_scores_of_another_shape_are_refused() -> None:
+    trainer = Trainer(nn.Linear(2, 6), nn.Linear(6, 2), latent=Latent(2), constraint=WeightClipping())
+    with pytest.raises(UsageError, match=r"one number a sample"):
+        trainer.attach(vectors())
+
+
+@pytest.mark.parametrize("name", sorted({*CONSTRAINTS} - {"orthogonal"}))
+def test_layers_that_you_froze_stay_as_they_are(name: str) -> None:
+    torch.manual_seed(0)
+    generator, critic = nn.Linear(2, 6), nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1))
+    critic[0].requires_grad_(False)
+    before = [weight.clone() for weight in critic[0].parameters()]
+    trainer = Trainer(generator, critic, latent=Latent(2), constraint=CONSTRAINTS[name].load()(), batch=16)
+    list(trainer.fit(vectors(), steps=3))
+    frozen, trained = ([*critic[layer].parameters()] for layer in (0, 2))  # under spectral norm, what it divides
+    assert all(any(torch.equal(weight, old) for weight in frozen) for old in before)
+    assert not any(weight.requires_grad for weight in frozen) and all(weight.requires_grad for weight in trained)
+
+
+def test_networks_of_your_own_may_have_weights_of_five_axes_and_none_that_are_not_known() -> None:
+    volume = nn.Sequential(nn.Unflatten(1, (1, 1, 2, 3)), nn.Conv3d(1, 2, (1, 2, 2)), nn.Flatten(), nn.Linear(4, 1))
+    trainer = Trainer(nn.Linear(2, 6), volume, latent=Latent(2), batch=8)
+    trainer.attach(vectors())
+    trainer.advance()
+    with pytest.raises(UsageError, match="call it once on a batch before"):
+        Trainer(nn.Linear(2, 6), nn.LazyLinear(1), latent=Latent(2))
+
+
+def test_pictures_that_were_made_smaller_are_told_with_the_remedy() -> None:
+    generator = nn.Sequential(nn.Linear(2, 130**2), nn.Unflatten(1, (1, 130, 130)))
+    images = np.random.default_rng(0).integers(0, 256, (20, 130, 130), np.uint8)
+    trainer = Trainer(generator, nn.Sequential(nn.Flatten(), nn.Linear(130**2, 1)), latent=Latent(2), batch=4)
+    with pytest.raises(UsageError, match=r"wgan\.open_data\(data, wgan\.DataConfig\(size=\(130, 130\), channels=1\)\)"):
+        trainer.attach(images)
+    trainer.attach(wgan.open_data(images, wgan.DataConfig(size=(130, 130))))
+    trainer.advance()
+
+
+class Pair(nn.Module):
+    """Gives a tuple, as networks do that have something else to tell."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return self.network(x), None
+
+
+@pytest.mark.parametrize(
+    ("generator", "critic", "message"),
+    [
+        (nn.Linear(3, 6), Pair(nn.Linear(6, 1)), "the critic gave a tuple; it must give a tensor of scores"),
+        (Pair(nn.Linear(3, 6)), nn.Linear(6, 1), "the generator gave a tuple; it must give a tensor of samples"),
+        (nn.Linear(3, 6), nn.Linear(6, 1).requires_grad_(False), "the critic has no weights to train"),
+        (nn.Tanh(), nn.Linear(6, 1), "the generator has no weights to train"),
+        (nn.Linear(3, 6), nn.Linear(6, 1).to(torch.complex64), "the critic has complex weights; keep them as pairs"),
+        (
+            nn.Linear(3, 6),
+            nn.Linear(6, 1).double(),
+            "the generator is of torch.float32 and the critic of torch.float64",
+        ),
+    ],
+)
+def test_networks_that_cannot_be_trained_are_refused_in_words(
+    generator: nn.Module, critic: nn.Module, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        next(
+            Trainer(generator, critic, latent=Latent(3), batch=16, constraint=WeightClipping()).fit(vectors(), steps=1)
+        )
+
+
+def test_networks_that_were_left_in_evaluation_mode_learn_their_statistics() -> None:
+    generator = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 6)).eval()
+    trainer = Trainer(generator, nn.Linear(6, 1), latent=Latent(3), batch=16, constraint=WeightClipping())
+    trainer.attach(vectors())
+    trainer.advance()
+    assert generator[1].running_mean.abs().max() > 0
