@@ -38,31 +38,29 @@ PAPER = (255, 255, 255)
 INK = (40, 40, 40)
 SMALLEST_TILE = 56
 LARGEST_SIDE = 1600
+SECONDS = 8.0
+"""How long one round of a GIF takes, without the pause at its end."""
 FEWEST_FRAMES = 16
 """A GIF is thinned down to this many frames before its pictures are made smaller."""
 TEXT_SIZE = 15
 TEXT_MARGIN = 6
 
 
-def grid(images: Images, columns: int | None = None) -> Image.Image:
-    """Tiles images on one page with a thin light gap between and around them.
+def grid(images: Images) -> Image.Image:
+    """Tiles images on one roughly square page with a thin light gap between and around them.
 
     Small images are enlarged by a whole factor, with sharp pixels, until the shorter side of a tile has 56
     pixels or the page 1600; nothing is ever shrunk. Cells left over have the colour of the gap.
 
     Args:
         images: The images, uint8 (N, H, W, C) with N at least 1.
-        columns: Tiles in a row; by default as many as make the page roughly square.
 
     Returns:
         An RGB picture.
     """
     _check(images)
     count, height, width, _ = images.shape
-    columns = math.ceil(math.sqrt(count * height / width)) if columns is None else columns
-    if columns < 1:
-        raise UsageError(f"columns is {columns}; a grid needs at least 1")
-    columns = min(columns, count)
+    columns = min(count, math.ceil(math.sqrt(count * height / width)))
     rows = math.ceil(count / columns)
     factor = _factor(rows, columns, height, width)
     tiles = _on_paper(images.repeat(factor, axis=1).repeat(factor, axis=2))
@@ -75,21 +73,20 @@ def grid(images: Images, columns: int | None = None) -> Image.Image:
     return Image.fromarray(page)
 
 
-def save_grid(path: Path | str, images: Images, columns: int | None = None) -> None:
+def save_grid(path: Path | str, images: Images) -> None:
     """Writes :func:`grid` of images, uint8 (N, H, W, C), as a PNG."""
-    _write(Path(path), _png(grid(images, columns)))
+    _write(Path(path), _png(grid(images)))
 
 
-def contact_sheet(images: Images, path: Path | str, title: str, columns: int | None = None) -> None:
+def contact_sheet(images: Images, path: Path | str, title: str) -> None:
     """Writes a grid with a line of text above it as a PNG; a long title is wrapped.
 
     Args:
         images: The images, uint8 (N, H, W, C).
         path: The PNG to write.
         title: What the sheet shows.
-        columns: Tiles in a row; by default as many as make the page roughly square.
     """
-    page = grid(images, columns)
+    page = grid(images)
     text = _wrap(title, page.width)
     _write(Path(path), _png(_captioned(page, text, _strip([text]))))
 
@@ -115,7 +112,6 @@ def animate(
     captions: Sequence[str] | None = None,
     limit_bytes: int = 10_000_000,
     max_frames: int = 80,
-    seconds: float = 8.0,
 ) -> None:
     """Writes a looping GIF of pictures on disk, never larger than the limit.
 
@@ -130,7 +126,6 @@ def animate(
         captions: A line for each of the frames, drawn in a strip above the picture.
         limit_bytes: The largest file allowed.
         max_frames: The largest number of frames.
-        seconds: How long one round takes, without the pause at the end.
 
     Raises:
         FrameError: One of the frames cannot be read.
@@ -139,9 +134,9 @@ def animate(
     story = list(zip(frames, captions or [""] * len(frames), strict=True))
     # A trial with a few frames saves most of the encodings that would turn out too big.
     few = min(len(story), 6)
-    likely = int(1.25 * few * limit_bytes / len(_encode(story, few, 1.0, seconds)))
+    likely = int(1.25 * few * limit_bytes / len(_encode(story, few, 1.0)))
     count, scale = min(len(story), max_frames, max(FEWEST_FRAMES, likely)), 1.0
-    while len(gif := _encode(story, count, scale, seconds)) > limit_bytes:
+    while len(gif := _encode(story, count, scale)) > limit_bytes:
         if count == 1 and scale < 1 / 64:
             raise UsageError(f"limit_bytes is {limit_bytes}; one tiny frame already takes {len(gif)} bytes")
         count, scale = _smaller(count, scale, limit_bytes / len(gif))
@@ -279,10 +274,10 @@ def _pages(story: Sequence[tuple[Path, str]], scale: float) -> Iterator[Image.Im
         yield (_captioned(page, caption, strip) if strip else page).quantize(256)
 
 
-def _encode(story: Sequence[tuple[Path, str]], count: int, scale: float, seconds: float) -> bytes:
+def _encode(story: Sequence[tuple[Path, str]], count: int, scale: float) -> bytes:
     """The GIF of count frames; a frame takes 20 ms (browsers slow down anything quicker) to 500 ms."""
     pages = _pages([story[i] for i in _spread(len(story), count)], scale)
-    pause = round(min(500, max(20, 1000 * seconds / count)))
+    pause = round(min(500, max(20, 1000 * SECONDS / count)))
     buffer = io.BytesIO()
     pauses = [pause] * (count - 1) + [pause + 2000]
     next(pages).save(buffer, "GIF", save_all=True, append_images=pages, duration=pauses, loop=0)

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from wgan.curves import BLUE, GREEN, GREY, ORANGE
 
-__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "PURPLE", "SKY", "YELLOW", "blank", "tidy"]
+__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "PURPLE", "YELLOW", "blank", "tidy"]
 
-SKY, YELLOW, PURPLE = "#56B4E9", "#E69F00", "#CC79A7"
+YELLOW, PURPLE = "#E69F00", "#CC79A7"
 
 
 def blank(width: float, height: float) -> Figure:
