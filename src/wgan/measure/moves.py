@@ -10,8 +10,9 @@ least that the distance is taken to be, as the root of the mean square is the mo
 
 A neighbour is the sample that a sample is matched with within its own side. It was moved without regard to the sample,
 so the noise of one does not choose the part of the other. Neighbours in A tell where mass is missing, those in B where
-some was added; the smaller mean counts. Squares are averaged over the sets first, and what their noise still does to
-the roots is taken off by the jackknife.
+some was added; the smaller mean counts. Squares are averaged over the sets first. The least over the most is the
+*evenness*; the jackknife takes off what noise does to it, and tells its error. That all mass moves alike is believed
+until the samples say otherwise, so the upper end of what the evenness may be is taken.
 """
 
 import math
@@ -41,6 +42,9 @@ ERRORS = 4
 PARTS = 8
 """Into which the pairs of a set are sorted by how far their neighbours moved."""
 
+DOUBT = 1.96
+"""Standard errors by which the samples must deny it before mass is believed not to move alike."""
+
 
 class Moves(NamedTuple):
     """What transport says.
@@ -48,7 +52,7 @@ class Moves(NamedTuple):
     Attributes:
         guess: The distance, between the least and the most that it may be: nearer to the most, the more evenly mass
             moves.
-        evenness: The least over the most, from 0 to 1: 1 where all mass moves alike.
+        evenness: The least over the most, from 0 to 1: 1 where all mass moves alike, or may do so.
         noise: The share of the cost of transport that is noise.
         cost: What transport of the samples costs, noise included.
     """
@@ -82,7 +86,7 @@ def _summed_up(costs: Array, squares: Array) -> Moves:
     across, within = float(costs[:, 0].mean()), float(costs[:, 1:].mean())
     square, error = float(even.mean()), float(even.std(ddof=1)) / math.sqrt(len(even))
     most, spread = rooted(square, error)
-    evenness = min(1.0, max(0.0, _jackknife(squares)) / most) if most > 0 else 1.0
+    evenness = _evenness(squares, even)
     ninety = float(stdtrit(len(even) - 1, 0.95))  # an error from so few squares is not known well
     value, margin = between(evenness * most, most, evenness)
     return Moves(Guess(value, spread, margin, ninety), evenness, min(1.0, within / across) if across else 0.0, across)
@@ -108,16 +112,20 @@ def _square(across: Array, within_x: Array, within_y: Array) -> float:
     return less_noise(float(across.mean()), float(within_x.mean()), float(within_y.mean()))
 
 
-def _jackknife(squares: Array) -> float:
-    """The mean root of the squares (S, 2, P), averaged over the sets, freed of what their noise does to a root."""
-    n, total = len(squares), squares.sum(0)
-    without = [_mean_root((total - each) / (n - 1)) for each in squares]
-    return n * _mean_root(total / n) - (n - 1) * float(np.mean(without))
+def _evenness(squares: Array, even: Array) -> float:
+    """The least over the most, from the squares (S, 2, P) of parts and those of whole sets (S,)."""
+    n = len(even)
+    without = np.array(
+        [_least_over_most(*((each.sum(0) - each[i]) / (n - 1) for each in (squares, even))) for i in range(n)]
+    )
+    value = n * _least_over_most(squares.mean(0), even.mean()) - (n - 1) * float(without.mean())
+    error = math.sqrt((n - 1) * float(without.var()))
+    return min(1.0, max(0.0, value + DOUBT * error))
 
 
-def _mean_root(squares: Array) -> float:
-    """Of each side's parts (2, P) the mean root, where the square is not negative; of both the smaller."""
-    return float(np.sqrt(squares.clip(0.0)).mean(1).min())
+def _least_over_most(squares: Array, even: float) -> float:
+    """Of each side's parts (2, P) the mean root, where the square is not negative; the smaller, over that of all."""
+    return float(np.sqrt(squares.clip(0.0)).mean(1).min()) / math.sqrt(even) if even > 0 else 1.0
 
 
 def _fold(sides: Sides, budget: Budget) -> int:
