@@ -11,20 +11,21 @@ import ot
 import pytest
 import torch
 from scipy.linalg import sqrtm
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.spatial.distance import cdist, pdist
+from scipy.special import xlogy
 from scipy.stats import energy_distance, wasserstein_distance
 
 from toolbox import Array, normal
 from wgan.distances import memory
-from wgan.distances.estimate import affordable, choose, null_size, with_error_and_null
+from wgan.distances.estimate import affordable, choose, null_size, standard_error, with_error_and_null
 from wgan.distances.gaussian import gaussian
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import DIRECTIONS, line, shadows, sliced
 from wgan.distances.memory import free_memory
-from wgan.distances.samples import by_content, halves, squared_distances
+from wgan.distances.samples import by_content, halves, orders, squared_distances
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
-from wgan.distances.transport import debiased, exact, quadrature, w2
+from wgan.distances.transport import debiased, exact, quadrature, quadrature_square, w2
 from wgan.errors import UsageError, WganError
 from wgan.registry import DISTANCES
 from wgan.seeds import rng
@@ -108,6 +109,30 @@ def test_copies_are_spread_over_halves() -> None:
     first, second = halves(x, by_content(x, 0))
     assert first.mean() == pytest.approx(second.mean(), abs=0.07)
     assert line(first, second) < 0.07
+
+
+@pytest.mark.parametrize("method", [debiased, quadrature_square])
+def test_independent_samples_of_discrete_data_are_not_held_apart(method: Callable[..., float]) -> None:
+    """Were equal samples kept out of each other's way, as shared ones are, one distribution would seem two."""
+    draw = np.random.default_rng(0)
+    found = [method(*draw.integers(0, 2, (2, 300, 8)).astype(float), seed=seed) for seed in range(24)]
+    assert abs(np.mean(found)) < 2.5 * np.std(found, ddof=1) / math.sqrt(len(found))
+
+
+def test_the_standard_error_of_discrete_data() -> None:
+    draw = np.random.default_rng(0)
+    sides = (((draw.random((400, 1)) < p).astype(float) for p in (0.3, 0.5)) for _ in range(40))
+    errors = [standard_error(line, x, y, line(x, y), seed) for seed, (x, y) in enumerate(sides)]
+    assert np.mean(errors) == pytest.approx(math.sqrt((0.3 * 0.7 + 0.5 * 0.5) / 400), rel=0.15)
+
+
+def test_equal_sets_and_those_that_share_samples_correspond() -> None:
+    bits, draw = np.random.default_rng(0).integers(0, 2, (300, 8)).astype(float), np.random.default_rng(1)
+    for x, y in ((bits, draw.permutation(bits)), (normal(300, 4), draw.permutation(normal(300, 4)[:200]))):
+        first, second = (side[order] for side, order in zip((x, y), orders(x, y, 0), strict=True))
+        both = set(map(tuple, x)) & set(map(tuple, y))
+        kept = [[tuple(row) for row in side if tuple(row) in both] for side in (first, second)]
+        assert kept[0] == kept[1]
 
 
 def test_halves_are_disjoint_and_hang_on_the_content_only() -> None:
@@ -351,6 +376,23 @@ def test_sinkhorn_does_not_stop_before_samples_far_out_are_where_they_go() -> No
     plan = ot.sinkhorn(masses, masses, cost, smoothing, method="sinkhorn_log", numItermax=10**5)
     expected = (plan * cost).sum() + smoothing * (plan * np.log(np.maximum(plan * 3600, 1e-300))).sum()
     assert entropic_cost(cost, smoothing) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("few", "way"), [((50, 51), 50.0), ((3, 120), 10.0)])
+def test_sinkhorn_settles_where_groups_far_apart_have_other_masses(few: tuple[int, int], way: float) -> None:
+    """Of two places the plan has one number, which goes from its least to its most."""
+    x, y = np.r_[np.zeros(50), np.full(50, way)][:, None], np.r_[np.zeros(few[0]), np.full(few[1], way)][:, None]
+    cost, smoothing = cdist(x, y), SMOOTHING * cdist(x, y).mean()
+    p = few[0] / sum(few)
+
+    def value(stays: float) -> float:
+        plan = np.array([stays, 0.5 - stays, p - stays, 0.5 - p + stays])
+        product = np.array([p / 2, (1 - p) / 2, p / 2, (1 - p) / 2])
+        return float(way * (plan[1] + plan[2]) + smoothing * (xlogy(plan, plan) - xlogy(plan, product)).sum())
+
+    ends = max(0.0, p - 0.5), min(0.5, p)
+    expected = minimize_scalar(value, bounds=ends, method="bounded", options={"xatol": 1e-14}).fun
+    assert entropic_cost(cost, smoothing) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("method", [exact, quadrature, sliced, energy])

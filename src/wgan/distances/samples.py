@@ -1,6 +1,7 @@
 """Samples as rows of float64, split by their content, and how far apart they are pairwise."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -101,26 +102,55 @@ def spread(x: Array, y: Array) -> float:
 def by_content(x: Array, seed: int) -> NDArray[np.int64]:
     """A random order of samples (N, D) that depends on their content and the seed only, not on how they are sorted.
 
-    What is in two sets has about the same place in both orders. So halves and folds of two sets that overlap, or
-    are the same, correspond to each other, and no sample is ever compared with its own copy by accident. The copies of
-    a sample within a set are spread, else the parts of discrete data would not be random samples.
+    The copies of a sample are spread, else the parts of discrete data would not be random samples.
     """
-    key, seen, digests = str(seed).encode(), Counter[bytes](), []
-    for row in x + 0.0:  # no -0.0
-        content = hashlib.blake2b(row, digest_size=8, key=key).digest()
-        seen[content] += 1
-        digests.append(hashlib.blake2b(content + seen[content].to_bytes(8), digest_size=8, key=key).digest())
-    return np.argsort(np.frombuffer(b"".join(digests), ">u8"), kind="stable")
+    return _shuffled(_contents(x), str(seed).encode())
 
 
 def orders(x: Array, y: Array, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Random orders of two sets in which a sample of one has the place of what became of it in the other.
 
-    By content; but rows of y that were made from the rows of x, one each, keep to those. Else one sample would be
-    compared with what was made of it and another not, by accident.
+    By content: what is in two sets has about the same place in both orders. So halves and folds of two sets that
+    overlap, or are the same, correspond to each other, and no sample is ever compared with its own copy by accident.
+    But rows of y that were made from the rows of x, one each, keep to those: else one sample would be compared with
+    what was made of it and another not, by accident. And where samples are equal by mere chance, as in discrete data,
+    either set has an order of its own: else none would ever be compared with its equals.
     """
-    order = by_content(x, seed)
-    return order, order if _made_from(x, y) else by_content(y, seed)
+    if _made_from(x, y):
+        order = by_content(x, seed)
+        return order, order
+    sides = _contents(x), _contents(y)
+    own = [_digest(b"".join(sorted(side))) if _equal_by_chance(*sides) else b"" for side in sides]  # one for equal sets
+    first, second = (_shuffled(side, str(seed).encode() + salt) for side, salt in zip(sides, own, strict=True))
+    return first, second
+
+
+def _contents(x: Array) -> list[bytes]:
+    return [_digest(row.tobytes()) for row in x + 0.0]  # no -0.0
+
+
+def _digest(content: bytes, key: bytes = b"") -> bytes:
+    return hashlib.blake2b(content, digest_size=8, key=key).digest()
+
+
+def _shuffled(contents: list[bytes], key: bytes) -> NDArray[np.int64]:
+    seen, digests = Counter[bytes](), []
+    for content in contents:
+        seen[content] += 1
+        digests.append(_digest(content + seen[content].to_bytes(8), key))
+    return np.argsort(np.frombuffer(b"".join(digests), ">u8"), kind="stable")
+
+
+def _equal_by_chance(x: list[bytes], y: list[bytes]) -> bool:
+    r"""Whether samples of two sets are equal, but not more than twice as often as by chance.
+
+    By chance that is no more often than :math:`\sum_c p_c q_c \le \sqrt{\sum_c p_c^2 \sum_c q_c^2}`, which is what
+    equal samples within each set tell.
+    """
+    n, m = Counter(x), Counter(y)
+    across = sum(k * m[content] for content, k in n.items())
+    within = (sum(k * (k - 1) for k in side.values()) / max(1, side.total() * (side.total() - 1)) for side in (n, m))
+    return 0 < across <= 2 * math.sqrt(math.prod(within)) * len(x) * len(y)
 
 
 def _made_from(x: Array, y: Array) -> bool:

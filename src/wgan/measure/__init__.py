@@ -34,6 +34,9 @@ from wgan.surroundings import with_gradients
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
 """Of the time."""
 
+FLATTEST = 1e-6
+"""A critic's slope below which it says nothing at all."""
+
 
 @dataclass(frozen=True)
 class W1:
@@ -140,7 +143,8 @@ def measure(
     if halves_of_a is None:
         return found
     nothing = _measure(*halves_of_a, seed, seconds, steps, units, lambda share: progress(part + part * share))
-    by_chance = nothing.wasserstein + NINETY * math.sqrt(2) * nothing.standard_error
+    error = max(found.standard_error, nothing.standard_error)  # either alone may be small by chance
+    by_chance = nothing.wasserstein + NINETY * math.sqrt(2) * error
     return replace(found, null=by_chance, seconds=found.seconds + nothing.seconds)
 
 
@@ -217,13 +221,14 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tup
     share s of the mass moves, alike and by less than the noise, the geometric mean is too large by at most the inverse
     root of s, and so is transport's root of a mean square, which gives s away: ``evenness`` is the root of s. So the
     truth is between the mean and its product with that, or what the critic finds in samples that it has not seen, if
-    that is more.
+    that is more. And a critic flatter than 1 may have seen no more than its slope of what there is.
     """
-    unit = sides.scale / fitted.slope
+    unit = sides.scale / max(1.0, fitted.slope)
     (train, _), (held, error) = (difference(fitted.critic, sides.part(part)) for part in ("train", "judge"))
     most, spread = rooted(train * held, train * error) if train > 0 else (held, error)
     least = max(min(most, held), evenness * most) if most > 0 else most
     value, margin = between(least, most, evenness)
+    margin += abs(most) * max(0.0, 1 / max(fitted.slope, FLATTEST) - 1)
     return Guess(value * unit, spread * unit, margin * unit + rise), train * unit, (train - held) * unit
 
 

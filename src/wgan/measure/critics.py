@@ -46,7 +46,7 @@ class Fitted:
 
     Attributes:
         critic: As it was when it did best on samples that it was not trained on.
-        slope: The mean of its gradient norms where mass moves, but at least 1; 1 if it is certified.
+        slope: The mean of its gradient norms where mass moves; 1 if it is certified.
         steps: Steps taken.
         rise: By how much the estimate still rose in the last quarter of the budget.
     """
@@ -191,8 +191,8 @@ class Training:
 
     def _look(self, share: float) -> None:
         """Keep the critic if it does better than ever on samples that choose."""
-        slope = 1.0 if self.rays is None else max(1.0, self.rays.slope(self.critic))
-        estimate = difference(self.critic, self.choose)[0] / slope
+        slope = 1.0 if self.rays is None else self.rays.slope(self.critic)
+        estimate = difference(self.critic, self.choose)[0] / max(1.0, slope)
         if not math.isfinite(estimate):
             raise WganError("a critic diverged; remove extreme values from the samples, or use --method quadrature.")
         if estimate > max(value for _, value in self.trace):

@@ -16,6 +16,9 @@ MARGIN = 0.1
 WIDEST = 0.22
 """Half the interval's width, as a share of the estimate, up to which samples are said to tell."""
 
+ROUNDING = 1e-12
+"""An estimate below this share of what transport of the samples costs is 0."""
+
 NINETY = 1.645
 """Standard errors on each side of an interval of 90 %."""
 
@@ -67,7 +70,7 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
     shares = [weight / sum(weights) for weight in weights]
     mean, margin = (sum(s * v for s, v in zip(shares, values, strict=True)) for values in _columns(guesses))
-    value = max(0.0, bound, mean)
+    value = max(0.0, bound, mean if mean > ROUNDING * ceiling else 0.0)  # a set and itself
     # Both looked at the same samples, and err together.
     error = sum(share * guess.error for share, guess in zip(shares, guesses, strict=True))
     by_chance = sum(share * guess.ninety * guess.error for share, guess in zip(shares, guesses, strict=True))
