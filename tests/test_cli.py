@@ -251,7 +251,7 @@ MISTAKES = [
     (["runs", "r"], 1, ["is a run itself"]),
     (["train", "blobs.npy", "--held-out", "0"], 2, ["--held-out"]),
     (["train", "blobs.npy", "--log-every", "0"], 2, ["--log-every", "500 (steps), 1epoch"]),
-    (["resume", "r", "--steps", "1"], 2, ["used up its budget"]),
+    (["resume", "r", "--steps", "1"], 2, ["beyond the 1 that", "wgan resume r"]),
     (["sample", "r/checkpoints/last.safetensors", "-o", "x.npy"], 1, ["name a run"]),
     (["figure", "dirac"], 2, ["dirac-gan", "lipschitz"]),
     (["figure", "lipschitz", "-o", "f.jpeg"], 2, ["--out", ".png"]),

@@ -14,7 +14,7 @@ from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, Sum, Wei
 from wgan.errors import UsageError
 from wgan.measurement import probe
 from wgan.networks import Latent, make_critic, make_generator
-from wgan.networks.lipschitz import GlobalPool, OrthogonalConv2d, newton_schulz, polar, tangent
+from wgan.networks.lipschitz import GlobalPool, OrthogonalConv2d, Outside, newton_schulz, polar, tangent
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.penalties import gradient_norms
 from wgan.registry import NETWORKS
@@ -358,3 +358,15 @@ def test_two_constraints_do_not_fight_for_the_weights(rival: SpectralNorm | Weig
     with pytest.raises(UsageError, match="orthogonal weights cannot be combined"):
         tiny_trainer(constraint=Sum(Orthogonal(), rival))
     tiny_trainer(constraint=Sum(Orthogonal(), GradientPenalty())).advance()
+
+
+def test_a_critic_that_is_refused_stays_as_it_was() -> None:
+    critic = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.LayerNorm(4), nn.Linear(4, 1))
+    with pytest.raises(UsageError, match="rescales what the others bound"):
+        Orthogonal().prepare(critic)
+    assert [type(layer) for layer in critic] == [nn.Linear, nn.ReLU, nn.LayerNorm, nn.Linear]
+
+
+def test_the_distance_to_a_box_has_slope_1() -> None:
+    with pytest.raises(UsageError, match="1 or -1"):
+        Outside(torch.zeros(2), torch.ones(2), 5.0)

@@ -171,14 +171,6 @@ def test_a_line_that_is_no_record_is_named(line: str, tmp_path: Path) -> None:
         run.records()
 
 
-def test_a_summary_that_was_edited_does_not_keep_a_run_from_going_back(tmp_path: Path) -> None:
-    run = make(tmp_path / "r")
-    run.log({"step": 4})
-    run.write_summary({"only_at_the_end": 5})
-    run.rewind(4)
-    assert [record["step"] for record in run.records()] == [4]
-
-
 def test_what_a_killed_writer_left_goes_when_a_run_goes_on(tmp_path: Path) -> None:
     run = make(tmp_path / "r")
     code = (

@@ -15,6 +15,7 @@ from wgan.constraints import (
     R2,
     Constraint,
     GradientPenalty,
+    SpectralNorm,
     Sum,
     WeightClipping,
     with_penalties,
@@ -103,8 +104,17 @@ def test_a_sum_adds_each_part_with_its_own_weight_and_interval() -> None:
     constraint = Sum(R1(2.0), R2(5.0, every=2))
     total, logged = with_penalties(torch.tensor(1.0), constraint, 0, lambda number, _: (r1, r2)[number])
     assert total.item() == 1 + 2 * 0.5 + 2 * 5 * 0.25
-    assert logged is not None and logged.item() == 2 * 0.5 + 5 * 0.25
-    assert with_penalties(torch.tensor(1.0), constraint, 1, lambda number, _: (r1, r2)[number])[0].item() == 2
+    later, logged_later = with_penalties(torch.tensor(1.0), constraint, 1, lambda number, _: (r1, r2)[number])
+    assert later.item() == 2
+    assert logged is not None and logged_later is not None
+    assert (logged + logged_later).item() / 2 == 2 * 0.5 + 5 * 0.25
+
+
+@pytest.mark.parametrize("intervals", [(4, 4), (1, 4), (4, 6), (3, 5)])
+def test_the_mean_of_what_is_logged_is_all_penalties_whatever_their_intervals(intervals: tuple[int, int]) -> None:
+    constraint = Sum(R1(2.0, every=intervals[0]), R2(5.0, every=intervals[1]))
+    logged = [with_penalties(torch.tensor(1.0), constraint, t, lambda *_: torch.tensor(0.5))[1] for t in range(60)]
+    assert np.mean([each.item() for each in logged if each is not None]) == pytest.approx(2 * 0.5 + 5 * 0.5)
 
 
 def test_warm_up_takes_more_critic_steps_at_first_and_at_every_500th() -> None:
@@ -343,3 +353,45 @@ def test_only_what_is_on_the_processor_is_pinned_for_a_gpu(monkeypatch: pytest.M
     )  # what goes there ends up on the meta device, as far away from the processor
     assert trainer._meter.fake(nn.Identity(), 0, 0).is_meta
     assert pinned == ["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch", 0),
+        ("batch", 2.5),
+        ("seed", -1),
+        ("critic_steps", 1.5),
+        ("catch_up", -3),
+        ("ema_half_life", -5.0),
+        ("ema_half_life", float("nan")),
+        ("instance_noise", -0.1),
+        ("critic_lr", "1e-4"),
+        ("precision", torch.float16),
+        ("constraint", "lp"),
+        ("constraint", R1),
+    ],
+)
+def test_an_argument_that_cannot_be_meant_is_named_and_nothing_is_changed(name: str, value: object) -> None:
+    critic = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
+    generator = make_generator("mlp", (2,), Latent(2), width=4)
+    given = {"constraint": SpectralNorm(), name: value}
+    with pytest.raises(UsageError, match=f"^{name} is "):
+        Trainer(generator, critic, **given)  # type: ignore[arg-type]
+    assert type(critic[0]) is nn.Linear
+
+
+def test_a_gradient_that_was_there_before_changes_no_step() -> None:
+    trainer, other = tiny_trainer(), tiny_trainer()
+    for network in (other.generator, other.critic):
+        for weight in network.parameters():
+            weight.grad = torch.full_like(weight, 100.0)
+    trainer.advance(), other.advance()
+    pairs = zip(trainer.critic.parameters(), other.critic.parameters(), strict=True)
+    assert all(torch.equal(one, two) for one, two in pairs)
+
+
+def test_weights_narrower_than_float32_are_refused() -> None:
+    generator = make_generator("mlp", (2,), Latent(2), width=4).to(torch.bfloat16)
+    with pytest.raises(UsageError, match=r"narrower than float32.*precision=torch\.bfloat16"):
+        Trainer(generator, make_critic("mlp", (2,), width=4))

@@ -231,7 +231,7 @@ def make_plan(config: Config, trainer: Trainer) -> Plan:
         UsageError: There is no budget, or an interval cannot be read.
     """
     run, steps_for = config.run, trainer.critic_steps.generator_steps
-    per_epoch = steps_for(trainer.batches.per_epoch)
+    per_epoch = trainer.batches.per_epoch / trainer.critic_steps.usual
     limits = [
         run.steps,
         steps_for(run.kimg * 1000 / run.batch) if run.kimg is not None else None,

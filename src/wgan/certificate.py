@@ -52,9 +52,9 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
 
     .. math:: \|f_n \circ \dots \circ f_1\|_L \le \prod_i \|f_i\|_L, \qquad \|f + g\|_L \le \|f\|_L + \|g\|_L
 
-    All is float64, with no slack but that of rounding. The bound is tight for orthogonal weights and far too large for
-    deep ordinary ones. It is for the critic in evaluation mode and in exact arithmetic: a forward pass in float32, or
-    bfloat16, adds its own rounding to the scores.
+    All is float64. The bound is tight for orthogonal weights and far too large for deep ordinary ones, most of all
+    where convolutions pad much or pools overlap. It is for the critic in evaluation mode and in exact arithmetic: a
+    forward pass in float32, or bfloat16, adds its own rounding to the scores.
 
     Args:
         critic: Made of ``nn.Sequential``, a :class:`~wgan.networks.Critic` and the layers that have a bound here.
@@ -234,7 +234,7 @@ def _pool(module: nn.Module, x: Tensor) -> float:
         ones = torch.ones_like(x).requires_grad_()
         sums = module(ones)
         (columns,) = torch.autograd.grad(sums.sum(), ones)
-    return sqrt(float(sums.detach().max() * columns.max())) * ROUNDING
+    return sqrt(float(sums.detach().abs().max() * columns.abs().max())) * ROUNDING
 
 
 STEEPEST: Mapping[type, float] = {

@@ -74,8 +74,9 @@ class Ledger:
         return {"sums": torch.tensor(self._sums, dtype=torch.float64), "counts": torch.tensor(self._counts)}
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take over a state."""
+        """Take over a state, in which all was finite."""
         self._waiting.clear()
+        self._bad = None
         self._sums, self._counts = state["sums"].tolist(), state["counts"].tolist()
 
     def _settle(self) -> None:

@@ -23,7 +23,6 @@ from wgan.facts import facts_of
 from wgan.files import at_home
 from wgan.gallery import require_tensorboard
 from wgan.heap import kept_memory
-from wgan.overview import more
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
 from wgan.run import Run
@@ -71,7 +70,7 @@ def train(
         if group.size > 1 and out is None and not dry_run:
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
-        if out is not None and not dry_run and (begun := _begun_by_this_launch(out, group)):
+        if out is not None and not dry_run and (begun := restart.begun_by_this_launch(out, group)):
             return _continue(begun, config, source, view, group, ours=True, init_from=init_from)
         check_used(config.loss)
         parts = _prepare(config, source, view, group)
@@ -138,7 +137,7 @@ def open_source(config: Config, source: Any, view: View, run: Run | None = None)
     finally:
         view.end()
     name = OBJECT if source is not None else config.data.data
-    if name in DATASETS and Path(name).exists():
+    if run is None and name in DATASETS and Path(name).exists():
         view.note(f"{name} is the data set of that name; write ./{name} for the folder or file here.")
     if source is None and Path(name).exists() and name not in DATASETS:
         name = str(Path(name).absolute())  # so that it is found from another folder too
@@ -184,13 +183,6 @@ def _make_folder(parts: _Parts, out: Path | None, name: str, group: Group) -> Ru
     return Run.create(parts.config, out, name, describe_environment(run.device, parts.threads, group.size))
 
 
-def _begun_by_this_launch(folder: Path, group: Group) -> Run | None:
-    """The run that this very launch has begun in a folder, before a process was lost and all started again."""
-    run = Run(folder)
-    ours = bool(worker.launch()) and run.config_file.is_file() and run.environment.get("launch") == worker.launch()
-    return run if group.first_says(ours) else None
-
-
 def _continue(
     run: Run,
     config: Config,
@@ -225,10 +217,7 @@ def _continue(
         if group.first_says(restart.is_used_up(plan.budget, trainer, run)):
             if group.first_says(again and run.summary.get("launcher") == worker.agent() != ""):
                 return run  # the process was lost when all was done
-            raise UsageError(
-                f"{run.folder} has used up its budget (step {trainer.step}, {trainer.seconds:.0f} s in all); "
-                f"give a larger total: {more(run, trainer.step, trainer.seconds)}"
-            )
+            raise restart.used_up(plan.budget, trainer, run)
         if note := restart.move_decay(trainer, plan):
             view.note(note)
         if group.first:
@@ -243,7 +232,7 @@ def _rewind(run: Run, parts: _Parts, view: View) -> None:
     lost = "; records of later steps are made again" if later else ""
     start = f"step {trainer.step:,}, the last save" if run.was_saved else "the beginning: nothing was saved yet"
     view.note(f"going on from {start}{lost}.")
-    run.rewind(trainer.step)
+    run.rewind(trainer.step, plan.log.due(trainer.step), plan.sample.due(trainer.step))
     run.write_config(config)
     view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
 
@@ -273,24 +262,32 @@ def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, v
     patience = plan.save.seconds or float("inf")
     saved = time.monotonic() - max(0.0, patience - 10)  # the first save comes early: most is lost at the beginning
 
-    def decide() -> tuple[int, int, int]:
+    def decide() -> list[int]:
         """A signal that any process got, and whether time is up and a save due by the first one's clock."""
         over = plan.budget.reached(trainer.step, trainer.seconds)
         late = time.monotonic() - saved > patience
-        signal, over_, late_ = group.largest(stop.signal, group.first and over, group.first and late)
-        return signal, over_, late_
+        return group.largest(stop.signal, group.first and over, group.first and late)
+
+    def measure(due: bool) -> None:
+        if due:
+            scribe.record(trainer.record(reset=plan.log.due(trainer.step)))
+
+    def draw(due: bool) -> None:
+        if due:
+            trainer.check()
+            scribe.draw()
 
     signal, over, late = decide()
+    if over:  # what it stopped at is its last step now
+        measure(not plan.log.due(trainer.step))
+        draw(not plan.sample.due(trainer.step))
     while not signal and not over:
         scribe.sum_up()  # after a save that was due: what keeps it from being drawn costs no more
         trainer.advance()
         view.step(plan.budget.progress(trainer.step, trainer.seconds), trainer.step)
         signal, over, late = decide()
-        if plan.log.due(trainer.step) or over:
-            scribe.record(trainer.record(reset=plan.log.due(trainer.step)))
-        if plan.sample.due(trainer.step) or over:
-            trainer.check()
-            scribe.draw()
+        measure(bool(over) or plan.log.due(trainer.step))
+        draw(bool(over) or plan.sample.due(trainer.step))
         if plan.save.due(trainer.step) or late:
             trainer.check()
             scribe.save()

@@ -12,20 +12,18 @@ from wgan.networks.layers import has_batch_norm
 from wgan.seeds import rng, seeded
 
 
-def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processes: int) -> None:
-    """Refuse networks that cannot be trained together, on batches of this size.
+def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processes: int) -> torch.dtype:
+    """Refuse networks that cannot be trained together, on batches of this size; else give the type of their weights.
 
     Raises:
-        UsageError: One has nothing to train or complex weights, or they have different types of numbers; or the batch
-            cannot be divided among the processes, or leaves one of them too little for batch norm.
+        UsageError: One has nothing to train, or complex or half-precise weights, or they have different types of
+            numbers; or the batch cannot be divided among the processes, or leaves one too little for batch norm.
     """
     for name, network in (("generator", generator), ("critic", critic)):
         check_trainable(network, name)
-    types = [next(network.parameters()).dtype for network in (generator, critic)]
+    types = [next(w.dtype for w in network.parameters() if w.requires_grad) for network in (generator, critic)]
     if types[0] != types[1]:
         raise UsageError(f"the generator is of {types[0]} and the critic of {types[1]}; make both the same with .to().")
-    if batch < 1:
-        raise UsageError(f"--batch: {batch} is too small; at least 1 is allowed.")
     part, rest = divmod(batch, processes)
     if rest or not part:
         nearest = max(1, round(batch / processes)) * processes
@@ -33,6 +31,7 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     if part < 2 and (has_batch_norm(generator) or has_batch_norm(critic)):
         each = " of each process" if processes > 1 else ""
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
+    return types[0]
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from docstring_parser import parse_from_object
 
 from wgan.config import Config
 from wgan.errors import UsageError, WganError
+from wgan.limits import AT_LEAST
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
@@ -28,16 +29,6 @@ RESUMABLE = (
     *BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device", *PLACES
 )  # fmt: skip
 """What may change when a run goes on; its data may have moved."""
-
-_AT_LEAST: Mapping[str, float] = {
-    **dict.fromkeys(
-        ("size", "batch", "critic_steps", "every", "threads", "processes", "latent", "steps", "warmup_critic_steps"), 1
-    ),
-    **dict.fromkeys(("kimg", "epochs"), 1e-3),
-    **dict.fromkeys(("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas"), 0),
-    **dict.fromkeys(("critic_lr", "generator_lr"), 0),
-    "held_out": 1e-6,
-}
 
 
 class Field(NamedTuple):
@@ -241,8 +232,8 @@ _EXAMPLE = {"size": "48x64", "betas": "0.5,0.999", "value_range": "0,1"}
 def _check(name: str, value: Any) -> Any:
     """Refuse a number that is out of its range."""
     for number in value if isinstance(value, tuple) else (value,):
-        if name in _AT_LEAST and number < _AT_LEAST[name]:
-            raise UsageError(f"{flag(name)}: {number} is too small; at least {_AT_LEAST[name]:g} is allowed.")
+        if name in AT_LEAST and number < AT_LEAST[name]:
+            raise UsageError(f"{flag(name)}: {number} is too small; at least {AT_LEAST[name]:g} is allowed.")
         if name in ("threads", "processes") and number > 512:
             raise UsageError(
                 f"{flag(name)}: {number} is too large; at most 512 are allowed, one for each core is best."

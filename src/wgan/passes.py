@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from wgan.errors import UsageError
 from wgan.networks import Latent
 from wgan.networks.base import check_same_shape, flat_scores, samples_of
 from wgan.parallel import Group
@@ -25,6 +26,9 @@ class Passes:
         dtype: Of samples and scores between passes.
         precision: Of what autocast may do less precisely; ``dtype`` stays for the rest.
         group: The processes, each with its share of what is drawn for all.
+
+    Raises:
+        UsageError: The precision is one that would need more than autocast.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class Passes:
         precision: torch.dtype,
         group: Group,
     ) -> None:
+        if precision not in (torch.float32, torch.bfloat16):
+            raise UsageError(f"precision is {precision!r}; give torch.float32 or torch.bfloat16.")
         self.latent, self.instance_noise, self.seed, self.group = latent, instance_noise, seed, group
         self.device, self.dtype, self.precision = device, dtype, precision
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
-from wgan import options
+from wgan import options, worker
 from wgan.build import Plan, decay_end
 from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.files import at_home
 from wgan.model import Model
+from wgan.overview import more
+from wgan.parallel import Group
 from wgan.registry import DATASETS
 from wgan.run import Run
 from wgan.schedule import Budget, Decay
@@ -92,6 +94,26 @@ def is_used_up(budget: Budget, trainer: Trainer, run: Run) -> bool:
     """Whether a run has nothing left to do: it finished, or it went beyond a total of steps that was lowered since."""
     lowered = budget.steps is not None and trainer.step > budget.steps
     return lowered or (budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished")
+
+
+def begun_by_this_launch(folder: Path, group: Group) -> Run | None:
+    """The run that this very launch has begun in a folder, before a process was lost and all started again."""
+    run = Run(folder)
+    ours = bool(worker.launch()) and run.config_file.is_file() and run.environment.get("launch") == worker.launch()
+    return run if group.first_says(ours) else None
+
+
+def used_up(budget: Budget, trainer: Trainer, run: Run) -> UsageError:
+    """What tells that a run has nothing left to do."""
+    if budget.steps is not None and trainer.step > budget.steps:
+        return UsageError(
+            f"{run.folder} is at step {trainer.step:,}, beyond the {budget.steps:,} that are asked for now; ask for "
+            f"more, or for none: wgan resume {run.quoted}"
+        )
+    return UsageError(
+        f"{run.folder} has used up its budget (step {trainer.step:,}, {trainer.seconds:.0f} s in all); give a larger "
+        f"total: {more(run, trainer.step, trainer.seconds)}"
+    )
 
 
 def take_weights(trainer: Trainer, path: Path) -> None:

@@ -169,19 +169,22 @@ class Run:
         """All pictures of samples, in the order of their steps."""
         return sorted(self.samples.glob("[0-9]" * 8 + ".png"))
 
-    def rewind(self, step: int) -> None:
+    def rewind(self, step: int, keep_record: bool = True, keep_picture: bool = True) -> None:
         """Take away the records and pictures of later steps, which training is about to make again.
 
-        So are the record and the picture of a last step that only its end made, and what was left half written.
+        So is what was left half written.
+
+        Args:
+            step: The step to go back to.
+            keep_record: Whether its own record stays, which is not so if only the end of training made it.
+            keep_picture: Whether its own picture stays.
         """
         for folder in (self.folder, *(self.folder / sub for sub in _SUBFOLDERS)):
             sweep(folder)
-        extra = self.summary.get("only_at_the_end")
-        extra = extra if isinstance(extra, list) else []
-        kept = [r for r in self.records() if r["step"] < step + ("record" not in extra)]
+        kept = [record for record in self.records() if record["step"] < step + keep_record]
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
         for path in self.sample_paths():
-            if int(path.stem) >= step + ("picture" not in extra):
+            if int(path.stem) >= step + keep_picture:
                 path.unlink()
 
     def save(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:

@@ -139,14 +139,11 @@ class Scribe(Silent):
         )
 
     def _summarise(self, status: str) -> None:
-        records, trainer, plan = self.run.records(), self.trainer, self.plan
-        on_grid = {"record": plan.log.due(trainer.step), "picture": plan.sample.due(trainer.step)}
-        extra = [name for name, due in on_grid.items() if not due] if status == "finished" else []
+        records, trainer = self.run.records(), self.trainer
         self.run.write_summary(
             {
                 "status": status,
                 "launcher": worker.agent(),
-                "only_at_the_end": extra,
                 "steps": trainer.step,
                 "images": trainer.images,
                 "seconds": trainer.seconds,

@@ -15,7 +15,8 @@ from wgan.trainer import Trainer
 def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All that an exact continuation needs: tensors under flat names, and JSON-able counters.
 
-    Random streams and the order of the data are functions of the seed and these counters.
+    Random streams and the order of the data are functions of the seed and these counters. The tensors are the
+    trainer's own: write or copy them before it goes on.
     """
     tensors = {
         **prefixed("generator", trainer.generator.state_dict()),

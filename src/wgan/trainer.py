@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.catchup import ahead
-from wgan.constraints import Constraint, GradientPenalty, with_penalties
+from wgan.constraints import Constraint, GradientPenalty, made, with_penalties
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.ema import Average
 from wgan.errors import UsageError
 from wgan.ledger import Ledger, check_values, check_weights
+from wgan.limits import check_numbers
 from wgan.measurement import ESTIMATES, Meter
 from wgan.mixing import check_networks, mixes
 from wgan.networks import Latent
@@ -67,9 +68,10 @@ class Trainer:
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
 
     Raises:
-        UsageError: The critic and the constraint do not go together, or the generator's latent is not known.
+        UsageError: The networks or numbers do not suit, or the critic and the constraint do not go together.
     """
 
+    @with_gradients
     def __init__(
         self,
         generator: nn.Module,
@@ -96,26 +98,27 @@ class Trainer:
         group: Group = ALONE,
     ) -> None:
         self.device, self.group = torch.device(device), group
-        self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty(10.0)
+        self.objective, self.constraint = objective or Wasserstein(), made(constraint or GradientPenalty(10.0))
+        check_numbers(batch=batch, critic_steps=critic_steps, catch_up=catch_up, seed=seed, ema_half_life=ema_half_life)
+        check_numbers(instance_noise=instance_noise, critic_lr=critic_lr, generator_lr=generator_lr)
         self.latent = latent_of(generator, latent)
+        dtype = check_networks(generator, critic, batch, group.size)
+        self._passes = Passes(self.latent, instance_noise, seed, self.device, dtype, precision, group)
+        self.to_device = self._passes.to_device
         self.generator = placed(generator, self.device)
         self.critic = placed(self.constraint.prepare(critic), self.device)
-        check_networks(self.generator, self.critic, batch, group.size)
         group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
         make = optimizer or Adam()
         self.generator_optimizer = make(self._generator_weights, generator_lr)
         self.critic_optimizer = make(self._critic_weights, critic_lr)
-        self.decay = decay
         self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         self.catch_up = catch_up * self.objective.measures_distance
-        self.batch, self.flip, self.seed = batch, flip, seed
+        self.batch, self.flip, self.seed, self.decay = batch, flip, seed, decay
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
-        self.dtype = next(self.critic.parameters()).dtype
-        self._passes = Passes(self.latent, instance_noise, seed, self.device, self.dtype, precision, group)
         self._exchange_critic = Exchange(group, self._critic_weights)
         self._exchange_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
         parametrized = any(map(parametrize.is_parametrized, self.critic.modules()))
@@ -146,6 +149,7 @@ class Trainer:
             raise UsageError("there are no data to train on; call trainer.attach(data) first.")
         return self._batches
 
+    @with_gradients
     def attach(self, data: Any) -> Data:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items.
 
@@ -165,8 +169,7 @@ class Trainer:
         Raises:
             DivergedError: A loss, a penalty or a weight became NaN or infinite.
         """
-        if tick < 1:
-            raise UsageError(f"tick is {tick}; give a whole number of generator steps, at least 1.")
+        check_numbers(tick=tick)
         self.attach(data)
         while self.step < steps:
             self.advance()
@@ -215,6 +218,7 @@ class Trainer:
             made = self._passes.generated(generator, self.batch, "generator latent", self.step)
         yield made
 
+    @with_gradients
     def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Take a step of the critic alone, with new fakes if none are given; calls ``meanwhile`` in its reduction."""
         passes, update = self._passes, self.critic_updates
@@ -225,10 +229,10 @@ class Trainer:
             loss = self.objective.critic_loss(real_scores, fake_scores)
             due = partial(self._penalty, real, fake)
             total, penalty = with_penalties(loss, self.constraint, update, due)
+        self.critic_optimizer.zero_grad()
         total.backward(inputs=self._critic_weights)
         losses = self._exchange_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
         self.critic_optimizer.step()
-        self.critic_optimizer.zero_grad()
         self.constraint.project(self.critic)
         self.critic_updates += 1
         for name, value in zip(("critic_loss", "penalty"), losses, strict=False):
@@ -238,19 +242,15 @@ class Trainer:
         with self._passes.autocast():
             scores = self._passes.scores(self.critic, self._passes.noised(fake, "generator noise", self.critic_updates))
         loss = self.objective.generator_loss(scores)
+        self.generator_optimizer.zero_grad()
         loss.backward(inputs=self._generator_weights)
         (loss,) = self._exchange_generator(loss)
         self.generator_optimizer.step()
-        self.generator_optimizer.zero_grad()
         self.ledger.add("generator_loss", loss, self.step + 1)
 
     def _penalty(self, real: Tensor, fake: Tensor, number: int, part: Constraint) -> Tensor:
         between = self._passes.positions(len(real), f"penalty {number}", self.critic_updates)
         return part.penalty(self.critic, real, fake, between)
-
-    def to_device(self, tensor: Tensor) -> Tensor:
-        """Move a batch without waiting for it, where the device can do that."""
-        return self._passes.to_device(tensor)
 
     def check(self) -> None:
         """Raise a DivergedError, with the name and the step, if a loss, a penalty or a weight is NaN or infinite."""

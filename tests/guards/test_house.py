@@ -12,7 +12,7 @@ MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker", "heap"}
-    | {"prefetch", "processor", "words", "surroundings"},
+    | {"prefetch", "processor", "words", "surroundings", "limits"},
     {"parallel"},
     {"networks", "data", "distances", "objectives", "optimizers", "ema", "ledger", "pictures", "options"},
     {"slopes", "penalties", "mixing", "passes"},

@@ -104,10 +104,23 @@ class Constraint:
         """Bring the critic's weights back to where they are allowed, after each critic step."""
 
 
+def made(given: object) -> Constraint:
+    """A constraint that was made, as it is.
+
+    Raises:
+        UsageError: It is a name, a class or something else.
+    """
+    if not isinstance(given, Constraint):
+        raise UsageError(f"constraint is {given!r}; give one that is made, such as LipschitzPenalty(10.0).")
+    return given
+
+
 def with_penalties(
     loss: Tensor, constraint: Constraint, taken: int, penalty: Callable[[int, Constraint], Tensor]
 ) -> tuple[Tensor, Tensor | None]:
-    """A critic's loss with the penalties that are due, and the weighted sum of these (None when none is due).
+    """A critic's loss with the penalties that are due, and what to log of them (None where nothing is).
+
+    The mean of what is logged is the sum of all weighted penalties, however often each is due.
 
     Args:
         loss: Of the critic's scores.
@@ -115,12 +128,13 @@ def with_penalties(
         taken: Critic steps so far.
         penalty: The penalty of a part of the constraint, which is told the part's number first.
     """
-    total, logged = loss, None
-    for number, part in enumerate(constraint.parts):
-        if part.has_penalty and taken % part.every == 0:
-            term = part.weight * penalty(number, part)
-            total, logged = total + part.every * term, term if logged is None else logged + term
-    return total, logged
+    penalties = [(number, part) for number, part in enumerate(constraint.parts) if part.has_penalty]
+    between = math.gcd(*(part.every for _, part in penalties))
+    if not penalties or taken % between:
+        return loss, None
+    terms = [part.every * part.weight * penalty(n, part) for n, part in penalties if taken % part.every == 0]
+    added = sum(terms, loss.new_zeros(()))
+    return loss + added, added / between
 
 
 def descend(

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from wgan.constraints.base import Constraint
 from wgan.errors import UsageError
-from wgan.networks.base import Critic
+from wgan.networks.base import Critic, twin
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import GlobalPool, OrthogonalConv2d, newton_schulz, polar, tangent
@@ -55,9 +55,10 @@ class Orthogonal(Constraint):
 
     @torch.no_grad()
     def prepare(self, critic: nn.Module) -> nn.Module:
-        critic = _keeping_norms(critic, "itself", {})
+        trial = _keeping_norms(twin(critic), "itself", {})  # so that a refusal leaves the critic as it was
         if self.weight != 1:
-            _check_last(critic)
+            _check_last(trial)
+        critic = _keeping_norms(critic, "itself", {})
         for weight, norm in self._matrices(critic):
             weight.copy_(polar(weight) * norm)
             if weight.requires_grad:

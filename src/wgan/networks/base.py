@@ -179,12 +179,17 @@ def check_trainable(module: nn.Module, name: str) -> None:
 
     Raises:
         UsageError: It has no weights, or all of them are frozen, or one is complex, for which constraints, averages
-            and all-reduces are not made.
+            and all-reduces are not made, or narrower than float32, in which small steps and averages are lost.
     """
     if not any(weight.requires_grad for weight in module.parameters()):
         raise UsageError(f"the {name} has no weights to train; give it some, or let some have requires_grad=True.")
     if any(weight.is_complex() for weight in module.parameters()):
         raise UsageError(f"the {name} has complex weights; keep them as pairs of real numbers (torch.view_as_complex).")
+    if any(weight.requires_grad and torch.finfo(weight.dtype).bits < 32 for weight in module.parameters()):
+        raise UsageError(
+            f"the {name} has weights narrower than float32, whose small steps are lost; keep them float32, and say "
+            "precision=torch.bfloat16."
+        )
 
 
 def samples_of(made: Any, n: int) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wgan.errors import UsageError
 from wgan.networks.convolutions import conv2d
 from wgan.networks.sizes import Size
 
@@ -226,6 +227,9 @@ class Outside(nn.Module):
         low: The corner l (D,).
         high: The corner u (D,).
         sign: s, 1 or -1.
+
+    Raises:
+        UsageError: The sign is another number.
     """
 
     low: Tensor
@@ -233,6 +237,8 @@ class Outside(nn.Module):
 
     def __init__(self, low: Tensor, high: Tensor, sign: float) -> None:
         super().__init__()
+        if abs(sign) != 1:
+            raise UsageError(f"the sign is {sign:g}; it must be 1 or -1, for the slope to be 1.")
         self.register_buffer("low", low)
         self.register_buffer("high", high)
         self.sign = sign
