@@ -98,7 +98,8 @@ def test_paddings_that_have_names(padding: str) -> None:
     "pool",
     [
         nn.AvgPool2d(2), nn.AvgPool2d(2, ceil_mode=True), nn.AvgPool2d(3, 2, 1), nn.AvgPool2d((2, 3)),
-        nn.AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d(3), nn.AvgPool2d(2, divisor_override=2), nn.AvgPool2d(3, 2, divisor_override=-9),
+        nn.AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d(3), nn.AvgPool2d(2, divisor_override=2),
+        nn.AvgPool2d(2, divisor_override=-2),
     ],
     ids=str,
 )  # fmt: skip
