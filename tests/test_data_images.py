@@ -244,3 +244,22 @@ def test_what_is_white_of_more_than_8_bits_can_be_said(tmp_path: Path) -> None:
         (tmp_path / "plain" / f"{number}.png").write_bytes(saved(Image.fromarray(RAMP + np.uint8(number))))
     plain = open_data(tmp_path / "plain", DataConfig(value_range=(0, 4095)))
     assert any("--value-range is not used" in note for note in plain.report.notes)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_numbers_without_a_scale_are_not_scaled_picture_by_picture(mode: str, tmp_path: Path) -> None:
+    for number in range(4):
+        values = RAMP.astype(np.int32 if mode == "I" else np.float32) * (number + 1)
+        (tmp_path / f"{number}.tif").write_bytes(saved(Image.fromarray(values), "TIFF"))
+    with pytest.raises(UsageError, match=r"say what is black and white in all of them with --value-range=LOW,HIGH"):
+        open_data(tmp_path, DataConfig())
+    said = open_data(tmp_path, DataConfig(value_range=(0, 1020)))
+    assert said.report.duplicates == 0 and said.report.value_range == (0, 1020)
+
+
+def test_12_bits_in_files_of_16_are_not_taken_for_nearly_black(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(saved(Image.fromarray(RAMP.astype(np.uint16) * 14 + np.uint16(number))))
+    with pytest.raises(UsageError, match=r"would keep only 1\d of 256 grey levels.*--value-range=LOW,HIGH"):
+        open_data(tmp_path, DataConfig())
+    assert open_data(tmp_path, DataConfig(value_range=(0, 4095))).report.count == 4

@@ -121,6 +121,8 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
     few = "unknown: too few samples"
     value = with_error(found.value, found.standard_error)
     ends = "the first if few samples move far, the second if all move alike"
+    if found.value < 0:
+        value += ": below 0, so it is not told from the samples' noise"
     sure = found.least is not None and found.value > (found.standard_error or 0.0)
     doubt = {"range": f"{max(0.0, found.least or 0.0):.3g} to {found.value:.3g}: {ends}"} if sure else {}
     return {

@@ -290,5 +290,4 @@ def _legend(axes: Axes, title: str, note: str) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))

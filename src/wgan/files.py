@@ -25,13 +25,15 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     A process that is killed at any moment leaves the old file or the new one, never a half. What it had written so far
     stays in a hidden folder beside it, with all that ``write`` puts beside its file; :func:`sweep` removes that.
 
+    The folder that it is in is made, if it is missing.
+
     Raises:
-        UnwrittenError: The disk is full, or the folder cannot be written.
+        UnwrittenError: The disk is full, or the folder cannot be made or written.
     """
     folder = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
     temporary = folder / path.name
     try:
-        folder.mkdir(exist_ok=True)  # a killed process may have had our number
+        folder.mkdir(parents=True, exist_ok=True)  # a killed process may have had our number
         temporary.touch()
         usual = temporary.stat().st_mode  # some writers are stricter than the user's umask
         write(temporary)
@@ -40,7 +42,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:  # the temporary name would tell a person nothing
-        raise UnwrittenError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
+        blocked = isinstance(error, FileExistsError | NotADirectoryError)
+        why = "a file is where its folder would be" if blocked else error.strerror or str(error)
+        raise UnwrittenError(error.errno or errno.EIO, why, str(path)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -216,7 +216,7 @@ def _tuple(name: str, value: Any, arms: tuple[Any, ...]) -> tuple[Any, ...]:
     if name == "size" and not re.fullmatch(r"\d+(x\d+)?|[\[(]?\d+, *\d+[\])]?", text):
         raise UsageError(f"--size: {value!r} is not a size; write 64 or 48x64 (height x width).")
     if isinstance(value, str):
-        parts: list[Any] = value.replace("x", ",").split(",")
+        parts: list[Any] = (value.replace("x", ",") if name == "size" else value).split(",")
     else:
         parts = list(value) if isinstance(value, list | tuple) else [value]
     if name == "size" and len(parts) == 1:

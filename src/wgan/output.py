@@ -9,7 +9,7 @@ import torch
 from wgan import pictures
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
-from wgan.files import at_home, write_atomically
+from wgan.files import UnwrittenError, at_home, write_atomically
 from wgan.model import Model
 from wgan.seeds import rng
 
@@ -38,6 +38,8 @@ def write_samples(model: Model, n: int, seed: int, place: str) -> dict[str, Any]
             return _write_picture(model, n, seed, out)
         if (out.suffix == "" or folder) and not flat:
             return _write_folder(model, n, seed, out)
+    except UnwrittenError:
+        raise
     except OSError as error:
         raise WganError(f"--out: cannot write {place}: {error.strerror or error}.") from error
     allowed = "x.npy or scatter.png" if flat else "x.npy, grid.png or folder/"
@@ -84,7 +86,6 @@ def _write_array(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
             for block in model.stream(n, seed):
                 file.write(np.ascontiguousarray(block).tobytes())
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, write)
     return {"shape": [n, *shape], "dtype": np.dtype(dtype).name}
 

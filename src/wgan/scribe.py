@@ -8,7 +8,6 @@ from typing import Any
 from wgan import worker
 from wgan.build import Plan, network_options
 from wgan.config import Config
-from wgan.data.images import shown
 from wgan.data.samples import Data
 from wgan.diagnosis import Watch, diagnose
 from wgan.environment import peak_memory
@@ -21,7 +20,7 @@ from wgan.run import Run
 from wgan.state import snapshot
 from wgan.trainer import Trainer
 from wgan.view import View
-from wgan.words import first_line
+from wgan.words import first_line, shown
 
 
 class Silent:
@@ -106,13 +105,14 @@ class Scribe(Silent):
         self.run.save_generator(self.trainer.average.module.state_dict(), network, self.data.units)
 
     def end(self, finished: bool, stopped: bool) -> None:
+        seconds = self.trainer.seconds  # as they are saved: what is drawn from here on is not counted
         self.save()  # before a word is said: whoever listened may be gone
         if stopped:
             self.view.note("stopping: all is saved; drawing the last curves.")
         self._gallery.curves(now=True)
         self._gallery.animation(now=finished)
         self._gallery.close()
-        self._summarise("finished" if finished else "interrupted")
+        self._summarise("finished" if finished else "interrupted", seconds)
 
     def fault(self, error: Exception) -> Exception:
         if isinstance(error, DivergedError):
@@ -138,16 +138,17 @@ class Scribe(Silent):
             f"{self.trainer.constraint})."
         )
 
-    def _summarise(self, status: str) -> None:
+    def _summarise(self, status: str, seconds: float | None = None) -> None:
         records, trainer = self.run.records(), self.trainer
+        seconds = trainer.seconds if seconds is None else seconds
         self.run.write_summary(
             {
                 "status": status,
                 "launcher": worker.agent(),
                 "steps": trainer.step,
                 "images": trainer.images,
-                "seconds": trainer.seconds,
-                "images_per_second": trainer.images / trainer.seconds if trainer.seconds else None,
+                "seconds": seconds,
+                "images_per_second": trainer.images / seconds if seconds else None,
                 "arbitrary_scale": trainer.constraint.arbitrary_under,
                 "peak_memory": peak_memory(),
                 "findings": [finding.to_json() for finding in diagnose(records, trainer.constraint)],

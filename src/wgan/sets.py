@@ -88,7 +88,7 @@ def _check_scales(a: Side, b: Side) -> None:
     told = ", ".join(f"{name}'s from {v[0]:g} to {v[1]:g}" for name, v in zip("AB", found, strict=True) if v)
     raise UsageError(
         f"both sides must be on one scale, but what is black and white was taken from their values, {told}; "
-        + ("scale them" if None in found else "say it for both with --value-range LOW,HIGH, or scale them")
+        + ("scale them" if None in found else "say it for both with --value-range=LOW,HIGH, or scale them")
         + " to 0 to 1 first."
     )
 

@@ -9,10 +9,10 @@ def first_line(error: BaseException) -> str:
 
 def with_error(value: float, error: float | None) -> str:
     """A value with its standard error, where that is known."""
-    shown = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
     if error is None:
-        return shown
-    return f"{shown} ± {error:,.0f}" if 9.5 <= error < 1e6 else f"{shown} ± {error:.1g}"
+        return text
+    return f"{text} ± {error:,.0f}" if 9.5 <= error < 1e6 else f"{text} ± {error:.1g}"
 
 
 def count(number: int, noun: str) -> str:
@@ -33,3 +33,11 @@ def kind(shape: tuple[int, ...]) -> str:
         return f"vectors of {count(shape[0], 'number')}"
     colours = {1: "grey", 3: "colour", 4: "transparent"}.get(shape[0], f"{shape[0]}-channel")
     return f"{colours} pictures of {shape[1]}x{shape[2]}"
+
+
+def shown(name: str) -> str:
+    """A stranger's name that can be written anywhere: what is no printable character is escaped.
+
+    A terminal would obey an escape sequence, and a list would break at the end of a line.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 
 from wgan.config import DataConfig
 from wgan.data.assemble import check_finite, pictures, vectors
-from wgan.data.images import CHANNELS, Header, Target, checked_range, fit_array, shown
+from wgan.data.images import CHANNELS, FEWEST_LEVELS, Header, Target, checked_range, fit_array
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
+from wgan.words import shown
 
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 LEAST_WHITE = 64
 """Numbers that all stay below are not on the scale to 255: they would all be nearly black."""
-FEWEST_LEVELS = 16
-"""Pictures of numbers that would keep fewer of the 256 are refused, unless a person says what is black and white."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def usual_range(dtype: np.dtype[Any], low: float, high: float) -> tuple[float, f
     """Black and white: the type's own range (bool, uint16), else the smallest usual one that holds all, else theirs."""
     if dtype == np.bool_:
         return 0.0, 1.0
-    if dtype == np.uint16:
+    if dtype.newbyteorder("=") == np.uint16:
         return 0.0, 65535.0
     for usual in USUAL_RANGES if dtype.kind == "f" else USUAL_RANGES[2:]:
         if usual[0] <= low and high <= usual[1] and (usual[1] == 1 or high >= LEAST_WHITE):
@@ -227,7 +226,7 @@ def found_range(dtype: np.dtype[Any], low: float, high: float, place: str) -> tu
 
 def says_no_range(dtype: np.dtype[Any]) -> bool:
     """Whether black and white of a type are a matter of its values."""
-    return dtype not in (np.uint8, np.bool_, np.uint16)
+    return dtype.newbyteorder("=") not in (np.uint8, np.bool_, np.uint16)
 
 
 def to_bytes(values: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[np.uint8]:
@@ -243,5 +242,7 @@ def _label_names(labels: NDArray[Any] | None, count: int, origin: Origin) -> lis
     if labels is None:
         return None
     if labels.shape not in ((count,), (count, 1)):  # Keras gives CIFAR's labels an axis more
-        raise WganError(f"{origin.place} has {count:,} samples, but labels of shape {labels.shape}.")
+        raise WganError(
+            f"{origin.place} has {count:,} samples, but labels of shape {labels.shape}; give each one number or name."
+        )
     return [shown(str(label)) for label in labels.ravel().tolist()]

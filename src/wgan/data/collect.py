@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wgan.config import DataConfig
-from wgan.data.images import Header, Target, Unreadable, checked_range, is_deep
+from wgan.data.images import FEWEST_LEVELS, Header, Target, Unreadable, checked_range, is_deep
 from wgan.data.progress import Progress
 from wgan.data.report import Report
 from wgan.data.source import Read, Source, in_order
 from wgan.data.split import digest, duplicates_in
-from wgan.errors import WganError
+from wgan.errors import UsageError, WganError
 
 LARGE = 128
 """Sources with a longer side default to 64x64: large pictures are a choice, not an accident."""
@@ -42,6 +42,7 @@ class Found:
     labels: list[str | None]
     digests: list[int]
     skipped: list[tuple[str, str]]
+    brightest: int = 0
 
 
 def choose_target(source: Source, options: DataConfig, progress: Progress) -> tuple[Target, list[str]]:
@@ -97,6 +98,7 @@ def write_rows(
 
     Raises:
         WganError: No picture could be read.
+        UsageError: What is black and white must be said.
     """
 
     def read(number: int) -> tuple[Read, int] | Unreadable:
@@ -116,6 +118,7 @@ def write_rows(
         (seen, pixels, label), hashed = got
         file.write(np.ascontiguousarray(pixels).data)
         found.headers[seen] += 1
+        found.brightest = max(found.brightest, int(pixels.max()))
         found.labels.append(label)
         found.digests.append(hashed)
     if not found.digests:
@@ -146,6 +149,12 @@ def _finish(
     value_range, more = source.value_range, []
     if value_range is None and any(is_deep(seen.mode) for seen in found.headers):
         value_range = target.value_range
+        if value_range is None and found.brightest < FEWEST_LEVELS:
+            raise UsageError(
+                f"{source.place} has pictures with more than 8 bits that would keep only {found.brightest + 1} of 256 "
+                "grey levels, as if their values went up to 65535; say what is black and white with "
+                "--value-range=LOW,HIGH."
+            )
         more.append(
             "what is black and white of pictures with more than 8 bits is as their format or values say; "
             "--value-range=LOW,HIGH sets it."
@@ -153,7 +162,9 @@ def _finish(
             else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white."
         )
     elif value_range is None and target.value_range is not None:
-        more.append("--value-range is not used, for no picture has more than 8 bits.")
+        more.append(
+            "--value-range is not used, for no picture is read with more than 8 bits (of colours Pillow keeps 8)."
+        )
     report = Report(
         name=source.name,
         source=source.place,

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, final
 
-from wgan.data.images import MOST_BYTES, Header, Target, Unreadable, decode, header, reason, shown
+from wgan.data.images import MOST_BYTES, Header, Target, Unreadable, decode, header, reason
 from wgan.data.source import Read, Source, in_order
 from wgan.errors import WganError
 from wgan.processor import cores
+from wgan.words import shown
 
 MOST_WORKERS = 16
 """Threads that read at once; more wait for the disk."""

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wgan.config import Fit
 from wgan.errors import UsageError
+from wgan.words import shown
 
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 512 * 2**20
@@ -37,6 +38,10 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+FEWEST_LEVELS = 16
+"""Pictures of numbers that would keep fewer of the 256 are refused, unless a person says what is black and white."""
 
 
 class Unreadable(Exception):  # noqa: N818 (an outcome that is counted, not an error that is shown)
@@ -110,6 +115,7 @@ def decode(file: BinaryIO, target: Target) -> tuple[Header, NDArray[np.uint8]]:
 
     Raises:
         Unreadable: It is no picture, broken, or too large.
+        UsageError: What is black and white in it must be said.
     """
     try:
         content = file.read(MOST_BYTES + 1)
@@ -120,6 +126,8 @@ def decode(file: BinaryIO, target: Target) -> tuple[Header, NDArray[np.uint8]]:
             _shrink_while_decoding(image, seen, target)
             image.load()
             return seen, fit(upright(image), target)
+    except UsageError:
+        raise
     except Exception as error:
         raise Unreadable(reason(error)) from error
 
@@ -139,14 +147,6 @@ def reason(error: Exception) -> str:
             return os.strerror(error.errno)
     text = str(error).splitlines() or [type(error).__name__]
     return f"broken: {shown(text[0][:100])}"
-
-
-def shown(name: str) -> str:
-    """A stranger's name that can be written anywhere: what is no printable character is escaped.
-
-    A terminal would obey an escape sequence, and a list would break at the end of a line.
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def describe(image: Image.Image) -> Header:
@@ -240,14 +240,20 @@ def _eight_bits(image: Image.Image, value_range: tuple[float, float] | None) -> 
 
 
 def _range(image: Image.Image, low: float, high: float) -> tuple[float, float]:
-    """What is black and white: as the format declares, else the smallest usual range that holds all."""
+    """What is black and white: as the format declares, or 0 and 1 of real numbers.
+
+    Raises:
+        UsageError: It is not known; a guess from each picture by itself would make some brighter than others.
+    """
     if image.mode.startswith("I;16") or image.format in ("PNG", "PPM"):
         return 0.0, 65535.0
-    usual = (1.0, 255.0) if image.mode == "F" else (255.0, 65535.0)
-    for top in usual:
-        if low >= 0 and high <= top:
-            return 0.0, top
-    return low, high if high > low else low + max(1.0, abs(low))
+    if image.mode == "F" and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    kind = "real numbers" if image.mode == "F" else "32-bit numbers"
+    raise UsageError(
+        f"there are pictures of {kind}, one of them from {low:g} to {high:g}; say what is black and white in all of "
+        "them with --value-range=LOW,HIGH."
+    )
 
 
 def _resize(image: Image.Image, target: Target) -> Image.Image:

@@ -25,13 +25,13 @@ from wgan.data.images import (
     fit,
     fit_array,
     reason,
-    shown,
     upright,
 )
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
+from wgan.words import shown
 
 LOOKED_AT = 64
 """The default size and range are chosen from at most so many items, evenly spread: these are read once more."""

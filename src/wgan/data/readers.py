@@ -13,12 +13,11 @@ from wgan.config import DataConfig
 from wgan.data.arrays import Origin, open_array
 from wgan.data.assemble import pictures
 from wgan.data.files import archive, folder
-from wgan.data.images import shown
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.registry import DATASETS, unknown
-from wgan.words import first_line
+from wgan.words import first_line, shown
 
 IMAGE_NAMES = ("images", "x", "arr_0", "data")
 LABEL_NAMES = ("labels", "y")

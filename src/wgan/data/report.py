@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from wgan.words import count, kind
+from wgan.words import count, kind, shown
 
 SHOWN = 20
 
@@ -48,7 +48,7 @@ class Report:
     def lines(self) -> list[str]:
         """The report as lines of text for a person."""
         amount = "endless samples" if self.count is None else count(self.count, "sample")
-        lines = [f"{self.name}: {amount}, {kind(self.shape)}", f"source: {self.source}"]
+        lines = [f"{shown(self.name)}: {amount}, {kind(self.shape)}", f"source: {shown(self.source)}"]
         if self.count is not None and self.held_out is not None:
             lines.append(f"held out: {self.held_out:,} (never trained on)")
         for title in ("sizes", "modes", "formats", "classes"):

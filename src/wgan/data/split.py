@@ -131,4 +131,5 @@ def no_picture_options(options: DataConfig, name: str) -> None:
     for option in ("size", "channels", "value_range", "flip"):
         value = getattr(options, option)
         if value not in (None, False):
-            raise UsageError(f"{option}={value!r} is for pictures, but {name} has vectors; leave it out.")
+            flag = "--" + option.replace("_", "-")
+            raise UsageError(f"{flag} is for pictures, but {name} has vectors; leave it out.")

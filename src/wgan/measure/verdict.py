@@ -66,7 +66,7 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     """
     critic = replace(critic, value=min(critic.value, ceiling))
     missed = noise * max(0.0, critic.value - transport.value)
-    guesses = critic, replace(transport, margin=max(noise * transport.margin, missed))
+    guesses = critic, replace(transport, margin=noise * transport.margin + missed)
     weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
     shares = [weight / sum(weights) for weight in weights]
     mean, margin = (sum(s * v for s, v in zip(shares, values, strict=True)) for values in _columns(guesses))
