@@ -386,3 +386,8 @@ def test_a_run_is_found_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert run.folder == tmp_path / "r"
     found = wgan.distance("~/r", "blobs.npy", method="energy")
     assert isinstance(found, Estimate) and found.n == found.m == 80
+
+
+def test_a_distance_below_0_is_explained() -> None:
+    found = Estimate(-0.5, 0.2, None, 0.1, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for.")
+    assert "-0.5 ± 0.2: below 0, so it is not told from the samples' noise" in lines(found)

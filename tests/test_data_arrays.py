@@ -80,6 +80,11 @@ def test_items_have_the_ranges_of_arrays(name: str) -> None:
     assert (report.value_range, report.range_found) == (expected, name not in ("uint16", "bool"))
 
 
+def test_the_order_of_bytes_in_a_file_changes_nothing(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", (GREY.astype(np.uint16) * 200).astype(">u2"))
+    assert open_data(tmp_path / "x.npy").report.value_range == (0, 65535)
+
+
 FEW: dict[str, tuple[Any, tuple[int, int]]] = {
     "densities": (UNIFORM / UNIFORM.sum((1, 2), keepdims=True), (0, 1)),  # no cell has more than a hundredth
     "about zero": (GREY / 255 * 0.1 - 0.05, (-1, 1)),

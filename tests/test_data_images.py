@@ -16,6 +16,7 @@ from PIL import Image
 from wgan.config import DataConfig
 from wgan.data import open_data
 from wgan.data.images import Target, Unreadable, decode, fit, header
+from wgan.errors import UsageError
 
 H, W = 5, 7
 RAMP = np.linspace(0, 255, H * W).round().astype(np.uint8).reshape(H, W)
@@ -28,8 +29,10 @@ def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def read(content: bytes, channels: int = 3, size: tuple[int, int] = (H, W), how: Any = "crop") -> NDArray[np.uint8]:
-    return decode(io.BytesIO(content), Target(*size, channels, how))[1]
+def read(
+    content: bytes, channels: int = 3, size: tuple[int, int] = (H, W), how: Any = "crop", value_range: Any = None
+) -> NDArray[np.uint8]:
+    return decode(io.BytesIO(content), Target(*size, channels, how, value_range))[1]
 
 
 def grey_as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -73,13 +76,13 @@ def test_sixteen_bit_pgm_and_dark_ones() -> None:
 @pytest.mark.parametrize("scale", [1, 257, 70_000])
 def test_integers_of_32_bits(scale: int) -> None:
     content = saved(Image.fromarray(RAMP.astype(np.int32) * scale), "TIFF")
-    np.testing.assert_array_equal(read(content, 1)[..., 0], RAMP)
+    np.testing.assert_array_equal(read(content, 1, value_range=(0, 255 * scale))[..., 0], RAMP)
 
 
 @pytest.mark.parametrize("scale", [1 / 255, 1, 40])
 def test_floats(scale: float) -> None:
     content = saved(Image.fromarray((RAMP.astype(np.float64) * scale).astype(np.float32)), "TIFF")
-    np.testing.assert_array_equal(read(content, 1)[..., 0], RAMP)
+    np.testing.assert_array_equal(read(content, 1, value_range=None if scale < 1 else (0, 255 * scale))[..., 0], RAMP)
 
 
 def test_nan_is_refused() -> None:
@@ -227,17 +230,16 @@ def test_what_is_broken_has_a_reason(name: str) -> None:
 
 
 def test_what_is_white_of_more_than_8_bits_can_be_said(tmp_path: Path) -> None:
-    """Pictures of 12 bits in files of 16."""
-    twelve = [RAMP.astype(np.uint16) * 8 + np.uint16(500 * number) for number in range(4)]
+    twelve = [RAMP.astype(np.uint16) * 20 + np.uint16(500 * number) for number in range(4)]
     for number, deep in enumerate(twelve):
         (tmp_path / f"{number}.png").write_bytes(saved(Image.fromarray(deep)))
-    said = open_data(tmp_path, DataConfig(value_range=(0, 4095)))
+    said = open_data(tmp_path, DataConfig(value_range=(0, 7000)))
     found = open_data(tmp_path, DataConfig())
-    for data, white in ((said, 4095), (found, 65535)):
+    for data, white in ((said, 7000), (found, 65535)):
         expected = np.rint(np.array(twelve)[data.train.rows] / white * 255)
         made = data.units.to_user(data.train.batch(torch.arange(len(data.train.rows))))
         np.testing.assert_array_equal(made[..., 0], expected)
-    assert said.report.value_range == (0, 4095) and any("4095 white" in note for note in said.report.notes)
+    assert said.report.value_range == (0, 7000) and any("7000 white" in note for note in said.report.notes)
     assert any("--value-range=LOW,HIGH" in note for note in found.report.notes)
     (tmp_path / "plain").mkdir()
     for number in range(4):
@@ -259,7 +261,9 @@ def test_numbers_without_a_scale_are_not_scaled_picture_by_picture(mode: str, tm
 
 def test_12_bits_in_files_of_16_are_not_taken_for_nearly_black(tmp_path: Path) -> None:
     for number in range(4):
-        (tmp_path / f"{number}.png").write_bytes(saved(Image.fromarray(RAMP.astype(np.uint16) * 14 + np.uint16(number))))
-    with pytest.raises(UsageError, match=r"would keep only 1\d of 256 grey levels.*--value-range=LOW,HIGH"):
+        (tmp_path / f"{number}.png").write_bytes(
+            saved(Image.fromarray(RAMP.astype(np.uint16) * 16 + np.uint16(number)))
+        )
+    with pytest.raises(UsageError, match=r"would keep only 17 of 256 grey levels.*--value-range=LOW,HIGH"):
         open_data(tmp_path, DataConfig())
     assert open_data(tmp_path, DataConfig(value_range=(0, 4095))).report.count == 4

@@ -50,6 +50,12 @@ def test_a_full_disk_asks_for_room_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(WganError, match=r"no/x\.txt cannot be written \(No such file or directory\)"):
-        write_text(tmp_path / "no" / "x.txt", "")
+def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
+    write_text(tmp_path / "new" / "x.txt", "text")
+    assert (tmp_path / "new" / "x.txt").read_text() == "text"
+
+
+def test_a_file_where_a_folder_would_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WganError, match=r"x\.txt cannot be written \(a file is where its folder would be\)"):
+        write_text(tmp_path / "file" / "x.txt", "")

@@ -38,6 +38,8 @@ def test_text_and_python_values_mean_the_same() -> None:
         ({"flip": "yes"}, "--flip: 'yes' is not true or false"),
         ({"size": "3x4x5"}, "--size: '3x4x5' is not a size; write 64 or 48x64"),
         ({"betas": "0.5,1"}, "--betas: 1.0 is too large"),
+        ({"betas": "0x0.9"}, "--betas: '0x0.9' must be 2 numbers"),
+        ({"generator_widths": "32x64"}, "--generator-widths: '32x64' is not a whole number"),
         ({"channels": 2}, "--channels: unknown value '2'"),
     ],
 )

@@ -98,9 +98,11 @@ class LossConfig:
     objective: str = "wasserstein"
     """wasserstein, minimax or non-saturating."""
     constraint: str = "gp"
-    """What keeps the critic Lipschitz: clip, gp, lp, r1, r2, spectral, orthogonal, none, or a sum such as r1+r2."""
+    """What keeps the critic Lipschitz: lp (one-sided gradient penalty), gp (gradient penalty), clip (weight clipping),
+    r1, r2, spectral, orthogonal, none, or a sum such as r1+r2."""
     weight: tuple[float, ...] | None = None
-    """Its weight (clip: the bound; orthogonal: the critic's largest slope), one for all or one for each part."""
+    """Its weight (clip: the bound; orthogonal: the critic's largest slope), one for all or one for each part. By
+    default 10 for penalties, 0.01 for clip, 1 for the others."""
     every: tuple[int, ...] = (1,)
     """Add the penalty at every k-th critic step only, k times as strong; one for all or one for each part."""
     instance_noise: float = 0.0
@@ -118,7 +120,7 @@ class OptimizerConfig:
     generator_lr: float = 1e-4
     """The generator's learning rate."""
     betas: tuple[float, float] = (0.0, 0.9)
-    """Adam's two averaging factors, as 0,0.9."""
+    """Adam's beta1,beta2, such as 0,0.9."""
     decay: Literal["none", "linear"] = "none"
     """linear: learning rates fall to 0 over the budget, which must then be steps, kimg or epochs."""
     critic_steps: int = 5
@@ -138,35 +140,35 @@ class RunConfig:
     """How long, how often, on what."""
 
     steps: int | None = None
-    """Stop after this many generator steps in all; with several budgets the first that is reached counts."""
+    """Stop after this many generator steps in total; with several budgets, the first one reached ends training."""
     kimg: float | None = None
-    """Stop after this many thousand real pictures in all were shown to the critic."""
+    """Stop after the critic has seen this many thousand real pictures in total."""
     epochs: float | None = None
-    """Stop after this many passes over the training data in all."""
+    """Stop after this many passes over the training data in total."""
     time: str | None = None
-    """Stop after this much training time in total: 90s, 10m, 1h30m or 1d; a last record and pictures come on top."""
+    """Stop after this much training time in total: 90s, 10m, 1h30m or 1d; the last record and pictures come on top."""
     batch: int = 64
-    """Samples in a batch."""
+    """Samples in a batch, of all processes together."""
     seed: int = 0
     """The seed of every random choice."""
     log_every: str = "50"
-    """Measure and log after this many generator steps, or 1epoch."""
+    """Record every so many generator steps or epochs (500, 1epoch), and at steps 1, 4, 16, ... before that."""
     catch_up: int = 20
-    """Critic steps against the averaged generator before each measurement of it, then undone."""
+    """Extra critic steps against the averaged generator before each record, undone afterwards; more find more of the distance."""
     sample_every: str = "500"
-    """Draw the picture of samples after this many generator steps, or 1epoch (early ones come sooner)."""
+    """Draw samples every so many generator steps or epochs (500, 1epoch), and at steps 1, 4, 16, ... before that."""
     save_every: str = "60s"
-    """Save after this time (60s, 5m), this many generator steps, or 1epoch."""
+    """Save every so often: a time (60s, 5m), generator steps (500) or epochs (1epoch)."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:1."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the networks' bodies; auto is bf16 for pictures where the processor has it. Scores are always fp32."""
+    """Arithmetic inside the networks; auto is bf16 for pictures where the CPU or GPU has it. Scores are always fp32."""
     threads: int | None = None
-    """Processor threads of each process; by default its share of the cores (OMP_NUM_THREADS for a lone process)."""
+    """CPU threads of each process; by default its share of the cores (OMP_NUM_THREADS for a lone process)."""
     processes: int = 1
-    """Train in this many processes of this machine, one for each GPU; under torchrun its number counts."""
+    """Training processes on this machine, one for each GPU; under torchrun, its own number is used."""
     tensorboard: bool = False
-    """Write TensorBoard files beside metrics.jsonl (extra: pip install 'wgan[tensorboard]')."""
+    """Write TensorBoard files beside metrics.jsonl (needs pip install tensorboard)."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ objects, never with pyplot, so that nothing global changes. Files appear whole o
 
 import math
 import textwrap
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -290,4 +291,6 @@ def _legend(axes: Axes, title: str, note: str) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in another script
+        write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))

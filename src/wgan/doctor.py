@@ -61,7 +61,7 @@ def sections(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
             "precision": f"auto is {machine['precision']} here",
         },
         "cache": {"folder": cache["folder"], "size": f"{size:,.1f} MB in {entries} (you may delete it)"},
-        "extras": {n: v or f"not installed: pip install 'wgan[{n}]'" for n, v in found["extras"].items()},
+        "extras": {n: v or f"not installed: pip install {n}" for n, v in found["extras"].items()},
     }
     speeds = found.get("images_per_second", {})
     return told | ({"speed": {name: f"{rate:,.0f} images/s" for name, rate in speeds.items()}} if speeds else {})

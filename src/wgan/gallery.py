@@ -159,5 +159,5 @@ def require_tensorboard() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise WganError("--tensorboard needs an extra: pip install 'wgan[tensorboard]'.") from error
+        raise WganError("--tensorboard needs another package: pip install tensorboard") from error
     return SummaryWriter

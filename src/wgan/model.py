@@ -141,7 +141,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = file.metadata() or {}
         about: dict[str, Any] = json.loads(metadata["wgan"])
         if about["format_version"] > FORMAT_VERSION:
-            raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update with pip install -U wgan.")
+            raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update wgan.")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     # Files from before there was a digest have none.
     if "blake2b" in metadata and metadata["blake2b"] != _digest(metadata["wgan"], tensors):

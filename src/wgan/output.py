@@ -12,9 +12,11 @@ from wgan.errors import UsageError, WganError
 from wgan.files import UnwrittenError, at_home, write_atomically
 from wgan.model import Model
 from wgan.seeds import rng
+from wgan.words import count
 
 _SHEET = 64
 _GRID_LIMIT = 1024
+_PLOT_LIMIT = 100_000
 _GRID_PIXELS = 2**25
 
 
@@ -96,13 +98,16 @@ def _write_picture(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]
         most = max(1, min(_GRID_LIMIT, _GRID_PIXELS // (height * width)))
         if n > most:
             raise UsageError(f"--number: a grid of {n:,} pictures is too large; at most {most:,}, or -o folder/.")
+    elif n > _PLOT_LIMIT:
+        raise UsageError(f"--number: {n:,} samples are too many to plot; at most {_PLOT_LIMIT:,}, or -o x.npy.")
     samples = model.sample(n, seed)
     if samples.ndim == 4:
         pictures.save_grid(out, samples)
     else:
-        from wgan.curves import scatter
+        from wgan.curves import DOTS, scatter
 
-        scatter(out, samples[:0], samples, title=f"{n:,} samples")
+        drawn = f"{DOTS:,} of " if n > DOTS else ""
+        scatter(out, samples[:0], samples, title=drawn + count(n, "sample"))
     return {"shape": list(samples.shape), "dtype": samples.dtype.name}
 
 

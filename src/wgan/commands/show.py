@@ -79,11 +79,11 @@ def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
 
 
 def diagnose(run: Path, /, *, data: str | None = None, as_json: Json = False) -> None:
-    """Say what is wrong with a run, with the numbers that show it and what to do.
+    """Check a run for problems, with the evidence and what to do.
 
-    Does the critic overfit, is it behind the generator, steeper than allowed, or flat where the
-    generator is? How large is the distance at least? The run may still be training; nothing in it
-    is changed.
+    Does the critic overfit, lag behind, or break its constraint?
+    Is it flat at the generator's samples? How far apart are the
+    two at least? The run may still train, and is not changed.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def diagnose(run: Path, /, *, data: str | None = None, as_json: Json = False) ->
 
 
 def presets(*, as_json: Json = False) -> None:
-    """List the presets: the settings to begin with."""
+    """List the presets: named settings to start from."""
     answer_table({name: options.preset_help(name) for name in options.presets()}, as_json)
 
 

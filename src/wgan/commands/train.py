@@ -47,7 +47,7 @@ def train(
     out
         The run's folder; by default the next number under runs/. It is never written over.
     init_from
-        A run or a generator.safetensors whose weights to begin with.
+        Start from the weights of this run or generator.safetensors.
     dry_run
         Show what would be done, and stop.
     """
@@ -78,7 +78,7 @@ def resume(
     as_json: Json = False,
     flags: ResumeFlags = None,
 ) -> None:
-    """Go on with a run exactly where its last save is.
+    """Continue a run from its last save.
 
     Parameters
     ----------
@@ -120,9 +120,9 @@ def sample(
     run
         A run's folder, or a generator.safetensors.
     number
-        How many.
+        How many samples.
     seed
-        Which: the same seed gives the same samples.
+        The random seed: the same seed gives the same samples.
     out
         x.npy: an array (N, H, W, C), or (N, D) of vectors; x.png: a grid, or a scatter plot; folder/: a PNG for each.
     """

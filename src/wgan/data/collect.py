@@ -149,7 +149,7 @@ def _finish(
     value_range, more = source.value_range, []
     if value_range is None and any(is_deep(seen.mode) for seen in found.headers):
         value_range = target.value_range
-        if value_range is None and found.brightest < FEWEST_LEVELS:
+        if value_range is None and found.brightest <= FEWEST_LEVELS:  # as 12 bits in files of 16
             raise UsageError(
                 f"{source.place} has pictures with more than 8 bits that would keep only {found.brightest + 1} of 256 "
                 "grey levels, as if their values went up to 65535; say what is black and white with "

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple, final
 
 from wgan.data.images import MOST_BYTES, Header, Target, Unreadable, decode, header, reason
 from wgan.data.source import Read, Source, in_order
-from wgan.errors import WganError
+from wgan.errors import UsageError, WganError
 from wgan.processor import cores
 from wgan.words import shown
 
@@ -84,7 +84,7 @@ class Files(Source):
         try:
             with self._open(name) as file:
                 seen, pixels = decode(file, target)
-        except Unreadable:
+        except (Unreadable, UsageError):
             raise
         except Exception as error:
             raise Unreadable(reason(error)) from error

@@ -154,6 +154,8 @@ class ItemPictures(Source):
         if isinstance(item, Image.Image):
             try:
                 return Read(describe(item), fit(upright(item), target), label)
+            except UsageError:
+                raise
             except Exception as error:  # a picture that was opened, but is decoded only now
                 raise Unreadable(reason(error)) from error
         pixels = self._bytes(item if item.ndim == 3 else item[..., None], number)
