@@ -40,6 +40,30 @@ def test_a_run_does_not_depend_on_the_default_type(kind: torch.dtype, tmp_path: 
     np.testing.assert_array_equal(drawn, usual.generator.sample(3))
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[None]:
+    """A default device on which nothing can be computed, as a GPU that is busy with other things."""
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device("cpu")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_runs_and_distances_do_not_depend_on_the_default_device(tmp_path: Path) -> None:
+    odd = wgan.train(vectors(), out=tmp_path / "odd", **SETTINGS)
+    found = wgan.distance(vectors(), vectors() + 1, method="critic", steps=2)
+    torch.set_default_device("cpu")
+    assert_same(odd, wgan.train(vectors(), out=tmp_path / "usual", **SETTINGS))
+    assert found.value == wgan.distance(vectors(), vectors() + 1, method="critic", steps=2).value
+
+
+def test_a_trainer_does_not_depend_on_the_default_device(request: pytest.FixtureRequest) -> None:
+    trainer, other = tiny_trainer(flip=False, instance_noise=0.1), tiny_trainer(flip=False, instance_noise=0.1)
+    expected = [record["wasserstein"] for record in other.fit(vectors(), steps=4, tick=2)]
+    request.getfixturevalue("elsewhere")
+    assert [record["wasserstein"] for record in trainer.fit(vectors(), steps=4, tick=2)] == expected
+
+
 def test_calls_in_several_threads_give_back_what_was_there_before_the_first(kind: torch.dtype) -> None:
     seen, go = [], threading.Event()
 

@@ -75,7 +75,7 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
         raise UsageError("no certificate: the critic has weights that are NaN or infinite.")
     layers: list[tuple[str, float]] = []
     with torch.no_grad(), _taken(f"no certificate: the critic takes no samples of shape {tuple(shape)}"):
-        _walk(probe, torch.zeros(1, *shape, dtype=torch.float64), "critic", layers)
+        _walk(probe, torch.zeros(1, *shape, dtype=torch.float64, device="cpu"), "critic", layers)
     return Certificate(prod(bound for _, bound in layers), tuple(layers))
 
 
@@ -218,7 +218,7 @@ def _convolution_norm(
 
 def _waves(length: int, taps: int) -> Tensor:
     r""":math:`e^{-2 \pi i f t / n}` for all frequencies f of a circle of n and the taps t."""
-    turns = torch.outer(torch.arange(length), torch.arange(taps)).double() / length
+    turns = torch.outer(torch.arange(length, device="cpu"), torch.arange(taps, device="cpu")).double() / length
     return torch.polar(torch.ones_like(turns), -2 * torch.pi * turns)
 
 

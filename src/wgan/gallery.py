@@ -147,7 +147,7 @@ def _grid_side(width: int) -> int:
 def _first(samples: Samples, n: int, seed: int) -> torch.Tensor:
     if samples.size is None:
         return torch.arange(n)
-    return torch.randperm(samples.size, generator=rng(seed, "reals"))[:n]
+    return torch.randperm(samples.size, device="cpu", generator=rng(seed, "reals"))[:n]
 
 
 def require_tensorboard() -> Any:

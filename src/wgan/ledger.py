@@ -71,7 +71,8 @@ class Ledger:
     def state(self) -> dict[str, Tensor]:
         """What an exact continuation needs."""
         self._settle()
-        return {"sums": torch.tensor(self._sums, dtype=torch.float64), "counts": torch.tensor(self._counts)}
+        sums = torch.tensor(self._sums, dtype=torch.float64, device="cpu")
+        return {"sums": sums, "counts": torch.tensor(self._counts, device="cpu")}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over a state, in which all was finite."""

@@ -179,7 +179,7 @@ class Meter:
         """
         index = self.held_out_index[: math.ceil(GRADIENTS / self.batch)]
         draw = rng(self.seed, "measured points", step)
-        positions = [torch.rand(len(part), generator=draw) for part in index]
+        positions = [torch.rand(len(part), device="cpu", generator=draw) for part in index]
 
         def norms(k: int) -> Tensor:
             real = self.real(self.held_out, index[k])
@@ -195,7 +195,9 @@ class Meter:
     def _fixed(self, samples: Samples, part: str) -> tuple[Tensor, ...]:
         n = min(self.samples, samples.size or self.samples)
         draw = rng(self.seed, f"measured {part}")
-        index = torch.randperm(samples.size, generator=draw)[:n] if samples.size else torch.arange(n)
+        index = torch.arange(n, device="cpu")
+        if samples.size:
+            index = torch.randperm(samples.size, device="cpu", generator=draw)[:n]
         whole = len(index) // self.batch * self.batch  # a short last batch would have another batch norm
         parts: tuple[Tensor, ...] = index[: whole or n].split(self.batch)
         return parts

@@ -47,7 +47,7 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
         UsageError: Generated samples are not shaped like the data; or the critic has batch norm, and there is a single
             sample to measure with, trained on or held out.
     """
-    few = data.train.batch(torch.arange(min(4, data.train.size or 4)))
+    few = data.train.batch(torch.arange(min(4, data.train.size or 4), device="cpu"))
     check_same_shape(made, few)
     if has_batch_norm(critic):
         _check_sides(data)
@@ -58,7 +58,7 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
     x = few.to(next(still.parameters()).dtype)
     for weight in still.parameters():  # so that the answer depends on no weights, and is the same after a resume
         inputs = weight.numel() // len(weight) if weight.dim() > 1 else 1
-        weight.copy_(torch.randn(weight.shape, generator=draw) / math.sqrt(max(1, inputs)))
+        weight.copy_(torch.randn(weight.shape, device="cpu", generator=draw) / math.sqrt(max(1, inputs)))
     still.train()  # for a batch norm of one's own mixes in training alone
     for part in still.modules():
         if isinstance(part, nn.modules.dropout._DropoutNd):

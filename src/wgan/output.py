@@ -63,7 +63,7 @@ def write_contact_sheet(data: Data, out: Path) -> None:
     size = data.train.size
     index = torch.arange(2000 if len(data.shape) == 1 else _SHEET)
     if size is not None:
-        index = torch.randperm(size, generator=rng(0, "contact sheet"))[: len(index)]
+        index = torch.randperm(size, device="cpu", generator=rng(0, "contact sheet"))[: len(index)]
     samples = data.units.to_user(data.train.batch(index))
     if samples.ndim == 4:
         pictures.contact_sheet(samples, out, f"{data.name}: {len(samples)} of {data.report.count or len(samples):,}")

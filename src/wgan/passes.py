@@ -68,13 +68,13 @@ class Passes:
         if not self.instance_noise:
             return samples
         shape = len(samples) * self.group.size, *samples.shape[1:]
-        noise = self.group.share(torch.randn(shape, generator=rng(self.seed, stream, index)))
+        noise = self.group.share(torch.randn(shape, device="cpu", generator=rng(self.seed, stream, index)))
         return samples + self.instance_noise * self.to_device(noise)
 
     def positions(self, n: int, stream: str, index: int) -> Tensor:
         """Where on their segments the points of a penalty lie, (n,) from 0 to 1."""
         return self.to_device(
-            self.group.share(torch.rand(n * self.group.size, generator=rng(self.seed, stream, index)))
+            self.group.share(torch.rand(n * self.group.size, device="cpu", generator=rng(self.seed, stream, index)))
         )
 
     def scores(self, critic: nn.Module, samples: Tensor) -> Tensor:

@@ -166,4 +166,5 @@ def _flat(array: NDArray[Any]) -> NDArray[np.float64]:
 
 def _chosen(size: int, n: int, seed: int) -> torch.Tensor:
     """Which n of so many samples."""
-    return torch.arange(size) if n == size else torch.randperm(size, generator=rng(seed, "chosen samples"))[:n]
+    chosen = torch.randperm(size, device="cpu", generator=rng(seed, "chosen samples"))
+    return chosen[:n] if n < size else torch.arange(size, device="cpu")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -52,8 +53,8 @@ def with_gradients(function: Callable[P, R]) -> Callable[P, R]:
 def undisturbed(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function compute as in a program of its own.
 
-    Inside, gradients are on, autocast is off, and new tensors are float32; the number of threads is given back at the
-    end. The default device is left as it is.
+    Inside, gradients are on, autocast is off, and new tensors are float32 and on the CPU; the number of threads is
+    given back at the end.
     """
     learning = with_gradients(function)
 
@@ -61,9 +62,11 @@ def undisturbed(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         import torch
 
+        elsewhere = torch.get_default_device().type != "cpu"
         _SETTINGS.enter(torch)
         try:
-            return learning(*args, **kwargs)
+            with torch.device("cpu") if elsewhere else nullcontext():  # it slows every operation a little
+                return learning(*args, **kwargs)
         finally:
             _SETTINGS.leave(torch)
 

@@ -161,7 +161,7 @@ def descend(
     """
 
     def penalty(_: int, part: Constraint) -> Tensor:
-        return part.penalty(critic, real, fake, torch.rand(len(real), generator=rng))
+        return part.penalty(critic, real, fake, torch.rand(len(real), device="cpu", generator=rng))
 
     total, _ = with_penalties(loss, constraint, taken, penalty)
     for optimizer in optimizers:

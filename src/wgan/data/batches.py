@@ -55,7 +55,7 @@ class Batches:
             raise IndexError(f"batch {k}: batches are counted from 0")
         x = self.samples.batch(self.group.share(self.index(k)))
         if self.flip:
-            mirrored = self.group.share(torch.rand(self.batch, generator=rng(self.seed, "flip", k)) < 0.5)
+            mirrored = self.group.share(torch.rand(self.batch, device="cpu", generator=rng(self.seed, "flip", k)) < 0.5)
             pixels = x.numpy()
             pixels[mirrored.numpy()] = pixels[mirrored.numpy(), ..., ::-1]
         return x
@@ -65,14 +65,14 @@ class Batches:
         size = self.samples.size
         if size is None:
             # 2^40 starts, 2^22 samples apart, stay far below 2^63.
-            start = int(torch.randint(2**40, (), generator=rng(self.seed, "start"))) * 2**22
-            return torch.arange(start + k * self.batch, start + (k + 1) * self.batch)
+            start = int(torch.randint(2**40, (), device="cpu", generator=rng(self.seed, "start"))) * 2**22
+            return torch.arange(start + k * self.batch, start + (k + 1) * self.batch, device="cpu")
         if size < self.batch:
-            return torch.randint(size, (self.batch,), generator=rng(self.seed, "draw", k))
+            return torch.randint(size, (self.batch,), device="cpu", generator=rng(self.seed, "draw", k))
         epoch, number = divmod(k, size // self.batch)
         return self._order(epoch, size)[number * self.batch : (number + 1) * self.batch]
 
     def _order(self, epoch: int, size: int) -> torch.Tensor:
         if self._cached is None or self._cached[0] != epoch:
-            self._cached = (epoch, torch.randperm(size, generator=rng(self.seed, "order", epoch)))
+            self._cached = (epoch, torch.randperm(size, device="cpu", generator=rng(self.seed, "order", epoch)))
         return self._cached[1]

@@ -29,7 +29,7 @@ from wgan.measure.verdict import NINETY, Guess, between, combine
 from wgan.measurement import lower_bound
 from wgan.schedule import Budget
 from wgan.seeds import rng
-from wgan.surroundings import with_gradients
+from wgan.surroundings import undisturbed
 
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
 """Of the time."""
@@ -103,7 +103,7 @@ class W1:
         return asdict(self)
 
 
-@with_gradients
+@undisturbed
 def measure(
     a: Any,
     b: Any,

@@ -64,8 +64,8 @@ class Latent:
             Float32 of shape (n, size), on the CPU.
         """
         if self.kind == "normal":
-            return torch.randn(n, self.size, generator=rng, dtype=torch.float32)
-        unit = torch.rand(n, self.size, generator=rng, dtype=torch.float32)
+            return torch.randn(n, self.size, device="cpu", generator=rng, dtype=torch.float32)
+        unit = torch.rand(n, self.size, device="cpu", generator=rng, dtype=torch.float32)
         return unit if self.kind == "unit" else unit * 2 - 1
 
 

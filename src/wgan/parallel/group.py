@@ -91,7 +91,7 @@ class Group:
         Raises:
             LostError: A process is gone.
         """
-        flat = torch.zeros(sum(sizes), dtype=torch.float64)
+        flat = torch.zeros(sum(sizes), dtype=torch.float64, device="cpu")
         for number, place in enumerate(flat.split(list(sizes))):
             if number % self.size == self.rank:
                 place.copy_(compute(number).flatten())
@@ -108,7 +108,7 @@ class Group:
         """
         if self.size == 1:
             return list(numbers)
-        told = torch.tensor(numbers, dtype=torch.int64)
+        told = torch.tensor(numbers, dtype=torch.int64, device="cpu")
         with talking():
             torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
         return [int(number) for number in told]
