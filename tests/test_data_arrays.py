@@ -80,6 +80,13 @@ def test_items_have_the_ranges_of_arrays(name: str) -> None:
     assert (report.value_range, report.range_found) == (expected, name not in ("uint16", "bool"))
 
 
+def test_what_is_not_read_of_an_archive_of_arrays_is_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", GREY, GREY)
+    assert "not read of it: arr_1." in open_data(tmp_path / "two.npz").report.notes
+    np.savez(tmp_path / "one.npz", images=GREY, labels=np.arange(len(GREY)) % 3)
+    assert not any("not read" in note for note in open_data(tmp_path / "one.npz").report.notes)
+
+
 def test_the_order_of_bytes_in_a_file_changes_nothing(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", (GREY.astype(np.uint16) * 200).astype(">u2"))
     assert open_data(tmp_path / "x.npy").report.value_range == (0, 65535)

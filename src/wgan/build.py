@@ -22,7 +22,7 @@ from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
 from wgan.schedule import Budget, Decay, Interval, seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
-from wgan.words import first_line
+from wgan.words import count, first_line
 
 _NO_MEMORY = ("allocate memory", "not enough memory", "out of memory")  # Linux and macOS, Windows, a GPU's driver
 
@@ -273,5 +273,7 @@ def _optimizer(optimizer: OptimizerConfig) -> Adam | RMSprop:
 def _spread(flag: str, values: tuple[Any, ...], names: list[str]) -> tuple[Any, ...]:
     """One value for each constraint, from one for all or one each."""
     if len(values) not in (1, len(names)):
-        raise UsageError(f"{flag}: {len(values)} values for {len(names)} constraints; give one, or one for each.")
+        raise UsageError(
+            f"{flag}: {count(len(values), 'value')} for {count(len(names), 'constraint')}; give one, or one for each."
+        )
     return values * len(names) if len(values) == 1 else values

@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,11 @@ def _read_npz(path: Path, options: DataConfig, progress: Progress) -> Data:
             test = _load(path, lambda: found[TEST])
             answers = _load(path, lambda: found["y_test"]) if "y_test" in found.files else None
             array, classes, official = _with_test(path, (array, classes), (test, answers))
-    return open_array(array, classes, _origin(path, "npz"), options, progress, official)
+    data = open_array(array, classes, _origin(path, "npz"), options, progress, official)
+    read = {images, labels, *((TEST, "y_test") if official is not None else ())}
+    if unread := ", ".join(shown(name) for name in found.files if name not in read):
+        data = replace(data, report=replace(data.report, notes=[*data.report.notes, f"not read of it: {unread}."]))
+    return data
 
 
 def _with_test(path: Path, train: Labelled, test: Labelled) -> tuple[NDArray[Any], NDArray[Any] | None, int | None]:
