@@ -359,7 +359,7 @@ def test_endless_parts_are_different_draws() -> None:
         (normal(300, 2), normal(300, 2), {"seconds": math.nan}, "positive and finite"),
         (normal(300, 2), normal(300, 2), {"seconds": math.inf}, "positive and finite"),
         (normal(300, 2), normal(300, 2), {"steps": math.nan}, "positive and finite"),
-        (normal(300, 2), normal(300, 2), {"seed": -1}, "--seed: -1 is too small; at least 0"),
+        (normal(300, 2), normal(300, 2), {"seed": -1}, "--seed: -1 is not a seed; give a whole number, at least 0"),
         (7.0, normal(300, 2), {"null": True}, "the samples are a float"),
         (*(lambda n, draw: torch.zeros(n, 2, dtype=torch.complex64),) * 2, {}, "an array of torch.complex64; .* real"),
         (*(lambda n, draw: np.zeros((n, 2)) * 1j,) * 2, {}, "an array of torch.complex128; .* real"),

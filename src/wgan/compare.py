@@ -15,6 +15,7 @@ from wgan.data.progress import Progress, quiet
 from wgan.distances.estimate import CRITIC, Estimate, affordable, choose, null_size, with_error_and_null
 from wgan.distances.memory import demand_samples
 from wgan.errors import UsageError
+from wgan.limits import check_seed
 from wgan.measure import W1, measure
 from wgan.model import Model
 from wgan.registry import DISTANCES, lookup, unknown
@@ -174,8 +175,7 @@ def _check(method: str, samples: int | None, seed: int, split: str) -> None:
         raise UsageError("--method: " + unknown("method", method, ["auto", CRITIC, *DISTANCES]))
     if samples is not None and samples < 2:
         raise UsageError(f"--samples: {samples} is too small; at least 2 are needed.")
-    if seed < 0:
-        raise UsageError(f"--seed: {seed} is too small; at least 0 is allowed.")
+    check_seed(seed)
     if split not in get_args(Split):
         raise UsageError("--split: " + unknown("value", split, get_args(Split)))
 

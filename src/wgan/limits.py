@@ -44,3 +44,13 @@ def check_numbers(**numbers: Any) -> None:
         if not right or not AT_LEAST[name] <= number < math.inf:
             kind = "a whole number" if whole else "a finite number"
             raise UsageError(f"{name} is {number!r}; give {kind}, at least {AT_LEAST[name]:g}.")
+
+
+def check_seed(seed: Any) -> None:
+    """Refuse what random streams cannot be made of.
+
+    Raises:
+        UsageError: It is not a whole number, or below 0.
+    """
+    if not isinstance(seed, Integral) or seed < 0:
+        raise UsageError(f"--seed: {seed!r} is not a seed; give a whole number, at least 0.")

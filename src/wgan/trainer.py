@@ -23,7 +23,7 @@ from wgan.data.samples import Data
 from wgan.ema import Average
 from wgan.errors import UsageError
 from wgan.ledger import Ledger, check_values, check_weights
-from wgan.limits import check_numbers
+from wgan.limits import check_numbers, check_seed
 from wgan.measurement import ESTIMATES, Meter
 from wgan.mixing import check_networks, mixes
 from wgan.networks import Latent
@@ -293,6 +293,7 @@ class Trainer:
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors."""
+        check_seed(seed)
         parts, draw = self.latent.draw(n, rng(seed, "sample")).split(256), self.average.module
         chance = seeded(seed, "samples' own noise", device=self.device)
         with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from wgan.errors import UsageError
 from wgan.files import write_atomically
+from wgan.limits import check_seed
 from wgan.registry import FIGURES, lookup
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
         UsageError: The name is unknown, the seed is below 0, or ``out`` does not end in ``.png``.
     """
     module = lookup(FIGURES, name, "figure")
-    if seed < 0:
-        raise UsageError(f"--seed: {seed} is too small; at least 0 is allowed.")
+    check_seed(seed)
     if out is not None and Path(out).suffix.lower() != ".png":
         raise UsageError(f"--out is {str(out)!r}; figures are saved as PNG, so give a name that ends in .png.")
     numbers = module.compute(seed)

@@ -16,12 +16,11 @@ from math import inf
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from wgan.figures.style import BLUE, GREEN, GREY, ORANGE, blank, tidy
+from wgan.scales import Floats
 
-Floats = NDArray[np.float64]
 Field = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 BOUND = 0.5

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from wgan.figures.style import BLUE, GREY, ORANGE, blank, tidy
-
-Floats = NDArray[np.float64]
+from wgan.scales import Floats
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,10 @@ from wgan.figures.toys import toy
 from wgan.networks import Latent, mlp
 from wgan.objectives import Minimax, NonSaturating, Wasserstein
 from wgan.optimizers import Adam
+from wgan.scales import Floats
 from wgan.schedule import Decay
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
-
-Floats = NDArray[np.float64]
 
 CLASSIC: dict[str, Any] = {"constraint": Unconstrained(), "optimizer": Adam((0.5, 0.999))}
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Unconstrained
 from wgan.figures.critics import perceptron, trained
@@ -19,8 +18,7 @@ from wgan.figures.style import BLUE, GREY, ORANGE, blank, tidy
 from wgan.figures.toys import beside_noise
 from wgan.objectives import Wasserstein
 from wgan.penalties import gradient_norms
-
-Floats = NDArray[np.float64]
+from wgan.scales import Floats
 
 METHODS: Mapping[str, tuple[str, str, Constraint]] = {
     "none": ("no constraint", GREY, Unconstrained()),

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from wgan.distances.discrete import earth_mover, jensen_shannon, kullback_leibler, total_variation
 from wgan.figures.style import BLUE, GREEN, ORANGE, PURPLE, blank, tidy
-
-Floats = NDArray[np.float64]
+from wgan.scales import Floats
 
 POINTS = 32
 """How many points stand for a line."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wgan.constraints import Constraint, LipschitzPenalty, Unconstrained
@@ -23,9 +22,8 @@ from wgan.figures.critics import Draw, perceptron, train
 from wgan.figures.style import BLUE, GREEN, GREY, ORANGE, blank, tidy
 from wgan.figures.toys import toy
 from wgan.objectives import Minimax, NonSaturating, Objective, Wasserstein
+from wgan.scales import Floats
 from wgan.seeds import rng
-
-Floats = NDArray[np.float64]
 
 STEPS, BATCH, EVERY = 1000, 256, 20
 """Critic steps, samples in a batch, and how often gradients are measured."""

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wgan.constraints import Constraint, GradientPenalty, WeightClipping
@@ -21,8 +20,7 @@ from wgan.figures.critics import perceptron, trained
 from wgan.figures.style import BLUE, GREY, ORANGE, YELLOW, blank, tidy
 from wgan.figures.toys import beside_noise
 from wgan.objectives import Wasserstein
-
-Floats = NDArray[np.float64]
+from wgan.scales import Floats
 
 METHODS: Mapping[str, tuple[str, str, Constraint]] = {
     "clip_0.1": ("clipping, c = 0.1", ORANGE, WeightClipping(0.1)),

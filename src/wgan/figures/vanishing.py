@@ -12,16 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from wgan.constraints import LipschitzPenalty
 from wgan.figures.critics import perceptron, trained
 from wgan.figures.style import BLUE, GREEN, GREY, ORANGE, blank, tidy
 from wgan.objectives import Wasserstein
+from wgan.scales import Floats
 from wgan.seeds import rng
-
-Floats = NDArray[np.float64]
 
 REAL, FAKE, SIGMA = -2.0, 3.0, 0.7
 """The means of real and generated samples, and the standard deviation of both."""

@@ -22,6 +22,7 @@ from wgan.certificate import certify, observed
 from wgan.distances.estimate import null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
+from wgan.limits import check_seed
 from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
 from wgan.measure.moves import rooted, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
@@ -135,8 +136,7 @@ def measure(
         seconds = 60.0
     if (seconds is not None and not 0 < seconds < math.inf) or (steps is not None and not 1 <= steps < math.inf):
         raise UsageError("the budget must be positive and finite: give some seconds (--time 60s) or steps.")
-    if seed < 0:
-        raise UsageError(f"--seed: {seed} is too small; at least 0 is allowed.")
+    check_seed(seed)
     part = 0.5 if null else 1.0
     halves_of_a = _two_of(a, b, seed) if null else None
     found = _measure(a, b, seed, seconds, steps, units, lambda share: progress(part * share))
