@@ -151,6 +151,19 @@ def test_an_evaluation_may_train_and_measure(off: Callable[[], AbstractContextMa
     assert found.value > 0 and trainer.step == 1
 
 
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_a_trainer_may_be_made_and_used_where_nothing_learns(off: Callable[[], AbstractContextManager[None]]) -> None:
+    made = tiny_trainer()
+    networks, given = (made.generator, made.critic), {"latent": made.latent, "batch": 16}
+    with off():
+        trainer = Trainer(*networks, **given)
+        trainer.attach(vectors())
+        trainer.critic_step()
+        with trainer.caught_up():
+            pass
+        assert [record["step"] for record in trainer.fit(vectors(), steps=2, tick=1)] == [1, 2]
+
+
 def test_the_stream_and_the_threads_of_the_caller_are_left_alone(tmp_path: Path) -> None:
     run, threads = small_run(tmp_path / "r", steps=1), torch.get_num_threads()
     torch.manual_seed(0)

@@ -201,7 +201,7 @@ class Trainer:
 
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with chance, ahead(step, steps, self._rates[1], self.critic):
+            with torch.inference_mode(False), chance, ahead(step, steps, self._rates[1], self.critic):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
