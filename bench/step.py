@@ -170,11 +170,12 @@ class Replay(Noise):
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.updates, self.steps = trainer, 0, 0
+        self.dtype = next(trainer.critic.parameters()).dtype
 
     def reals(self) -> Iterator[Tensor]:
         """The trainer's batches."""
         while True:
-            yield self.trainer.batches[self.updates].to(self.trainer.dtype)
+            yield self.trainer.batches[self.updates].to(self.dtype)
 
     def critic_latents(self, n: int, size: int) -> Tensor:
         """Those of the trainer's critic step."""
@@ -189,10 +190,10 @@ class Replay(Noise):
         """The trainer's shares are of the generated pictures; with them a critic step has all that it draws."""
         self.updates += 1
         share = torch.rand(n, generator=rng(self.trainer.seed, "penalty 0", self.updates - 1))
-        return 1 - share.to(self.trainer.dtype).view(n, 1, 1, 1)
+        return 1 - share.to(self.dtype).view(n, 1, 1, 1)
 
     def _latents(self, stream: str, index: int, n: int) -> Tensor:
-        return self.trainer.latent.draw(n, rng(self.trainer.seed, stream, index)).to(self.trainer.dtype)
+        return self.trainer.latent.draw(n, rng(self.trainer.seed, stream, index)).to(self.dtype)
 
 
 def agreement(setting: Setting, steps: int, batch: int = 8) -> dict[str, float]:

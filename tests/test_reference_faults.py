@@ -119,7 +119,6 @@ def test_mlp_clip_the_critic_s_gradients_start_from_zero_at_each_step() -> None:
 
     trainer.critic_optimizer.step = spy  # type: ignore[method-assign]
     trainer.critic_step()
-    assert trainer.critic[0].weight.grad is None
     other = tiny_trainer(critic_steps=1)
     other.critic.load_state_dict(trainer.critic.state_dict())
     other.critic_updates = trainer.critic_updates
