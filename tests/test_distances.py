@@ -3,6 +3,7 @@
 import itertools
 import math
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,13 +127,33 @@ def test_the_standard_error_of_discrete_data() -> None:
     assert np.mean(errors) == pytest.approx(math.sqrt((0.3 * 0.7 + 0.5 * 0.5) / 400), rel=0.15)
 
 
-def test_equal_sets_and_those_that_share_samples_correspond() -> None:
-    bits, draw = np.random.default_rng(0).integers(0, 2, (300, 8)).astype(float), np.random.default_rng(1)
-    for x, y in ((bits, draw.permutation(bits)), (normal(300, 4), draw.permutation(normal(300, 4)[:200]))):
-        first, second = (side[order] for side, order in zip((x, y), orders(x, y, 0), strict=True))
-        both = set(map(tuple, x)) & set(map(tuple, y))
-        kept = [[tuple(row) for row in side if tuple(row) in both] for side in (first, second)]
-        assert kept[0] == kept[1]
+def with_blanks(share: float) -> Pair:
+    """A set with some blank samples, and the same in another order but for one sample."""
+    x = normal(400, 4)
+    x[: round(share * len(x))] = 0
+    y = np.random.default_rng(1).permutation(x)
+    y[np.flatnonzero(y.any(1))[0]] += 1
+    return x, y
+
+
+BITS = np.random.default_rng(0).integers(0, 2, (300, 8)).astype(float)
+OVERLAPS: dict[str, Pair] = {
+    "equal": (BITS, np.random.default_rng(1).permutation(BITS)),
+    "but for one": (BITS, np.random.default_rng(1).permutation(BITS)[1:]),
+    "two thirds": (normal(300, 4), np.random.default_rng(1).permutation(normal(300, 4)[:200])),
+    "few blanks": with_blanks(0.02),
+    "many blanks": with_blanks(0.2),
+}
+
+
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_sets_that_share_samples_correspond(name: str) -> None:
+    x, y = OVERLAPS[name]
+    first, second = (side[order] for side, order in zip((x, y), orders(x, y, 0), strict=True))
+    single = [{row for row, k in Counter(map(tuple, side)).items() if k == 1} for side in (x, y)]
+    both = single[0] & single[1]
+    kept = [[tuple(row) for row in side if tuple(row) in both] for side in (first, second)]
+    assert kept[0] == kept[1]
 
 
 def test_halves_are_disjoint_and_hang_on_the_content_only() -> None:

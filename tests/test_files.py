@@ -50,8 +50,10 @@ def test_a_full_disk_asks_for_room_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
-    write_text(tmp_path / "new" / "x.txt", "text")
+def test_a_folder_that_is_missing_is_made_if_that_is_meant(tmp_path: Path) -> None:
+    with pytest.raises(WganError, match=r"no/x\.txt cannot be written \(No such file or directory\)"):
+        write_text(tmp_path / "no" / "x.txt", "")
+    write_atomically(tmp_path / "new" / "x.txt", lambda path: path.write_text("text"), parents=True)
     assert (tmp_path / "new" / "x.txt").read_text() == "text"
 
 

@@ -98,11 +98,9 @@ class LossConfig:
     objective: str = "wasserstein"
     """wasserstein, minimax or non-saturating."""
     constraint: str = "gp"
-    """What keeps the critic Lipschitz: lp (one-sided gradient penalty), gp (gradient penalty), clip (weight clipping),
-    r1, r2, spectral, orthogonal, none, or a sum such as r1+r2."""
+    """What keeps the critic Lipschitz: clip, gp, lp (one-sided gp), r1, r2, spectral, orthogonal, none, or as r1+r2."""
     weight: tuple[float, ...] | None = None
-    """Its weight (clip: the bound; orthogonal: the critic's largest slope), one for all or one for each part. By
-    default 10 for penalties, 0.01 for clip, 1 for the others."""
+    """Its weight, by default 10 (clip: the bound, 0.01; orthogonal: the slope, 1), one for all or one for each part."""
     every: tuple[int, ...] = (1,)
     """Add the penalty at every k-th critic step only, k times as strong; one for all or one for each part."""
     instance_noise: float = 0.0

@@ -293,4 +293,4 @@ def _legend(axes: Axes, title: str, note: str) -> None:
 def _save(figure: Figure, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in another script
-        write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))
+        write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"), parents=True)

@@ -19,13 +19,16 @@ class UnwrittenError(WganError, OSError):
         return f"{self.filename} cannot be written ({self.strerror}); {room}choose another place."
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], parents: bool = False) -> None:
     """Let ``write`` make a file under a temporary name, bring it to the disk, and only then give it its name.
 
     A process that is killed at any moment leaves the old file or the new one, never a half. What it had written so far
     stays in a hidden folder beside it, with all that ``write`` puts beside its file; :func:`sweep` removes that.
 
-    The folder that it is in is made, if it is missing.
+    Args:
+        path: Where to.
+        write: Is told where.
+        parents: Whether to make the folder that it is in, if it is missing.
 
     Raises:
         UnwrittenError: The disk is full, or the folder cannot be made or written.
@@ -33,7 +36,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     folder = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
     temporary = folder / path.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)  # a killed process may have had our number
+        folder.mkdir(parents=parents, exist_ok=True)  # a killed process may have had our number
         temporary.touch()
         usual = temporary.stat().st_mode  # some writers are stricter than the user's umask
         write(temporary)

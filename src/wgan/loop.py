@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wgan import options, restart, worker
-from wgan.build import Plan, check_used, enough_memory_for_steps, make_trainer, resolve, set_threads
+from wgan.build import Plan, check_used, enough_memory_for_steps, make_plan, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
@@ -232,7 +232,8 @@ def _rewind(run: Run, parts: _Parts, view: View) -> None:
     lost = "; records of later steps are made again" if later else ""
     start = f"step {trainer.step:,}, the last save" if run.was_saved else "the beginning: nothing was saved yet"
     view.note(f"going on from {start}{lost}.")
-    run.rewind(trainer.step, plan.log.due(trainer.step), plan.sample.due(trainer.step))
+    was = make_plan(run.config, trainer)  # the end of training alone made what was not due then
+    run.rewind(trainer.step, was.log.due(trainer.step), was.sample.due(trainer.step))
     run.write_config(config)
     view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
 

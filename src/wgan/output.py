@@ -88,7 +88,7 @@ def _write_array(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
             for block in model.stream(n, seed):
                 file.write(np.ascontiguousarray(block).tobytes())
 
-    write_atomically(out, write)
+    write_atomically(out, write, parents=True)
     return {"shape": [n, *shape], "dtype": np.dtype(dtype).name}
 
 

@@ -291,4 +291,4 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    write_atomically(path, lambda temporary: temporary.write_bytes(content), parents=True)

@@ -108,7 +108,7 @@ def used_up(budget: Budget, trainer: Trainer, run: Run) -> UsageError:
     if budget.steps is not None and trainer.step > budget.steps:
         return UsageError(
             f"{run.folder} is at step {trainer.step:,}, beyond the {budget.steps:,} that are asked for now; ask for "
-            f"more, or for none: wgan resume {run.quoted}"
+            f"more, or go on as it was: wgan resume {run.quoted}"
         )
     return UsageError(
         f"{run.folder} has used up its budget (step {trainer.step:,}, {trainer.seconds:.0f} s in all); give a larger "

@@ -116,7 +116,7 @@ class Trainer:
         self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         self.catch_up = catch_up * self.objective.measures_distance
-        self.batch, self.flip, self.seed, self.decay = batch, flip, seed, decay
+        self.batch, self.flip, self.seed, self.decay = int(batch), flip, seed, decay
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
         self._exchange_critic = Exchange(group, self._critic_weights)

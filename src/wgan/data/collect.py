@@ -152,8 +152,7 @@ def _finish(
         if value_range is None and found.brightest <= FEWEST_LEVELS:  # as 12 bits in files of 16
             raise UsageError(
                 f"{source.place} has pictures with more than 8 bits that would keep only {found.brightest + 1} of 256 "
-                "grey levels, as if their values went up to 65535; say what is black and white with "
-                "--value-range=LOW,HIGH."
+                "grey levels as they are; say what is black and white with --value-range=LOW,HIGH."
             )
         more.append(
             "what is black and white of pictures with more than 8 bits is as their format or values say; "

@@ -120,7 +120,7 @@ def orders(x: Array, y: Array, seed: int) -> tuple[NDArray[np.int64], NDArray[np
         order = by_content(x, seed)
         return order, order
     sides = _contents(x), _contents(y)
-    own = [_digest(b"".join(sorted(side))) if _equal_by_chance(*sides) else b"" for side in sides]  # one for equal sets
+    own = [b"" if _overlap(*sides) else _digest(b"".join(sorted(side))) for side in sides]
     first, second = (_shuffled(side, str(seed).encode() + salt) for side, salt in zip(sides, own, strict=True))
     return first, second
 
@@ -141,16 +141,18 @@ def _shuffled(contents: list[bytes], key: bytes) -> NDArray[np.int64]:
     return np.argsort(np.frombuffer(b"".join(digests), ">u8"), kind="stable")
 
 
-def _equal_by_chance(x: list[bytes], y: list[bytes]) -> bool:
-    r"""Whether samples of two sets are equal, but not more than twice as often as by chance.
+def _overlap(x: list[bytes], y: list[bytes]) -> bool:
+    """Whether equal samples of two sets are the same ones, and not equal by chance.
 
-    By chance that is no more often than :math:`\sum_c p_c q_c \le \sqrt{\sum_c p_c^2 \sum_c q_c^2}`, which is what
-    equal samples within each set tell.
+    Of samples of one distribution that are there twice in all, as many are in both sets as are twice in one of them, or
+    fewer where the sets differ in size or distribution.
     """
     n, m = Counter(x), Counter(y)
-    across = sum(k * m[content] for content, k in n.items())
-    within = (sum(k * (k - 1) for k in side.values()) / max(1, side.total() * (side.total() - 1)) for side in (n, m))
-    return 0 < across <= 2 * math.sqrt(math.prod(within)) * len(x) * len(y)
+    counts = [(n[content], m[content]) for content in n | m]
+    both, alone = counts.count((1, 1)), counts.count((2, 0)) + counts.count((0, 2))
+    nearly_equal = sum(abs(k - other) for k, other in counts) <= math.sqrt(len(x) + len(y)) / 10
+    no_copies = len(n) == len(x) and len(m) == len(y)
+    return both > 2 * alone or nearly_equal or no_copies
 
 
 def _made_from(x: Array, y: Array) -> bool:

@@ -63,5 +63,5 @@ def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
     numbers = module.compute(seed)
     drawing = Drawing(numbers, module.draw(numbers))
     if out is not None:
-        write_atomically(Path(out), lambda temporary: drawing.figure.savefig(temporary, format="png"))
+        write_atomically(Path(out), lambda temporary: drawing.figure.savefig(temporary, format="png"), parents=True)
     return drawing

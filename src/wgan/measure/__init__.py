@@ -143,7 +143,7 @@ def measure(
     if halves_of_a is None:
         return found
     nothing = _measure(*halves_of_a, seed, seconds, steps, units, lambda share: progress(part + part * share))
-    error = max(found.standard_error, nothing.standard_error)  # either alone may be small by chance
+    error = max(nothing.standard_error, nothing.wasserstein / 2)  # what is nothing but noise varies by about its size
     by_chance = nothing.wasserstein + NINETY * math.sqrt(2) * error
     return replace(found, null=by_chance, seconds=found.seconds + nothing.seconds)
 
