@@ -8,21 +8,8 @@ from typing import Any
 from wgan.errors import UsageError
 
 AT_LEAST: Mapping[str, float] = {
-    **dict.fromkeys(
-        (
-            "size",
-            "batch",
-            "critic_steps",
-            "every",
-            "threads",
-            "processes",
-            "latent",
-            "steps",
-            "warmup_critic_steps",
-            "tick",
-        ),
-        1,
-    ),
+    **dict.fromkeys(("size", "batch", "latent", "critic_steps", "warmup_critic_steps", "every"), 1),
+    **dict.fromkeys(("steps", "tick", "threads", "processes"), 1),
     **dict.fromkeys(("kimg", "epochs"), 1e-3),
     **dict.fromkeys(("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas"), 0),
     **dict.fromkeys(("critic_lr", "generator_lr"), 0),

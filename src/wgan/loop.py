@@ -269,26 +269,22 @@ def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, v
         late = time.monotonic() - saved > patience
         return group.largest(stop.signal, group.first and over, group.first and late)
 
-    def measure(due: bool) -> None:
-        if due:
+    def report(logs: bool, draws: bool) -> None:
+        if logs:
             scribe.record(trainer.record(reset=plan.log.due(trainer.step)))
-
-    def draw(due: bool) -> None:
-        if due:
+        if draws:
             trainer.check()
             scribe.draw()
 
     signal, over, late = decide()
     if over:  # what it stopped at is its last step now
-        measure(not plan.log.due(trainer.step))
-        draw(not plan.sample.due(trainer.step))
+        report(not plan.log.due(trainer.step), not plan.sample.due(trainer.step))
     while not signal and not over:
         scribe.sum_up()  # after a save that was due: what keeps it from being drawn costs no more
         trainer.advance()
         view.step(plan.budget.progress(trainer.step, trainer.seconds), trainer.step)
         signal, over, late = decide()
-        measure(bool(over) or plan.log.due(trainer.step))
-        draw(bool(over) or plan.sample.due(trainer.step))
+        report(bool(over) or plan.log.due(trainer.step), bool(over) or plan.sample.due(trainer.step))
         if plan.save.due(trainer.step) or late:
             trainer.check()
             scribe.save()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.catchup import ahead
-from wgan.constraints import Constraint, GradientPenalty, made, with_penalties
+from wgan.constraints import Constraint, GradientPenalty, check_constraint, with_penalties
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
@@ -98,7 +98,7 @@ class Trainer:
         group: Group = ALONE,
     ) -> None:
         self.device, self.group = torch.device(device), group
-        self.objective, self.constraint = objective or Wasserstein(), made(constraint or GradientPenalty(10.0))
+        self.objective, self.constraint = objective or Wasserstein(), check_constraint(constraint or GradientPenalty())
         check_numbers(batch=batch, critic_steps=critic_steps, catch_up=catch_up, seed=seed, ema_half_life=ema_half_life)
         check_numbers(instance_noise=instance_noise, critic_lr=critic_lr, generator_lr=generator_lr)
         self.latent = latent_of(generator, latent)

@@ -104,14 +104,14 @@ class Constraint:
         """Bring the critic's weights back to where they are allowed, after each critic step."""
 
 
-def made(given: object) -> Constraint:
-    """A constraint that was made, as it is.
+def check_constraint(given: object) -> Constraint:
+    """Give a constraint back as it is, and refuse what is none.
 
     Raises:
         UsageError: It is a name, a class or something else.
     """
     if not isinstance(given, Constraint):
-        raise UsageError(f"constraint is {given!r}; give one that is made, such as LipschitzPenalty(10.0).")
+        raise UsageError(f"constraint is {given!r}; give an object such as LipschitzPenalty(10.0).")
     return given
 
 

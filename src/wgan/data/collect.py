@@ -36,7 +36,15 @@ class Rows(NamedTuple):
 
 @dataclass
 class Found:
-    """What accumulates while pictures are read; the pixels do not."""
+    """What accumulates while pictures are read; the pixels do not.
+
+    Attributes:
+        headers: How often each was seen.
+        labels: Of each picture.
+        digests: Of each picture's pixels.
+        skipped: Names of files that cannot be used, and why.
+        brightest: The largest byte of those that had more than 8 bits.
+    """
 
     headers: Counter[Header]
     labels: list[str | None]
@@ -118,7 +126,8 @@ def write_rows(
         (seen, pixels, label), hashed = got
         file.write(np.ascontiguousarray(pixels).data)
         found.headers[seen] += 1
-        found.brightest = max(found.brightest, int(pixels.max()))
+        if is_deep(seen.mode):
+            found.brightest = max(found.brightest, int(pixels.max()))
         found.labels.append(label)
         found.digests.append(hashed)
     if not found.digests:

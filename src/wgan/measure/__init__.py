@@ -60,7 +60,7 @@ class W1:
         lipschitz_observed: The largest slope seen of it, not a bound.
         null: What ``wasserstein`` of one distribution is at most by chance, in 95 % of cases: that of two halves of A,
             of at most as many samples as B has, measured in the same way, and 1.645 standard errors of the difference
-            of two such; if asked for.
+            of two such, an error being taken for at least half of that; if asked for.
         converged: Whether the free critic had stopped finding more.
         steps: Steps of both critics.
         seconds: What it took.
