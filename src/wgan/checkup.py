@@ -122,7 +122,8 @@ def _numbers(medians: Mapping[str, float]) -> list[str]:
     if "wasserstein_heldout" in medians:
         held_out = with_error(medians["wasserstein_heldout"], medians.get("wasserstein_stderr"))
         noise = f", of which noise may be {medians['noise_floor']:.2g}" if "noise_floor" in medians else ""
-        lines.append(f"  Wasserstein estimate: training {medians['wasserstein']:.3g}, held out {held_out}{noise}")
+        train = f"{medians['wasserstein']:.3g}"
+        lines.append(f"  Wasserstein estimate, median of late records: training {train}, held out {held_out}{noise}")
     if "gradient_norm" in medians:
         between, at_fake = medians["gradient_norm"], medians["gradient_norm_fake"]
         lines.append(f"  critic's slope: {between:.2g} between real and generated samples, {at_fake:.2g} at generated")
