@@ -14,7 +14,15 @@ from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, Sum, Wei
 from wgan.errors import UsageError
 from wgan.measurement import probe
 from wgan.networks import Latent, make_critic, make_generator
-from wgan.networks.lipschitz import GlobalPool, OrthogonalConv2d, Outside, newton_schulz, polar, tangent
+from wgan.networks.lipschitz import (
+    GlobalPool,
+    OrthogonalConv2d,
+    Outside,
+    ReconstructionError,
+    newton_schulz,
+    polar,
+    tangent,
+)
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.penalties import gradient_norms
 from wgan.registry import NETWORKS
@@ -367,6 +375,7 @@ def test_a_critic_that_is_refused_stays_as_it_was() -> None:
     assert [type(layer) for layer in critic] == [nn.Linear, nn.ReLU, nn.LayerNorm, nn.Linear]
 
 
-def test_the_distance_to_a_box_has_slope_1() -> None:
+@pytest.mark.parametrize("distance", [Outside, ReconstructionError])
+def test_distances_to_sets_have_slope_1(distance: type[Outside] | type[ReconstructionError]) -> None:
     with pytest.raises(UsageError, match="1 or -1"):
-        Outside(torch.zeros(2), torch.ones(2), 5.0)
+        distance(torch.zeros(2), torch.ones(2, 2), 5.0)

@@ -22,7 +22,7 @@ from wgan.measure.critics import Fitted, Rays, fit_certified, fit_free
 from wgan.measure.moves import ERRORS, Moves, _fold, transported
 from wgan.measure.sides import Arrays, Part, Samplers, Sides, open_sides
 from wgan.measure.verdict import Guess, combine
-from wgan.networks.lipschitz import Lattice, Outside
+from wgan.networks.lipschitz import Lattice, Outside, ReconstructionError
 from wgan.schedule import Budget
 
 Array = NDArray[np.float64]
@@ -391,31 +391,39 @@ def test_it_learns_where_gradients_are_off(
 
 
 def test_estimates_that_agree_are_believed() -> None:
-    verdict = combine(Guess(1.0, 0.01, 0.1), Guess(1.1, 0.01, 0.1), 1.0, 0.8, 5.0)
+    verdict = combine(Guess(1.0, 0.01, 0.1), Guess(1.1, 0.01, 0.1), 1.0, 0.8, 5.0, 0.0)
     assert verdict.conclusive and verdict.wasserstein == pytest.approx(1.05)
     assert 0.8 <= verdict.interval[0] < 1.0 and 1.1 < verdict.interval[1] < 1.5
 
 
 def test_estimates_that_disagree_leave_the_bounds() -> None:
-    verdict = combine(Guess(0.3, 0.01, 0.03), Guess(1.2, 0.05, 0.12), 1.0, 0.1, 5.0)
+    verdict = combine(Guess(0.3, 0.01, 0.03), Guess(1.2, 0.05, 0.12), 1.0, 0.1, 5.0, 0.0)
     assert not verdict.conclusive and verdict.interval == (0.1, 5.0)
 
 
+def test_what_moments_demand_must_be_found() -> None:
+    found = Guess(2.0, 0.01, 0.1), Guess(2.1, 0.01, 0.1), 1.0, 1.7, 5.0
+    assert combine(*found, 2.0) == combine(*found, 0.0) and combine(*found, 0.0).conclusive
+    verdict = combine(*found, 3.0)
+    assert not verdict.conclusive and verdict.interval == (1.7, 5.0)
+    assert verdict.wasserstein == combine(*found, 0.0).wasserstein
+
+
 def test_the_surer_estimate_weighs_more() -> None:
-    assert combine(Guess(0.01, 0.005, 0.001), Guess(0.5, 0.5, 0.05), 1.0, 0.0, 9.0).wasserstein < 0.02
-    assert combine(Guess(0.6, 0.01, 0.2), Guess(1.0, 0.01, 0.1), 0.1, 0.0, 9.0).wasserstein > 0.97
+    assert combine(Guess(0.01, 0.005, 0.001), Guess(0.5, 0.5, 0.05), 1.0, 0.0, 9.0, 0.0).wasserstein < 0.02
+    assert combine(Guess(0.6, 0.01, 0.2), Guess(1.0, 0.01, 0.1), 0.1, 0.0, 9.0, 0.0).wasserstein > 0.97
 
 
 def test_noisy_transport_below_the_critic_is_not_believed() -> None:
     critic, transport = Guess(2.0, 0.01, 0.2), Guess(0.1, 0.01, 0.01)
-    answer = combine(critic, transport, 0.9, 1.5, 9.0)
+    answer = combine(critic, transport, 0.9, 1.5, 9.0, 0.0)
     assert answer.wasserstein > 1.9 and not answer.conclusive and answer.interval == (1.5, 9.0)
-    assert combine(critic, transport, 0.01, 0.05, 9.0).wasserstein < 0.2
+    assert combine(critic, transport, 0.01, 0.05, 9.0, 0.0).wasserstein < 0.2
 
 
 def test_a_critic_above_what_transport_costs_is_wrong() -> None:
     """A point against a sphere around it: transport costs 1, all of it true, and a half of it looks like noise."""
-    answer = combine(Guess(1.6, 0.01, 0.2), Guess(1.0, 0.001, 0.1), 0.7, 0.9, 1.0)
+    answer = combine(Guess(1.6, 0.01, 0.2), Guess(1.0, 0.001, 0.1), 0.7, 0.9, 1.0, 0.0)
     assert answer.wasserstein == pytest.approx(1.0) and answer.conclusive
 
 
@@ -446,6 +454,37 @@ def test_the_way_out_of_a_box_is_as_steep_as_certified(sign: float) -> None:
     assert 0.5 < float(slopes.max()) <= constant
     assert outside(torch.tensor([[0.5, 0.0, 1.0], [4.0, 4.0, 1.0]])).tolist() == pytest.approx([0, 5 * sign])
     assert observed(outside, torch.zeros(1, 3)) <= 1e-6, "inside it is flat"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("span", [0, 1, 3])
+def test_the_way_from_a_subspace_is_as_steep_as_certified(span: int, sign: float) -> None:
+    torch.manual_seed(0)
+    directions = torch.linalg.qr(torch.randn(4, 4))[0][:span]
+    off = ReconstructionError(torch.tensor([1.0, 0.0, 0.0, 0.0]), directions, sign)
+    x, y = torch.randn(500, 4), torch.randn(500, 4)
+    constant = certify(off, (4,)).constant
+    slopes = (off(x) - off(y)).abs() / (x - y).norm(dim=1)
+    assert 0.99 < observed(off, x) <= constant == pytest.approx(1, abs=1e-5) and float(slopes.max()) <= constant
+    others = np.eye(4) - np.linalg.pinv(directions.numpy()) @ directions.numpy() if span else np.eye(4)
+    ways = np.linalg.norm((x.numpy() - [1, 0, 0, 0]) @ others, axis=1)
+    assert np.allclose(off(x).numpy(), sign * ways, atol=1e-5)
+
+
+def test_directions_that_are_not_orthonormal_are_certified_as_what_they_are() -> None:
+    off = ReconstructionError(torch.zeros(2), torch.tensor([[2.0, 0.0]]), 1.0)
+    assert certify(off, (2,)).constant == pytest.approx(3.0, rel=1e-4), "|1 - 2^2|"
+    assert observed(off, torch.tensor([[1.0, 0.0]])) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_noise_in_all_numbers_is_bounded_and_not_believed_to_be_small(swapped: bool) -> None:
+    """Samples in 8 of 64 dimensions, and the same with noise of .5 in each: 3.5 to 4 away, and .5 in every sample."""
+    turn = np.linalg.qr(normal(64, 64, 5))[0][:8]
+    a, b = 3 * normal(3000, 8) @ turn, 3 * normal(3000, 8, 1) @ turn + 0.5 * normal(3000, 64, 2)
+    found = measure(*((b, a) if swapped else (a, b)), steps=20)
+    assert 3.4 < found.lower_bound < 4.0 < found.interval[1]
+    assert found.moments == pytest.approx(3.75, abs=0.25)
 
 
 def test_open_sides_takes_either_kind() -> None:

@@ -19,7 +19,7 @@ from wgan.errors import UsageError
 from wgan.networks.base import Critic, twin
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import GlobalPool, Lattice, OrthogonalConv2d, Outside
+from wgan.networks.lipschitz import GlobalPool, Lattice, OrthogonalConv2d, Outside, ReconstructionError
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.networks.sorting import GroupSort, MaxMin
@@ -158,6 +158,11 @@ def _orthogonal(module: OrthogonalConv2d, x: Tensor) -> float:
     return prod(_norm(matrix) for matrix in (module.inward, module.outward) if matrix is not None)
 
 
+def _reconstruction(module: ReconstructionError, x: Tensor) -> float:
+    r""":math:`\|I - V^\top V\|_2`: 1, unless the rows of V are so far from orthonormal that they overshoot."""
+    return max(ROUNDING, abs(1 - _norm(module.directions) ** 2) if len(module.directions) else 0.0)
+
+
 def _convolution(module: Any, x: Tensor) -> float:
     if x.dim() != 4:
         raise UsageError(
@@ -250,6 +255,7 @@ RULES: Mapping[type, Callable[[Any, Tensor], float]] = {
     **dict.fromkeys((nn.Linear, Head), lambda module, _: _norm(module.weight)),
     nn.LeakyReLU: lambda module, _: max(1.0, abs(module.negative_slope)),
     OrthogonalConv2d: _orthogonal,
+    ReconstructionError: _reconstruction,
     **dict.fromkeys((nn.Conv2d, Conv2d), _convolution),
     **dict.fromkeys((nn.ConvTranspose2d, ConvTranspose2d), _transposed),
     nn.AvgPool2d: _pool,

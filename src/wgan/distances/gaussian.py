@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from wgan.distances.samples import Array, checked
+from wgan.distances.samples import Array, both_halves, checked
 
 
 def gaussian(x: Any, y: Any, *, seed: int = 0) -> float:
@@ -37,6 +37,22 @@ def gaussian(x: Any, y: Any, *, seed: int = 0) -> float:
     rx, ry = _root_of_covariance(x), _root_of_covariance(y)
     common = np.linalg.svd(rx @ ry.T, compute_uv=False).sum()
     return math.sqrt(max(0.0, float(shift @ shift + (rx * rx).sum() + (ry * ry).sum() - 2 * common)))
+
+
+def gaussian_less_noise(x: Any, y: Any, *, seed: int = 0) -> float:
+    r"""The square of :func:`gaussian` for the distributions that samples are of, less what is noise in it.
+
+    .. math:: \tfrac12 \big( G(A, B')^2 + G(A', B)^2 \big) - G(A, A') \, G(B, B')
+
+    with disjoint halves A, A' of x and B, B' of y. For scaled copies and blurred pictures that is the square of the
+    distance of all that there is, within some percent, even from fewer samples than there are dimensions; noise on
+    pixels is seen to three quarters. It may be negative where there is nothing but noise.
+
+    Args and errors are those of :func:`gaussian`.
+    """
+    (x1, x2), (y1, y2) = both_halves(x, y, seed)
+    across = (gaussian(x1, y2) ** 2 + gaussian(x2, y1) ** 2) / 2
+    return across - gaussian(x1, x2) * gaussian(y1, y2)
 
 
 def _root_of_covariance(x: Array) -> Array:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from wgan.distances.memory import demand_pairs
-from wgan.distances.samples import Array, checked, halves, orders, squared_distances
+from wgan.distances.samples import Array, both_halves, checked, squared_distances
 
 Index = NDArray[np.int64]
 
@@ -153,10 +153,8 @@ def matched(x: Any, y: Any, seed: int) -> Matched:
 
     Args and errors are those of :func:`exact`; the halves are those of :func:`quadrature`.
     """
-    x, y = checked(x, y, least=2)
-    half = min(len(x), len(y)) // 2
-    first, second = orders(x, y, seed)
-    (x1, x2), (y1, y2) = halves(x, first, half), halves(y, second, half)
+    (x1, x2), (y1, y2) = both_halves(x, y, seed)
+    half = len(x1)
     (of_x1, ways1), (of_x2, ways2) = assigned(x1, y2), assigned(x2, y1)
     (in_x, ways_x), (in_y, ways_y) = assigned(x1, x2), assigned(y1, y2)
     back_x, back_y = np.argsort(in_x), np.argsort(in_y)

@@ -56,6 +56,8 @@ class W1:
         critic: The free critic's estimate: the geometric mean of ``train`` and what it says of samples that it has not
             seen; lower where part of the mass stays.
         transport: The estimate of exact transport, less noise, and lower where part of the mass stays.
+        moments: What means and covariances demand of a distance whose mass moves as evenly as it may; an estimate that
+            is well below has missed something.
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
         null: What ``wasserstein`` of one distribution is at most by chance, in 95 % of cases: that of two halves of A,
@@ -81,6 +83,7 @@ class W1:
     gap: float
     critic: float
     transport: float
+    moments: float
     lipschitz_certified: float
     lipschitz_observed: float
     null: float | None
@@ -162,7 +165,7 @@ def _measure(
     rise = max(0.0, free.rise) * sides.scale
     critic, train, gap = _held_out(sides, free, rise, moves.evenness)
     bound, constant, seen = _bound(sides, certified)
-    verdict = combine(critic, moves.guess, moves.noise, bound, moves.cost)
+    verdict = combine(critic, moves.guess, moves.noise, bound, moves.cost, moves.moments)
     n, m = sides.sizes or (None, None)
     return W1(
         wasserstein=verdict.wasserstein,
@@ -174,6 +177,7 @@ def _measure(
         gap=gap,
         critic=critic.value,
         transport=moves.guess.value,
+        moments=moves.moments,
         lipschitz_certified=constant,
         lipschitz_observed=seen,
         null=None,

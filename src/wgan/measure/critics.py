@@ -1,13 +1,14 @@
 """The two critics of a measurement, and how they are trained.
 
 The *free* critic is held by a penalty and finds more, at a slope that has to be looked at. The *certified* critic has
-orthogonal weights, or is a lattice of planes or the distance to a box: it finds less, but its slope is known.
+orthogonal weights, or is a lattice of planes, or the distance to a box or a subspace: it finds less, but its slope is
+known.
 """
 
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from wgan.errors import WganError
 from wgan.measure.sides import Part, Sides
 from wgan.measurement import stderr
 from wgan.networks import Critic, make_critic
-from wgan.networks.lipschitz import Lattice, Outside
+from wgan.networks.lipschitz import Lattice, Outside, ReconstructionError
 from wgan.penalties import gradient_norms, segments
 from wgan.schedule import Budget, Rates
 from wgan.seeds import rng, seeded
@@ -36,6 +37,12 @@ TRIAL = 0.1
 
 SLOPES = 1024
 """Samples a side at which slopes are looked at."""
+
+SPANS = (0, 8, 32, 128, 512)
+"""How many principal components the subspaces have to which distances are tried."""
+
+ANALYSED = 2**22
+"""Numbers in the samples from which principal components are computed: so that it takes seconds at most."""
 
 ShareDone = Callable[[float], None]
 
@@ -76,17 +83,30 @@ def fit_free(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
 def fit_certified(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
     """Train a perceptron with orthogonal weights and sorting activations, or a lattice, whichever does better at first.
 
-    If one side leaves the range of the other further than that tells them apart, it is the distance to the range.
+    If samples of one side are further than that from where those of the other are, it is the distance to these: to
+    their range, or to the subspace of their first principal components.
 
     References:
         Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
     """
     learnt = _better([_orthogonal(sides, budget), _lattice(sides, budget)], progress)
-    x, y = sides.part("train")
-    ranges = Outside(x.amin(0), x.amax(0), -1.0), Outside(y.amin(0), y.amax(0), 1.0)
     choose = sides.part("choose")
-    best = max((learnt.critic, *ranges), key=lambda critic: difference(critic, choose)[0])
+    ways_off = (
+        critic for side, sign in zip(sides.part("train"), (-1.0, 1.0), strict=True) for critic in _off(side, sign)
+    )
+    best = max((learnt.critic, *ways_off), key=lambda critic: difference(critic, choose)[0])
     return replace(learnt, critic=best)
+
+
+def _off(x: Tensor, sign: float) -> Iterator[nn.Module]:
+    """Distances to where samples (N, D) are."""
+    yield Outside(x.amin(0), x.amax(0), sign)
+    few = x[: max(2, ANALYSED // x.shape[1])]
+    centre = few.mean(0)
+    directions = torch.linalg.svd(few - centre, full_matrices=False)[2]
+    for span in SPANS:
+        if span < min(few.shape) / 2:
+            yield ReconstructionError(centre, directions[:span].contiguous(), sign)
 
 
 def difference(critic: nn.Module, part: Part) -> tuple[float, float]:

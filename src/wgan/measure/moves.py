@@ -13,6 +13,9 @@ so the noise of one does not choose the part of the other. Neighbours in A tell 
 some was added; the smaller mean counts. Squares are averaged over the sets first. The least over the most is the
 *evenness*; the jackknife takes off what noise does to it, and tells its error. That all mass moves alike is believed
 until the samples say otherwise, so the upper end of what the evenness may be is taken.
+
+Noise that is added to every sample hides in that of the samples themselves, and transport hardly sees it. Means and
+covariances do: what they demand of :math:`W_2`, times the evenness, is about the least that the distance can be.
 """
 
 import math
@@ -23,11 +26,12 @@ import numpy as np
 from scipy.special import stdtrit
 
 from wgan.distances.estimate import expected_seconds
+from wgan.distances.gaussian import gaussian_less_noise
 from wgan.distances.samples import Array
 from wgan.distances.transport import Matched, less_noise, matched, signed_root
 from wgan.measure.critics import ShareDone
 from wgan.measure.sides import CUT, Sides
-from wgan.measure.verdict import Guess, between
+from wgan.measure.verdict import NINETY, Guess, between
 from wgan.schedule import Budget
 
 FOLDS = (4000, 2000, 1000, 400)
@@ -42,6 +46,9 @@ ERRORS = 4
 PARTS = 8
 """Into which the pairs of a set are sorted by how far their neighbours moved."""
 
+OF_MOMENTS = 1000
+"""Samples a side of each set whose means and covariances are compared."""
+
 DOUBT = 1.96
 """Standard errors by which the samples must deny it before mass is believed not to move alike."""
 
@@ -55,12 +62,14 @@ class Moves(NamedTuple):
         evenness: The least over the most, from 0 to 1: 1 where all mass moves alike, or may do so.
         noise: The share of the cost of transport that is noise.
         cost: What transport of the samples costs, noise included.
+        moments: What means and covariances demand, less noise and less 1.645 standard errors.
     """
 
     guess: Guess
     evenness: float
     noise: float
     cost: float
+    moments: float
 
 
 def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
@@ -68,20 +77,24 @@ def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
     began, most = time.perf_counter(), 8 if budget.seconds is None else 16
     costs: list[tuple[float, float, float]] = []
     squares: list[Array] = []
+    moments: list[float] = []
     for fold in sides.folds(_fold(sides, budget)):
         found = matched(*fold, sides.seed)
         costs.append(found.ways)
         squares.append(_squares_of_parts(found))
+        moments.append(gaussian_less_noise(*(side[:OF_MOMENTS] for side in fold), seed=sides.seed))
         spent = time.perf_counter() - began
         share = spent / budget.seconds if budget.seconds is not None else len(costs) / most
         progress(min(1.0, share))
         if len(costs) == most or (len(costs) >= ERRORS and share * (1 + 1 / len(costs)) > 1):
             break
-    return _summed_up(np.array(costs) * sides.scale, np.array(squares) * sides.scale**2)
+    return _summed_up(
+        *(np.array(each) * sides.scale**power for each, power in ((costs, 1), (squares, 2), (moments, 2)))
+    )
 
 
-def _summed_up(costs: Array, squares: Array) -> Moves:
-    """From the ways (S, 3) of each set and the squares (S, 2, P) of its parts, sorted by both sides' neighbours."""
+def _summed_up(costs: Array, squares: Array, moments: Array) -> Moves:
+    """From the ways (S, 3) of each set, the squares (S, 2, P) of its parts and those that its moments demand (S,)."""
     even = np.array([less_noise(*each) for each in costs])
     across, within = float(costs[:, 0].mean()), float(costs[:, 1:].mean())
     square, error = float(even.mean()), float(even.std(ddof=1)) / math.sqrt(len(even))
@@ -89,7 +102,11 @@ def _summed_up(costs: Array, squares: Array) -> Moves:
     evenness = _evenness(squares, even)
     ninety = float(stdtrit(len(even) - 1, 0.95))  # an error from so few squares is not known well
     value, margin = between(evenness * most, most, evenness)
-    return Moves(Guess(value, spread, margin, ninety), evenness, min(1.0, within / across) if across else 0.0, across)
+    demanded = float(moments.mean() - NINETY * moments.std(ddof=1) / math.sqrt(len(moments)))
+    noise = min(1.0, within / across) if across else 0.0
+    return Moves(
+        Guess(value, spread, margin, ninety), evenness, noise, across, evenness * math.sqrt(max(0.0, demanded))
+    )
 
 
 def rooted(square: float, error: float) -> tuple[float, float]:

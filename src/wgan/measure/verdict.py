@@ -52,7 +52,7 @@ def between(least: float, most: float, evenness: float) -> tuple[float, float]:
     return value, MARGIN * abs(value) + 2 * (most - value)
 
 
-def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling: float) -> Verdict:
+def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling: float, moments: float) -> Verdict:
     """Weigh the two estimates against each other.
 
     Args:
@@ -63,6 +63,7 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
         bound: The certified lower bound.
         ceiling: What transport of the samples costs, noise included: on average no less than the truth, so that what
             a critic finds above it is its own fault.
+        moments: What means and covariances demand: as far as the estimate is below it, both have missed something.
     """
     critic = replace(critic, value=min(critic.value, ceiling))
     missed = noise * max(0.0, critic.value - transport.value)
@@ -75,7 +76,8 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     error = sum(share * guess.error for share, guess in zip(shares, guesses, strict=True))
     by_chance = sum(share * guess.ninety * guess.error for share, guess in zip(shares, guesses, strict=True))
     apart = math.sqrt(sum(s * (g.value - value) ** 2 for s, g in zip(shares, guesses, strict=True)))
-    half = by_chance + apart + margin + missed  # what transport misses may be more than what the critic has found
+    # What transport misses may be more than what the critic has found, and what both miss more than what moments show.
+    half = by_chance + apart + margin + missed + max(0.0, moments - value)
     conclusive = half <= WIDEST * value
     low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
     return Verdict(value, error, (max(0.0, bound, low), high), conclusive)

@@ -237,11 +237,9 @@ class Outside(nn.Module):
 
     def __init__(self, low: Tensor, high: Tensor, sign: float) -> None:
         super().__init__()
-        if abs(sign) != 1:
-            raise UsageError(f"the sign is {sign:g}; it must be 1 or -1, for the slope to be 1.")
         self.register_buffer("low", low)
         self.register_buffer("high", high)
-        self.sign = sign
+        self.sign = _one(sign)
 
     def forward(self, x: Tensor) -> Tensor:
         """Samples (N, D) to scores (N,)."""
@@ -251,3 +249,46 @@ class Outside(nn.Module):
     def extra_repr(self) -> str:
         """The sign and the size, for ``repr``."""
         return f"{self.sign:g}, {len(self.low)}"
+
+
+class ReconstructionError(nn.Module):
+    r"""How far samples are from an affine subspace, the distance to a convex set and so of slope 1.
+
+    .. math:: f(x) = s \, \| (I - V^\top V) (x - c) \|_2, \qquad V V^\top = I
+
+    With the mean and the first principal components of one set of samples it sees at once whether those of another have
+    more or less of what the first have little of: noise in all numbers, or blurred edges.
+
+    Args:
+        centre: c (D,).
+        directions: V (K, D) with orthonormal rows, from none of them to all D.
+        sign: s, 1 or -1.
+
+    Raises:
+        UsageError: The sign is another number.
+    """
+
+    centre: Tensor
+    directions: Tensor
+
+    def __init__(self, centre: Tensor, directions: Tensor, sign: float) -> None:
+        super().__init__()
+        self.register_buffer("centre", centre)
+        self.register_buffer("directions", directions)
+        self.sign = _one(sign)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples (N, D) to scores (N,)."""
+        x = x - self.centre
+        distance: Tensor = torch.linalg.vector_norm(x - x @ self.directions.mT @ self.directions, dim=1)
+        return self.sign * distance
+
+    def extra_repr(self) -> str:
+        """The sign and the sizes, for ``repr``."""
+        return f"{self.sign:g}, {tuple(self.directions.shape)}"
+
+
+def _one(sign: float) -> float:
+    if abs(sign) != 1:
+        raise UsageError(f"the sign is {sign:g}; it must be 1 or -1, for the slope to be 1.")
+    return sign
