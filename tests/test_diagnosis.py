@@ -17,7 +17,7 @@ from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
 from wgan.data import open_data
 from wgan.diagnosis import FEWEST, LAG_SAMPLES, POOLED, Watch, diagnose, look_ahead, pooled
-from wgan.errors import WganError
+from wgan.errors import Stopped, WganError
 from wgan.measurement import Meter
 from wgan.overview import closing
 from wgan.registry import CONSTRAINTS
@@ -68,6 +68,15 @@ def test_each_fault_is_found_and_nothing_else(
         assert finding.advice and finding.text.endswith(".")
         for name, value in finding.evidence.items():
             assert value == pytest.approx({**HEALTHY, **changes}[name])
+
+
+def test_the_last_slope_of_a_short_training_is_judged() -> None:
+    steep = records(FEWEST, gradient_norm=5.0, gap=1.5, gap_stderr=0.1)[1:]
+    assert diagnose(steep, LipschitzPenalty()) == []
+    (finding,) = diagnose(steep, LipschitzPenalty(), ended=True)
+    assert finding.name == "lipschitz" and finding.fault and "is 5 on average where" in finding.text
+    assert diagnose([], LipschitzPenalty(), ended=True) == []
+    assert diagnose(records(2), LipschitzPenalty(), ended=True) == []
 
 
 def test_slack_says_by_what_factor_the_estimate_is_too_small() -> None:
@@ -165,6 +174,21 @@ def test_lag_and_bound_are_about_the_average_and_begin_with_a_record() -> None:
     assert lag.evidence["held_out_later"] == bound.evidence["held_out"] == float(real.mean() - fake.mean())
 
 
+def test_a_critic_that_is_too_steep_is_compared_by_what_it_sees_at_slope_1() -> None:
+    """A critic of slope 30 that shrinks to slope 1 sees less, but is not behind."""
+    trainer, data = tiny_trainer(constraint=LipschitzPenalty(), critic_lr=0.01), open_data(vectors(), DataConfig())
+    trainer.attach(data)
+    for _ in range(200):
+        trainer.critic_step()
+    usual, _ = look_ahead(trainer, data, steps=1)
+    with torch.no_grad():
+        trainer.critic[-1].weight *= 30
+    trainer.catch_up = 0
+    lag, _ = look_ahead(trainer, data, steps=1)
+    assert "the critic is too steep (" in lag.text and not lag.fault
+    assert lag.evidence["held_out"] == pytest.approx(usual.evidence["held_out"], rel=0.3)
+
+
 def test_the_bound_of_pictures_is_in_other_units_than_their_distance() -> None:
     trainer = picture_trainer("orthogonal")
     _, bound = look_ahead(trainer, open_data(blobs(), DataConfig()), steps=1)
@@ -200,6 +224,17 @@ def test_a_run_is_diagnosed_and_nothing_in_it_changes(tmp_path: Path) -> None:
     text = found.lines()
     assert all(finding.text in text and finding.advice in text for finding in found.findings)
     assert ("Nothing is wrong" in text) == (not found.faults)
+    assert f"{run.folder} after 20 generator steps\n" in text
+
+
+def test_what_was_saved_after_the_last_record_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "blobs.npy", blobs())
+    config = small_config(data=str(tmp_path / "blobs.npy"), steps=20, log_every="8")
+    with pytest.raises(Stopped):
+        loop.train(config, out=tmp_path / "r", view=Interrupter(9))
+    found = wgan.diagnose(tmp_path / "r")
+    assert (found.step, found.saved) == (8, 9)
+    assert " after 8 generator steps; its networks after 9" in found.lines()
 
 
 def test_an_object_has_to_be_given_again(tmp_path: Path) -> None:
@@ -259,5 +294,5 @@ def test_a_run_that_failed_is_not_called_right(tmp_path: Path) -> None:
 
 
 def test_nothing_is_not_called_right(tmp_path: Path) -> None:
-    run = small_run(tmp_path / "r", steps=2)
+    run = small_run(tmp_path / "r", steps=2, objective="minimax", constraint="none")
     assert "Nothing could be measured." in wgan.diagnose(run).lines()  # its data were an object

@@ -25,6 +25,7 @@ class Diagnosis:
     Attributes:
         run: Its folder.
         step: The generator step of the last record.
+        saved: That of the last save, whose networks are looked at; None if they are not.
         numbers: Medians of the last records.
         findings: What follows from them, faults first.
         not_looked_at: What could not be measured, and why.
@@ -32,6 +33,7 @@ class Diagnosis:
 
     run: str
     step: int
+    saved: int | None
     numbers: Mapping[str, float]
     findings: tuple[Finding, ...]
     not_looked_at: tuple[str, ...]
@@ -47,7 +49,8 @@ class Diagnosis:
 
     def lines(self) -> str:
         """All of it as text."""
-        said = [f"{self.run} after {count(self.step, 'generator step')}", *_numbers(self.numbers)]
+        later = f"; its networks after {self.saved:,}" if self.saved not in (None, self.step) else ""
+        said = [f"{self.run} after {count(self.step, 'generator step')}{later}", *_numbers(self.numbers)]
         for finding in self.findings:
             said += ["", f"{finding.name}: {finding.text}"]
             evidence = ", ".join(f"{name} {value:.4g}" for name, value in finding.evidence.items())
@@ -71,24 +74,23 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
         WganError: It has no records yet.
     """
     records, config = run.records(), run.config
-    findings, reasons = _broken(run), []
+    findings, reasons, saved = _broken(run), [], None
     if not records and not findings:
         raise WganError(f"{run.folder} has no records yet; train it first: wgan resume {run.quoted}")
-    findings += diagnose(records, make_constraint(config.loss))
+    findings += diagnose(records, make_constraint(config.loss), ended=True)
     numbers = pooled(records)
     if not numbers:
-        reasons.append(
-            f"overfit, negative, starved, lipschitz: they need {FEWEST} records of the second half of training."
-        )
+        reasons.append(f"overfit, negative, starved: they need {FEWEST} records of the second half of training.")
     try:
         trainer, data = _restored(run, source, view or View())
         if trainer.objective.measures_distance:
+            saved = trainer.step
             findings += look_ahead(trainer, data)
     except WganError as error:
         reasons.append(str(error))
     ordered = sorted(findings, key=lambda finding: not finding.fault)
     step = records[-1]["step"] if records else run.summary["steps"]
-    return Diagnosis(str(run.folder), step, numbers, tuple(ordered), tuple(reasons))
+    return Diagnosis(str(run.folder), step, saved, numbers, tuple(ordered), tuple(reasons))
 
 
 def _broken(run: Run) -> list[Finding]:

@@ -60,7 +60,7 @@ class Finding:
         return asdict(self)
 
 
-def diagnose(records: Sequence[Mapping[str, Any]], constraint: Constraint) -> list[Finding]:
+def diagnose(records: Sequence[Mapping[str, Any]], constraint: Constraint, ended: bool = False) -> list[Finding]:
     """What the last records of a training say of it.
 
     It looks at medians, so that one noisy record says nothing. All records measure the same real samples, so the errors
@@ -69,11 +69,15 @@ def diagnose(records: Sequence[Mapping[str, Any]], constraint: Constraint) -> li
     Args:
         records: In order, with the fields of metrics.jsonl.
         constraint: What keeps the critic Lipschitz.
+        ended: Whether the last record is the one to believe: then the critic's slope in it, which is not noisy, is
+            judged even if there are too few records for all else.
 
     Returns:
-        The findings, faults first; none if there are too few records.
+        The findings, faults first.
     """
     medians = pooled(records)
+    if ended and records and not medians:
+        medians = _numbers(records[-1:], ("gradient_norm", "wasserstein_heldout"))
     found = [finding for look in (_overfit, _negative, _starved, _lipschitz) if (finding := look(medians, constraint))]
     return sorted(found, key=lambda finding: not finding.fault)
 
@@ -83,8 +87,13 @@ def pooled(records: Sequence[Mapping[str, Any]]) -> Medians:
     if not records:
         return {}
     late = [record for record in records[-POOLED:] if record["step"] >= records[-1]["step"] / 2]
-    known = {key for key in late[0] if all(isinstance(record.get(key), int | float) for record in late)}
-    return {k: float(median(r[k] for r in late)) for k in sorted(known)} if len(late) >= FEWEST else {}
+    return _numbers(late, sorted(late[0])) if len(late) >= FEWEST else {}
+
+
+def _numbers(records: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Medians:
+    """Medians of those that are numbers in all records."""
+    known = [name for name in names if all(isinstance(record.get(name), int | float) for record in records)]
+    return {name: float(median(record[name] for record in records)) for name in known}
 
 
 class Watch:
@@ -112,7 +121,8 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
     """Whether records say too little, and how large the distance is at least, if the critic goes on for longer.
 
     Both are about the average of the generator, as records are. All estimates are of the same held-out and generated
-    samples, so the error of their differences is small.
+    samples, so the error of their differences is small. A critic that is steeper than its constraint allows sees too
+    much, so scores are divided by the factor before they are compared.
 
     Args:
         trainer: It is left as it is.
@@ -126,26 +136,32 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
         WganError: The critic diverges, or there is a single held-out sample.
     """
     meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
-    scores = []
+    scores, factors = [], []
     for further in (0, steps):
         with trainer.caught_up(further):
             scores.append(meter.scores(trainer.average.module, trainer.critic, trainer.step)[1:])
+            slope = meter.slope(trainer.average.module, trainer.critic, trainer.step)
+            factors.append(max(1.0, slope / (_allowed(trainer.constraint) or math.inf)))
             critic = probe(trainer.critic)
-    before, after = (float(real.mean() - fake.mean()) for real, fake in scores)
-    error = stderr(*(new - old for old, new in zip(*scores, strict=True)))
+    before, after = (
+        float(real.mean() - fake.mean()) / factor for (real, fake), factor in zip(scores, factors, strict=True)
+    )
+    error = stderr(*(new / factors[1] - old / factors[0] for old, new in zip(*scores, strict=True)))
     if error is None:
         raise WganError("lag, bound: a single held-out sample does not tell; use --held-out 2 or more.")
     if not math.isfinite(before + after + error):
         raise WganError("lag, bound: the critic diverges when it goes on alone; lower --critic-lr.")
-    return _lag(before, after, error, steps), _bound(*scores[1], critic, data.shape)
+    return _lag(before, after, error, steps, factors), _bound(*scores[1], critic, data.shape)
 
 
-def _lag(before: float, after: float, error: float, steps: int) -> Finding:
+def _lag(before: float, after: float, error: float, steps: int, factors: Sequence[float]) -> Finding:
     rise = after - before
     evidence = {"held_out": before, "held_out_later": after, "rise_stderr": error}
+    steep = max(factors) > STEEP
+    over = f", over what the critic is too steep ({factors[0]:.2g} and then {factors[1]:.2g} times)," if steep else ""
     said = (
-        f"{steps} more critic steps against the frozen generator bring the held-out estimate from {before:.3g} to "
-        f"{after:.3g} (a rise of {with_error(rise, error)})"
+        f"{steps} more critic steps against the frozen generator bring the held-out estimate{over} from {before:.3g} "
+        f"to {after:.3g} (a rise of {with_error(rise, error)})"
     )
     if rise <= SURE * error or rise <= BEHIND * abs(after):
         return Finding("lag", f"the critic keeps up well enough: {said}.", evidence, fault=False)

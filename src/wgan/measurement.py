@@ -162,6 +162,10 @@ class Meter:
         on_train, on_held_out = self._scores(probe(critic), self._reals())
         return {"gap": float(on_train.mean() - on_held_out.mean()), "gap_stderr": stderr(on_train, on_held_out)}
 
+    def slope(self, generator: nn.Module, critic: nn.Module, step: int) -> float:
+        """The ``gradient_norm`` of the networks as they are after ``step`` generator steps."""
+        return float(self._gradient_norms(probe(generator), twin(critic).eval(), step)[0].mean())
+
     def real(self, samples: Samples, index: Tensor) -> Tensor:
         """A batch of real samples."""
         return self.move(samples.batch(index))

@@ -141,6 +141,7 @@ class Scribe(Silent):
     def _summarise(self, status: str, seconds: float | None = None) -> None:
         records, trainer = self.run.records(), self.trainer
         seconds = trainer.seconds if seconds is None else seconds
+        findings = diagnose(records, trainer.constraint, ended=status != "training")
         self.run.write_summary(
             {
                 "status": status,
@@ -151,7 +152,7 @@ class Scribe(Silent):
                 "images_per_second": trainer.images / seconds if seconds else None,
                 "arbitrary_scale": trainer.constraint.arbitrary_under,
                 "peak_memory": peak_memory(),
-                "findings": [finding.to_json() for finding in diagnose(records, trainer.constraint)],
+                "findings": [finding.to_json() for finding in findings],
                 "final": records[-1] if records else {},
             }
         )
