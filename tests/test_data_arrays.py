@@ -260,7 +260,9 @@ def test_npz_names_and_labels(tmp_path: Path, name: str, label: str) -> None:
 
 def test_npz_without_a_usual_name_or_with_too_few_labels(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=BYTES, b=BYTES)
-    with pytest.raises(WganError, match=r"arrays a, b; name one images or x or arr_0 or data or x_train") as caught:
+    with pytest.raises(
+        WganError, match=r"arrays a, b, and .* name it images or x or arr_0 or data or x_train"
+    ) as caught:
         open_data(tmp_path / "x.npz", DataConfig())
     assert str(caught.value).endswith("np.savez('new.npz', images=...).")
     np.savez(tmp_path / "x.npz", x=BYTES, y=np.arange(3))
@@ -270,7 +272,7 @@ def test_npz_without_a_usual_name_or_with_too_few_labels(tmp_path: Path) -> None
 
 def test_names_and_labels_in_an_array_cannot_command_the_terminal(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", **{"a\x1b[2J": BYTES, "b": BYTES})
-    with pytest.raises(WganError, match=r"arrays a\\x1b\[2J, b; name"):
+    with pytest.raises(WganError, match=r"arrays a\\x1b\[2J, b, and"):
         open_data(tmp_path / "x.npz", DataConfig())
     np.savez(tmp_path / "x.npz", x=BYTES[:2], y=np.array(["cat\n", "caf\u00e9"]))
     assert sorted(open_data(tmp_path / "x.npz", DataConfig()).report.classes) == ["caf\u00e9", r"cat\n"]
@@ -357,10 +359,21 @@ def test_coordinates_that_differ_by_too_little_to_divide_by_are_constant(size: f
         assert data.units.scale[0] == pytest.approx(2e-150, rel=0.05), "the deviation of 0 to 6 is 2"
         assert 0.9 < float(x[:, 0].std()) < 1.1
     else:
-        assert data.units.scale[0] == 1 and not x[:, 0].any()
+        assert data.units.scale[0] == 0 and not x[:, 0].any()
         assert any(
             "1 of 2 coordinates are constant, or differ by less than 1e-153;" in note for note in data.report.notes
         )
+
+
+@pytest.mark.parametrize("value", [7.0, 0.1, -1e12])
+def test_what_is_constant_is_so_in_samples(value: float) -> None:
+    own = np.stack([np.full(1000, value), np.arange(1000.0)], 1)
+    units = open_data(own, DataConfig()).units
+    samples = units.to_user(torch.randn(50, 2))
+    assert (samples[:, 0] == samples.dtype.type(value)).all() and samples[:, 1].std() > 100
+    assert not units.from_user(own)[:, 0].any()
+    other = units.from_user(own + np.array([2.0, 0.0]))[:, 0]
+    assert other.tolist() == pytest.approx([2.0] * 1000, rel=1e-3), "what varies after all is seen"
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64])

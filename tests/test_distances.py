@@ -20,7 +20,7 @@ from scipy.stats import energy_distance, wasserstein_distance
 from toolbox import Array, normal
 from wgan.distances import memory
 from wgan.distances.estimate import affordable, choose, null_size, standard_error, with_error_and_null
-from wgan.distances.gaussian import gaussian
+from wgan.distances.gaussian import gaussian, gaussian_less_noise
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import DIRECTIONS, line, shadows, sliced
 from wgan.distances.memory import free_memory
@@ -281,6 +281,26 @@ def test_gaussian_is_the_closed_form() -> None:
     )
 
 
+@pytest.mark.parametrize(("d", "within"), [(4, 0.1), (50, 0.05), (600, 0.1)])
+def test_what_moments_demand_is_that_of_the_distributions(d: int, within: float) -> None:
+    """Copies 1.3 times as large and moved by 1: fewer samples than dimensions do not matter, nor the same ones."""
+    x, y = normal(1000, d), 1.3 * normal(1000, d, 1) + 1 / math.sqrt(d)
+    truth = math.sqrt(0.09 * d + 1)
+    assert math.sqrt(gaussian_less_noise(x, y)) == pytest.approx(truth, rel=within)
+    assert math.sqrt(gaussian_less_noise(x, 1.3 * x + 1 / math.sqrt(d))) == pytest.approx(truth, rel=within)
+    assert gaussian(x[:500], y[:500]) > truth, "noise included"
+    nothing = [gaussian_less_noise(normal(1000, d, 2 * k), normal(1000, d, 2 * k + 1)) for k in range(2, 8)]
+    assert abs(np.mean(nothing)) < 4 * np.std(nothing) and max(map(abs, nothing)) < 0.1 * truth**2
+
+
+def test_noise_in_every_sample_is_within_the_range_of_quadrature() -> None:
+    """Samples in 8 of 64 dimensions, and others with noise of 0.5: at least 3.5 away, for 56 dimensions were empty."""
+    turn = np.linalg.qr(normal(64, 64, 5))[0][:8]
+    x, y = 3 * normal(800, 8) @ turn, 3 * normal(800, 8, 1) @ turn + 0.5 * normal(800, 64, 2)
+    found = with_error_and_null(quadrature, x, y)
+    assert found.most is not None and found.value < 3.2 and 3.5 < found.most < 4
+
+
 @pytest.mark.parametrize("method", [exact, w2, sinkhorn])
 def test_too_little_memory_is_told_before_it_is_taken(
     method: Callable[..., float], monkeypatch: pytest.MonkeyPatch
@@ -332,6 +352,7 @@ def test_quadrature_says_how_small_the_distance_may_be_where_few_samples_move_fa
     found = with_error_and_null(quadrature, x, y)
     assert found.least is not None and found.least < 1 < found.value
     assert (found.least, found.value) == pytest.approx((debiased(x, y), quadrature(x, y)))
+    assert found.most == pytest.approx(max(found.value, math.sqrt(gaussian_less_noise(x, y))))
     assert with_error_and_null(exact, x, y).least is None and with_error_and_null(quadrature, x, x).least == 0
 
 
@@ -371,8 +392,8 @@ def test_the_null_is_the_distance_of_two_halves() -> None:
 
 def test_the_null_has_no_more_samples_than_the_smaller_set() -> None:
     """W1 of n and m numbers of one distribution falls as the root of 1/n + 1/m."""
-    found = [with_error_and_null(line, normal(4000, 1, 2 * k), normal(60, 1, 2 * k + 1))[::2] for k in range(8)]
-    values, nulls = np.array(found, np.float64).T
+    found = [with_error_and_null(line, normal(4000, 1, 2 * k), normal(60, 1, 2 * k + 1)) for k in range(8)]
+    values, nulls = (np.array([getattr(each, name) for each in found]) for name in ("value", "null"))
     assert null_size(4000, 60) == 60 and null_size(200, 150) == 100
     assert np.mean(nulls) == pytest.approx(np.mean(values) * math.sqrt(2), rel=0.3)
     of_first = normal(4000, 1)

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from wgan import __version__, worker
 from wgan.commands import measure, show, train
 from wgan.errors import LostError, Stopped, WganError
+from wgan.registry import unknown
 
 app = App(
     name="wgan",
@@ -24,11 +25,12 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (
+COMMANDS = (
     *(train.train, train.resume, train.sample),
     *(measure.distance, measure.figure),
     *(show.data, show.runs, show.diagnose, show.presets, show.doctor),
-):
+)
+for command in COMMANDS:
     app.command(command)
 
 _UNWINDING = 1.0  # seconds after a signal in which it is not heeded again
@@ -103,7 +105,10 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 def _sentence(error: CycloptsError) -> str:
     """A usage error in one line, with where to look next."""
-    if isinstance(error, UnusedCliTokensError):
+    if isinstance(error, UnknownCommandError):
+        name = (error.unused_tokens or [""])[0]
+        text = unknown("command", name, [command.__name__ for command in COMMANDS])
+    elif isinstance(error, UnusedCliTokensError):
         text = f"unexpected {', '.join(map(repr, error.unused_tokens or ()))}."
     else:
         text = " ".join(str(error).split())

@@ -21,7 +21,7 @@ from wgan.model import Model
 from wgan.registry import DISTANCES, lookup, unknown
 from wgan.schedule import seconds
 from wgan.sets import Split, open_both
-from wgan.words import clock, count, kind, with_error
+from wgan.words import clock, count, digits, kind, with_error
 
 DRAWN = 4000
 DRAWN_FOR_CRITICS = 60_000
@@ -120,25 +120,28 @@ def lines(found: Estimate | W1) -> str:
 
 def _estimate_lines(found: Estimate) -> dict[str, str]:
     few = "unknown: too few samples"
-    value = with_error(found.value, found.standard_error)
+    halved = found.least is None and found.null_n is not None and found.null_n < min(found.n, found.m)
+    fewer = "; so few differ by more than all do" if halved else ""
+    value, error = with_error(found.value, found.standard_error), found.standard_error
     ends = "the first if few samples move far, the second if all move alike"
     if found.value < 0:
         value += ": below 0, so it is not told from the samples' noise"
-    sure = found.least is not None and found.value > (found.standard_error or 0.0)
-    doubt = {"range": f"{max(0.0, found.least or 0.0):.3g} to {found.value:.3g}: {ends}"} if sure else {}
+    doubt = {}
+    if found.least is not None and found.most is not None and found.value > (error or 0.0):
+        doubt = {"range": f"{digits(max(0.0, found.least), error)} to {digits(found.most, error)}: {ends}"}
     return {
-        "distance": value if found.standard_error is not None else f"{value} (error {few})",
+        "distance": value if error is not None else f"{value} (error {few})",
         **doubt,
         "null": few
         if found.null is None
-        else f"{found.null:.3g} (two disjoint parts of A differ by this: {found.null_n:,} each)",
+        else f"{found.null:.3g} (two disjoint parts of A differ by this: {found.null_n:,} each{fewer})",
         "method": f"{found.method}: {found.why}",
         "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each",
     }
 
 
 def _critic_lines(found: W1) -> dict[str, str]:
-    low, high = found.interval
+    (low, high), error = found.interval, found.standard_error
     verdict = "conclusive" if found.conclusive else "INCONCLUSIVE"
     more = "" if found.converged else "; it was still rising: give more --time"
     slopes = f"slope at most {found.lipschitz_certified:.6f}, {found.lipschitz_observed:.4f} seen"
@@ -146,10 +149,11 @@ def _critic_lines(found: W1) -> dict[str, str]:
     null = {} if found.null is None else {"null": f"{found.null:.3g} ({parts})"}
     return {
         "distance": f"{with_error(found.wasserstein, found.standard_error)}, {verdict}",
-        "interval": f"{low:.3g} to {high:.3g} (90 %)",
-        "at least": f"{max(0.0, found.lower_bound):.3g}, certified (by a critic with {slopes})",
+        "interval": f"{digits(low, error)} to {digits(high, error)} (90 %)",
+        "at least": f"{digits(max(0.0, found.lower_bound), error)}, certified (by a critic with {slopes})",
         **null,
-        "evidence": f"critic {found.critic:.3g}, transport less noise {found.transport:.3g}{more}",
+        "evidence": f"critic {found.critic:.3g}, transport less noise {found.transport:.3g}, "
+        f"means and covariances {found.moments:.3g}{more}",
         "overfit": f"{found.gap:.3g} of {found.train:.3g} that the critic sees in the samples it was trained on",
         "method": f"{found.method}: {found.why}",
         "samples": "drawn without end"

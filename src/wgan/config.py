@@ -20,9 +20,9 @@ class DataConfig:
     data: str = "digits"
     """A name (see `wgan data --list`), a folder or .zip of pictures, or a .npy/.npz file."""
     size: tuple[int, int] | None = None
-    """Height and width of the pictures, as 64 or 48x64; by default the most frequent size of the source."""
+    """Height and width of the pictures, as 64 or 48x64; by default the most frequent, or 64 if that is above 128."""
     channels: Literal[1, 3, 4] | None = None
-    """1 grey, 3 colour, 4 colour with transparency; by default what the source has."""
+    """1 grey, 3 colour, 4 colour with transparency; by default 1 or 3, as the source has."""
     fit: Fit = "crop"
     """To reach the size: crop (cover it and cut the rest), pad (shrink to fit, black border), stretch."""
     flip: bool = False

@@ -185,7 +185,7 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
     return Finding(
         "bound",
         f"the Wasserstein distance ({units}) is at least {max(0.0, bound):.3g}, with 99.9 % confidence: the critic, "
-        f"gone on alone, says {with_error(held_out, error)}, and no slope of it is above {constant:.4g}.",
+        f"gone on alone, says {with_error(held_out, error)}, and is nowhere steeper than {constant:.4g}.",
         {"bound": bound, "held_out": held_out, "held_out_stderr": error or 0.0, "constant": constant},
         fault=False,
     )

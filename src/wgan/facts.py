@@ -1,5 +1,6 @@
 """What is about to be trained, in words: the sections that are shown before a run."""
 
+import shlex
 from collections.abc import Mapping
 
 from wgan.build import Plan
@@ -15,6 +16,7 @@ def facts_of(
 ) -> Mapping[str, Mapping[str, str]]:
     """Sections of names and values: data, networks, training, output."""
     size, skipped = data.train.size, len(data.report.skipped)
+    names = f"; `wgan data {shlex.quote(config.data.data)}` names them"
     loss, optimizer, run = config.loss, config.optimizer, config.run
     decay = "" if optimizer.decay == "none" else ", linear decay"
     rates = f"critic {optimizer.critic_lr:g}, generator {optimizer.generator_lr:g}"
@@ -33,7 +35,7 @@ def facts_of(
             "train": "endless" if size is None else f"{size:,}",
             "held out": "endless" if data.held_out.size is None else f"{data.held_out.size:,}",
             "shape": kind(data.shape),
-            **({"skipped": f"{skipped:,} files; `wgan data` names them"} if skipped else {}),
+            **({"skipped": f"{skipped:,} files{names}"} if skipped else {}),
         },
         "networks": {
             "generator": f"{config.generator.family}, {parameters(trainer.generator):,} parameters",

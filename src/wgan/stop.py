@@ -21,7 +21,9 @@ class Interrupted(Stopped):
     """
 
     def __init__(self, run: Run, number: int) -> None:
-        super().__init__(f"stopped and saved; go on with: wgan resume {run.quoted}", number)
+        processes = run.config.run.processes
+        how = f" --processes {processes}" if processes > 1 else ""
+        super().__init__(f"stopped and saved; go on with: wgan resume {run.quoted}{how}", number)
         self.run = run
 
 

@@ -1,5 +1,7 @@
 """Numbers, durations, shapes and errors in words."""
 
+import math
+
 
 def first_line(error: BaseException) -> str:
     """The first line of what an error says that is not empty, else the error's name."""
@@ -9,10 +11,17 @@ def first_line(error: BaseException) -> str:
 
 def with_error(value: float, error: float | None) -> str:
     """A value with its standard error, where that is known."""
-    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    text = digits(value, error)
     if error is None:
         return text
     return f"{text} ± {error:,.0f}" if 9.5 <= error < 1e6 else f"{text} ± {error:.1g}"
+
+
+def digits(value: float, error: float | None = None) -> str:
+    """A value with three digits, or with as many more as its error leaves it."""
+    if error and abs(value) >= 100 * error and 1 <= abs(value) < 1e15:
+        return f"{value:,.{max(0, math.ceil(-math.log10(error)))}f}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def count(number: int, noun: str) -> str:

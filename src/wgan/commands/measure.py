@@ -50,7 +50,7 @@ def distance(
     steps
         Steps of each of its critics instead, which makes the answer repeatable.
     null
-        Let the method critic measure two halves of A too; the other methods always do.
+        Let the method critic measure two halves of A too, which doubles its time; the other methods always do.
     seed
         Chooses samples, and the parts into which they are cut to find the error.
     """

@@ -68,8 +68,8 @@ def open_array(
     """
     if array.dtype.kind not in "buif":
         raise WganError(
-            f"{origin.place} has values of type {array.dtype}, which are never unpickled or guessed at; "
-            "save plain numbers (uint8 for pictures, float32 for vectors)."
+            f"{origin.place} has values of type {array.dtype}; "
+            "save real numbers, such as uint8 for pictures and float32 for vectors."
         )
     if array.size == 0 or array.ndim == 0:
         raise WganError(f"{origin.place} has shape {array.shape}: there are no samples in it.")
@@ -190,7 +190,7 @@ def layout(array: NDArray[Any], origin: Origin) -> NDArray[Any]:
             return array.transpose(0, 2, 3, 1)
     raise WganError(
         f"{origin.place} has shape {array.shape}; pictures are (N, H, W), (N, H, W, C) or (N, C, H, W) "
-        "with 1, 3 or 4 channels, vectors are (N, D)."
+        "with 1, 3 or 4 channels, vectors are (N, D); single numbers, too: x.reshape(-1, 1)."
     )
 
 

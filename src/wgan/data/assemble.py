@@ -116,15 +116,16 @@ def vectors(
 
 
 def _standard_units(array: NDArray[Any]) -> tuple[Units, list[str]]:
-    """Mean and deviation of each coordinate (N, D) -> (D,); constant ones keep their scale."""
+    """Mean and deviation of each coordinate (N, D) -> (D,); what is constant has no deviation, and stays as it is."""
     spread = array.std(0, dtype=np.float64)
     # Deviations below 1e-154 have squares that underflow: they come out wrong, or as 0 where values do differ.
     same = array.min(0) == array.max(0)
     constant = same | (spread**2 < np.finfo(np.float64).tiny)
     count = int(constant.sum())
     nearly = "" if (same == constant).all() else ", or differ by less than 1e-153"
-    notes = [f"{count} of {array.shape[1]} coordinates are constant{nearly}; they are only centred."] if count else []
-    return Units(array.mean(0, dtype=np.float64), np.where(constant, 1.0, spread)), notes
+    notes = [f"{count} of {array.shape[1]} coordinates are constant{nearly}; samples have them as they are."]
+    centre = np.where(constant, array[0].astype(np.float64), array.mean(0, dtype=np.float64))
+    return Units(centre, np.where(constant, 0.0, spread)), notes if count else []
 
 
 def check_finite(array: NDArray[Any], place: str) -> None:

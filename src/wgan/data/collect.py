@@ -77,7 +77,8 @@ def choose_target(source: Source, options: DataConfig, progress: Progress) -> tu
     notes = []
     height, width = options.size or sizes.most_common(1)[0][0]
     if options.size is None and max(height, width) > LARGE:
-        notes.append(f"the pictures are {height}x{width}; without a size they are brought to {DEFAULT}x{DEFAULT}.")
+        most = f"most pictures are {height}x{width}" if len(sizes) > 1 else f"the pictures are {height}x{width}"
+        notes.append(f"{most}; all are brought to {DEFAULT}x{DEFAULT}, if no --size says otherwise.")
         height = width = DEFAULT
     if options.channels is None and transparent:
         notes.append("there are pictures with transparency, now laid on white; --channels 4 keeps it.")

@@ -121,8 +121,8 @@ def choose_array(names: list[str], path: Path) -> str:
         return candidates[0]
     if not usual:
         raise WganError(
-            f"{path} holds arrays {', '.join(map(shown, names)) or '(none)'}; "
-            f"name one {' or '.join((*IMAGE_NAMES, TRAIN))}, as by {_HOW}."
+            f"{path} holds arrays {', '.join(map(shown, names)) or '(none)'}, and which one to take is not known; "
+            f"name it {' or '.join((*IMAGE_NAMES, TRAIN))}, as by {_HOW}."
         )
     return usual[0]
 

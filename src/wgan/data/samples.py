@@ -141,7 +141,7 @@ class Units:
 
     Attributes:
         mean: (D,) for vectors, None for pictures.
-        scale: (D,) for vectors, None for pictures.
+        scale: (D,) for vectors, None for pictures; 0 of what is constant.
     """
 
     mean: NDArray[np.float64] | None = None
@@ -162,13 +162,14 @@ class Units:
         if self.mean is None or self.scale is None:
             return np.dtype(np.uint8)
         steps = np.spacing(np.abs(self.mean).astype(np.float32)).astype(np.float64)
-        return np.dtype(np.float64 if (steps > COARSE * self.scale).any() else np.float32)
+        return np.dtype(np.float64 if ((steps > COARSE * self.scale) & (self.scale > 0)).any() else np.float32)
 
     def from_user(self, array: NDArray[Any]) -> torch.Tensor:
         """The inverse of :meth:`to_user`: uint8 (N, H, W, C) or vectors (N, D) -> float32 tensor."""
         if self.mean is None or self.scale is None:
             return _to_tensor(np.asarray(array, np.uint8))
-        return torch.from_numpy(((np.asarray(array, np.float64) - self.mean) / self.scale).astype(np.float32))
+        scale = np.where(self.scale > 0, self.scale, 1.0)
+        return torch.from_numpy(((np.asarray(array, np.float64) - self.mean) / scale).astype(np.float32))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

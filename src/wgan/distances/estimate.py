@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import hadamard
 
+from wgan.distances.gaussian import gaussian_less_noise
 from wgan.distances.line import shadows, sliced
 from wgan.distances.memory import round_down
 from wgan.distances.samples import SMALLEST, Array, by_content, checked, halves, orders, spread
@@ -43,6 +44,8 @@ class Estimate:
         standard_error: Its standard error; None where there are too few samples to tell.
         least: Beside ``quadrature``, which is meant for sets whose samples all move alike and is too large if only few
             move, and those far: ``debiased``, which is then nearer. None beside other methods.
+        most: Beside ``quadrature``, which misses noise that one side has more of in every sample: what means and
+            covariances demand (:func:`wgan.distances.gaussian.gaussian_less_noise`), if that is more.
         null: The same method's distance between two random halves of A, or as much of them as B has samples: what it
             reports where there is no difference; None where there are too few samples.
         null_n: Samples in each half, or in what is used of it.
@@ -58,6 +61,7 @@ class Estimate:
     value: float
     standard_error: float | None
     least: float | None
+    most: float | None
     null: float | None
     null_n: int | None
     method: str
@@ -80,6 +84,7 @@ class Measured(NamedTuple):
     standard_error: float | None
     null: float | None
     least: float | None
+    most: float | None
 
 
 def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Measured:
@@ -92,19 +97,19 @@ def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Mea
         seed: Chooses halves and groups, and is handed to the method.
 
     Returns:
-        The value, its standard error and the null, which are None below 50 samples a side, and the least value.
+        The value, its standard error and the null, which are None below 50 samples a side, and the least and most.
 
     Raises:
         UsageError: The samples do not suit each other or the method.
         WganError: The method needs more memory than there is.
     """
     x, y = checked(x, y)
-    value, least = _both_ends(x, y, seed) if method is quadrature else (method(x, y, seed=seed), None)
+    value, least, most = _with_ends(x, y, seed) if method is quadrature else (method(x, y, seed=seed), None, None)
     if min(len(x), len(y)) < FEWEST_FOR_ERROR:
-        return Measured(value, None, None, least)
+        return Measured(value, None, None, least, most)
     of_halves = halves(x, by_content(x, seed), null_size(len(x), len(y)))
     null = _of_part(method, *of_halves, seed)
-    return Measured(value, standard_error(method, x, y, value, seed), null, least)
+    return Measured(value, standard_error(method, x, y, value, seed), null, least, most)
 
 
 def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
@@ -112,11 +117,13 @@ def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
     return method(x, y, seed=seed) if spread(x, y) >= SMALLEST else 0.0
 
 
-def _both_ends(x: Array, y: Array, seed: int) -> tuple[float, float]:
-    """``quadrature`` and ``debiased``, from the same transports."""
+def _with_ends(x: Array, y: Array, seed: int) -> tuple[float, float, float]:
+    """``quadrature``, ``debiased`` from the same transports, and what means and covariances demand."""
     transports = across_and_within(x, y, seed)
     value = signed_root(less_noise(*transports))
-    return value, min(value, above_noise(*transports)) if value else 0.0
+    if not value:
+        return 0.0, 0.0, 0.0
+    return value, min(value, above_noise(*transports)), max(value, signed_root(gaussian_less_noise(x, y, seed=seed)))
 
 
 def null_size(n: int, m: int) -> int:
@@ -210,7 +217,7 @@ def choose(n: int, m: int, dim: int) -> tuple[str, str]:
         return "line", "single numbers are sorted, which solves their transport exactly."
     fewest, most = min(n, m), affordable(dim)
     if fewest < 2:
-        return "exact", "a single sample has no halves that would show its noise."
+        return "exact", "with a single sample on a side there is nothing to tell its noise by."
     if fewest <= most:
         return (
             "quadrature",

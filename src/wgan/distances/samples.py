@@ -169,14 +169,16 @@ def halves(x: Array, order: NDArray[np.int64], most: int | None = None) -> tuple
     return x[order[:half][:most]], x[order[len(x) - half :][:most]]
 
 
-def both_halves(x: Any, y: Any, seed: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+def both_halves(x: Any, y: Any, seed: int, most: int | None = None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Two disjoint halves of each set, all of one size; rows of y that were made from rows of x fall where these do.
+
+    Of each at most ``most`` samples, a random choice.
 
     Raises:
         UsageError: The samples do not suit each other, or a side has only one.
     """
     x, y = checked(x, y, least=2)
-    half = min(len(x), len(y)) // 2
+    half = min(len(x) // 2, len(y) // 2, most or len(x))
     first, second = orders(x, y, seed)
     return halves(x, first, half), halves(y, second, half)
 

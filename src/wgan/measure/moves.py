@@ -46,9 +46,6 @@ ERRORS = 4
 PARTS = 8
 """Into which the pairs of a set are sorted by how far their neighbours moved."""
 
-OF_MOMENTS = 1000
-"""Samples a side of each set whose means and covariances are compared."""
-
 DOUBT = 1.96
 """Standard errors by which the samples must deny it before mass is believed not to move alike."""
 
@@ -82,7 +79,7 @@ def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
         found = matched(*fold, sides.seed)
         costs.append(found.ways)
         squares.append(_squares_of_parts(found))
-        moments.append(gaussian_less_noise(*(side[:OF_MOMENTS] for side in fold), seed=sides.seed))
+        moments.append(gaussian_less_noise(*fold, seed=sides.seed))
         spent = time.perf_counter() - began
         share = spent / budget.seconds if budget.seconds is not None else len(costs) / most
         progress(min(1.0, share))
