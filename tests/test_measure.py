@@ -407,6 +407,7 @@ def test_what_moments_demand_must_be_found() -> None:
     verdict = combine(*found, 3.0)
     assert not verdict.conclusive and verdict.interval == (1.7, 5.0)
     assert verdict.wasserstein == combine(*found, 0.0).wasserstein
+    assert combine(*found[:2], 0.01, *found[3:], 3.0).conclusive, "where transport is exact nothing can be missed"
 
 
 def test_the_surer_estimate_weighs_more() -> None:

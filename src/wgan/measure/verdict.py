@@ -59,11 +59,12 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
         critic: The free critic's estimate.
         transport: Transport of the samples less their noise.
         noise: The share of the transport of samples that is noise. The larger it is, the less transport is trusted,
-            above all if it is below the critic's estimate: what a critic sees of unseen samples is there.
+            above all if it is below the critic's estimate: what a critic sees of unseen samples is there. And the more
+            may be hidden in it.
         bound: The certified lower bound.
         ceiling: What transport of the samples costs, noise included: on average no less than the truth, so that what
             a critic finds above it is its own fault.
-        moments: What means and covariances demand: as far as the estimate is below it, both have missed something.
+        moments: What means and covariances demand: if the estimate is below it, both have missed something in noise.
     """
     critic = replace(critic, value=min(critic.value, ceiling))
     missed = noise * max(0.0, critic.value - transport.value)
@@ -77,7 +78,7 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     by_chance = sum(share * guess.ninety * guess.error for share, guess in zip(shares, guesses, strict=True))
     apart = math.sqrt(sum(s * (g.value - value) ** 2 for s, g in zip(shares, guesses, strict=True)))
     # What transport misses may be more than what the critic has found, and what both miss more than what moments show.
-    half = by_chance + apart + margin + missed + max(0.0, moments - value)
+    half = by_chance + apart + margin + missed + noise * max(0.0, moments - value)
     conclusive = half <= WIDEST * value
     low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
     return Verdict(value, error, (max(0.0, bound, low), high), conclusive)
