@@ -22,7 +22,7 @@ from wgan.measure.critics import Fitted, Rays, fit_certified, fit_free
 from wgan.measure.moves import ERRORS, Moves, _fold, transported
 from wgan.measure.sides import Arrays, Part, Samplers, Sides, open_sides
 from wgan.measure.verdict import Guess, combine
-from wgan.networks.lipschitz import Lattice, Outside, ReconstructionError
+from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
 from wgan.schedule import Budget
 
 Array = NDArray[np.float64]

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from toolbox import small_config
 from wgan.data.samples import Units
@@ -149,7 +148,7 @@ def test_no_save_and_a_broken_save_are_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", [-600, 400])
-def test_a_save_that_is_damaged_is_refused_and_one_from_before_digests_is_read(where: int, tmp_path: Path) -> None:
+def test_a_save_that_is_damaged_is_refused(where: int, tmp_path: Path) -> None:
     run = make(tmp_path / "r")
     run.save({"a": torch.randn(4000), "b": torch.ones(2, dtype=torch.bfloat16)}, {"step": 7})
     place = run.folder / "checkpoints" / "last.safetensors"
@@ -158,9 +157,6 @@ def test_a_save_that_is_damaged_is_refused_and_one_from_before_digests_is_read(w
     place.write_bytes(content)
     with pytest.raises(WganError, match=r"last\.safetensors is damaged: .* bring back a copy of it, or train anew"):
         run.restore()
-    about = {"wgan": json.dumps({"format_version": 1, "counters": {"step": 7}})}
-    save_file({"a": torch.ones(2)}, place, about)
-    assert run.restore()[1] == {"step": 7}
 
 
 @pytest.mark.parametrize("line", ['{"step": "100"}', '{"step": 1e999}', '{"step": 1.5}', "[1]", "{}", '{"step": true}'])

@@ -3,18 +3,18 @@
 import pytest
 
 from wgan.errors import UsageError
-from wgan.schedule import Budget, CriticSteps, Decay, Interval, seconds
+from wgan.schedule import Budget, CriticSteps, Decay, Interval, read_seconds
 
 
 @pytest.mark.parametrize(("text", "value"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400), ("1h30m", 5400)])
 def test_durations(text: str, value: float) -> None:
-    assert seconds(text) == value
+    assert read_seconds(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "90", "soon", "-5s", "0s", "5x", "1h30"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="90s, 10m, 2h"):
-        seconds(text)
+        read_seconds(text)
 
 
 def test_intervals() -> None:

@@ -25,7 +25,7 @@ Place = str | PathLike[str]
 TOYS = tuple(name for name, entry in DATASETS.items() if entry.target.startswith("wgan.data.toys:"))
 
 
-def layers(preset: str | None, config: Place | None, given: dict[str, Any]) -> tuple[Config, str]:
+def configure(preset: str | None, config: Place | None, given: dict[str, Any]) -> tuple[Config, str]:
     """The configuration from a preset, a file and single options (later ones win), and a name for the run."""
     from_file = options.read_toml(at_home(config)) if config is not None else {}
     usual = "points" if given.get("data") in TOYS else "default"
@@ -68,13 +68,12 @@ def train(
     from wgan.run import Run
 
     named = isinstance(data, str | PathLike)
-    made, name = layers(preset, config, given | ({"data": fspath(data)} if named else {}))
+    made, name = configure(preset, config, given | ({"data": fspath(data)} if named else {}))
     source = None if named or data is None else data
     if source is not None:
         name = "object-" + name.partition("-")[2]
     view: View = make_view(quiet)
-    out = None if out is None else at_home(out)
-    weights = init_from.folder if isinstance(init_from, Run) else None if init_from is None else at_home(init_from)
+    weights = init_from.folder if isinstance(init_from, Run) else init_from
     run = loop.train(made, source=source, out=out, name=name, init_from=weights, view=view)
     assert run is not None  # only a dry run has none
     return run

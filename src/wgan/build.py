@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -19,10 +19,12 @@ from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, RMSprop
 from wgan.parallel import ALONE, Group
 from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
-from wgan.schedule import Budget, Decay, Interval, seconds
+from wgan.schedule import Budget, Decay, Interval, read_seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
 from wgan.words import count, first_line
+
+T = TypeVar("T")
 
 _NO_MEMORY = ("allocate memory", "not enough memory", "out of memory")  # Linux and macOS, Windows, a GPU's driver
 
@@ -85,7 +87,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 def set_threads(threads: int | None, processes: int = 1) -> int:
     """Use this many processor threads, by default this process's part of the cores it may use; gives the number.
 
-    A process of its own also heeds OMP_NUM_THREADS; for several, torch's launcher sets that to 1, whatever there is.
+    A lone process also heeds OMP_NUM_THREADS; for several, torch's launcher sets it to 1 in any case.
     """
     number = threads or (processor.usual_threads() if processes == 1 else max(1, processor.cores() // processes))
     if torch.get_num_threads() != number:
@@ -189,22 +191,22 @@ def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trai
 
 @contextmanager
 def _enough_memory() -> Iterator[None]:
-    """Say in words that networks do not fit into memory."""
+    """Turn a lack of memory for networks into an error that says what to do."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_for_memory(error):
+        if not _is_out_of_memory(error):
             raise
         raise WganError(f"the networks cannot be made: {first_line(error)}; use smaller widths.") from error
 
 
-def _is_for_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 @contextmanager
 def enough_memory_for_steps(folder: Path) -> Iterator[None]:
-    """Say in words that training does not fit into memory.
+    """Turn a lack of memory for training into an error that says what to do.
 
     Args:
         folder: The run's.
@@ -215,7 +217,7 @@ def enough_memory_for_steps(folder: Path) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_for_memory(error):
+        if not _is_out_of_memory(error):
             raise
         raise WganError(
             "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "
@@ -246,7 +248,7 @@ def make_plan(config: Config, trainer: Trainer) -> Plan:
         if interval.steps is None:
             raise UsageError(f"{flag}: give steps or epochs, so that a resumed run logs and draws at the same steps.")
     return Plan(
-        Budget(steps, seconds(run.time) if run.time is not None else None),
+        Budget(steps, read_seconds(run.time) if run.time is not None else None),
         log,
         sample,
         Interval.read(run.save_every, per_epoch, "--save-every"),
@@ -270,7 +272,7 @@ def _optimizer(optimizer: OptimizerConfig) -> Adam | RMSprop:
     return Adam(optimizer.betas) if optimizer.optimizer == "adam" else RMSprop()
 
 
-def _spread(flag: str, values: tuple[Any, ...], names: list[str]) -> tuple[Any, ...]:
+def _spread(flag: str, values: tuple[T, ...], names: list[str]) -> tuple[T, ...]:
     """One value for each constraint, from one for all or one each."""
     if len(values) not in (1, len(names)):
         raise UsageError(

@@ -19,10 +19,10 @@ from wgan.errors import UsageError
 from wgan.networks.base import Critic, twin
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import GlobalPool, Lattice, OrthogonalConv2d, Outside, ReconstructionError
+from wgan.networks.lipschitz import SLOPE_ONE, OrthogonalConv2d
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
-from wgan.networks.sorting import GroupSort, MaxMin
+from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
 from wgan.penalties import gradient_norms
 from wgan.words import first_line
 
@@ -98,7 +98,7 @@ def observed(critic: nn.Module, points: Tensor) -> float:
 
 @contextmanager
 def _taken(otherwise: str) -> Iterator[None]:
-    """Say in words that a critic cannot compute what it is given."""
+    """Turn a critic's refusal of what it is given into an error in words."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -243,8 +243,7 @@ def _pool(module: nn.Module, x: Tensor) -> float:
 
 
 STEEPEST: Mapping[type, float] = {
-    **dict.fromkeys((nn.Identity, nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.Dropout, nn.ReLU, nn.Tanh), 1.0),
-    **dict.fromkeys((MaxMin, GroupSort, GlobalPool), 1.0),
+    **dict.fromkeys((*SLOPE_ONE, nn.Dropout, nn.ReLU), 1.0),
     **dict.fromkeys((Lattice, Outside), ROUNDING),
     nn.Sigmoid: 0.25,
     nn.SiLU: 1.0998393202,

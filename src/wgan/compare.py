@@ -19,7 +19,7 @@ from wgan.limits import check_seed
 from wgan.measure import W1, measure
 from wgan.model import Model
 from wgan.registry import DISTANCES, lookup, unknown
-from wgan.schedule import seconds
+from wgan.schedule import read_seconds
 from wgan.sets import Split, open_both
 from wgan.words import clock, count, digits, kind, with_error
 
@@ -74,7 +74,7 @@ def compare(
     samples = None if samples is None else _whole("samples", samples)
     steps = None if steps is None else _whole("steps", steps)
     _check(method, samples, seed, split)
-    budget: dict[str, Any] = {"seconds": seconds(time) if time is not None else None, "steps": steps, "null": null}
+    budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
     if _is_sampler(a) or _is_sampler(b):
         if method not in ("auto", CRITIC) or samples is not None:

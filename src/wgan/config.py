@@ -152,7 +152,7 @@ class RunConfig:
     log_every: str = "50"
     """Record every so many generator steps or epochs (500, 1epoch), and at steps 1, 4, 16, ... before that."""
     catch_up: int = 20
-    """Extra critic steps against the averaged generator before each record, undone afterwards; more see further."""
+    """Extra critic steps against the averaged generator before each record, then undone; more see further."""
     sample_every: str = "500"
     """Draw samples every so many generator steps or epochs (500, 1epoch), and at steps 1, 4, 16, ... before that."""
     save_every: str = "60s"

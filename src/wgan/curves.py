@@ -27,6 +27,7 @@ MANY = 100  # with more records than this, a smooth line is drawn over the raw o
 DRAWN = 1000  # points of a curve
 DOTS = 4000  # points of a scatter plot
 EARLY = 0.02  # of all steps, in which a critic may be anything
+Score = Callable[[Floats], NDArray[Any]]
 LAYOUTS = {1: "A", 2: "A;B", 3: "AA;BC", 4: "AB;CD"}
 
 
@@ -81,16 +82,17 @@ def curves(
     if title:
         short = textwrap.shorten(title, 110, placeholder=" …")
         figure.suptitle(short, x=0.012, ha="left", fontsize=14, weight="bold", parse_math=False)
-    tables = {line.key: table(records, line.key, line.error) for p in _panels() for line in p.lines}
-    tables |= {line.key: _whole(tables[line.key]) for p in _panels() if p.means for line in p.lines}
-    tables |= {p.noise: table(records, p.noise) for p in _panels()}
-    drawn = [p for p in _panels(arbitrary_under, classic, slope) if any(len(tables[line.key]) for line in p.lines)]
-    if not drawn:
+    panels = _panels(arbitrary_under, classic, slope)
+    tables = {line.key: table(records, line.key, line.error) for p in panels for line in p.lines}
+    tables |= {line.key: _whole(tables[line.key]) for p in panels if p.means for line in p.lines}
+    tables |= {p.noise: table(records, p.noise) for p in panels}
+    drawn = [p for p in panels if any(len(tables[line.key]) for line in p.lines)]
+    if drawn:
+        for axes, panel in zip(figure.subplot_mosaic(LAYOUTS[len(drawn)]).values(), drawn, strict=True):
+            _draw(axes, panel, tables)
+    else:
         figure.text(0.5, 0.5, "no records yet", ha="center", fontsize=16, color=GREY)
-        return _save(figure, Path(path))
-    for axes, panel in zip(figure.subplot_mosaic(LAYOUTS[len(drawn)]).values(), drawn, strict=True):
-        _draw(axes, panel, tables)
-    return _save(figure, Path(path))
+    _save(figure, Path(path))
 
 
 def table(records: Sequence[Mapping[str, Any]], key: str, error: str = "") -> Floats:
@@ -117,7 +119,7 @@ def scatter(
     fake: NDArray[Any],
     *,
     modes: NDArray[Any] | None = None,
-    score: Callable[[Floats], NDArray[Any]] | None = None,
+    score: Score | None = None,
     title: str = "",
 ) -> None:
     """Draws generated points over real ones, a PNG of 800 x 800 pixels.
@@ -167,7 +169,7 @@ def principal_axes(real: Floats) -> tuple[Floats, Floats]:
     return (rows[:2] * signs[:, None]).T, sizes[:2] ** 2 / ((sizes**2).sum() or 1.0)
 
 
-def _panels(arbitrary_under: str = "", classic: bool = False, slope: float | None = None) -> list[Panel]:
+def _panels(arbitrary_under: str, classic: bool, slope: float | None) -> list[Panel]:
     training = Line("wasserstein", "training", BLUE)
     held_out = Line("wasserstein_heldout", "held out ± standard error", ORANGE, "wasserstein_stderr")
     bound = Line("wasserstein_bound", "at least (certain)", GREEN, style="--")
@@ -233,7 +235,7 @@ def _smooth(values: Floats) -> Floats:
     return smooth
 
 
-def _histograms(axes: Axes, real: Floats, fake: Floats, modes: Any, _score: Any) -> int:
+def _histograms(axes: Axes, real: Floats, fake: Floats, modes: NDArray[Any] | None, _score: Score | None) -> int:
     low, high = limits(real if len(real) else fake)
     edges = np.linspace(low[0], high[0], 61)
     for points, colour, label in ((real, BLUE, "real"), (fake, ORANGE, "generated")):
@@ -248,7 +250,7 @@ def _histograms(axes: Axes, real: Floats, fake: Floats, modes: Any, _score: Any)
     return count_outside(fake, low, high)
 
 
-def _dots(axes: Axes, real: Floats, fake: Floats, modes: Any, score: Any) -> int:
+def _dots(axes: Axes, real: Floats, fake: Floats, modes: NDArray[Any] | None, score: Score | None) -> int:
     names = ["x", "y"]
     shown = real if len(real) else fake
     if real.shape[1] > 2:
@@ -269,7 +271,7 @@ def _dots(axes: Axes, real: Floats, fake: Floats, modes: Any, score: Any) -> int
     return count_outside(fake, low, high)
 
 
-def _contours(axes: Axes, score: Callable[[Floats], NDArray[Any]], low: Floats, high: Floats) -> None:
+def _contours(axes: Axes, score: Score, low: Floats, high: Floats) -> None:
     x, y = (np.linspace(low[i], high[i], 100) for i in (0, 1))
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     values = np.ma.masked_invalid(np.asarray(score(points), np.float64).reshape(100, 100))

@@ -25,16 +25,16 @@ POOLED = 10
 """So many of the last records, all from the second half of training, are looked at together."""
 FEWEST = 3
 """With fewer there is no diagnosis: that would be too early."""
-SURE = 3.0
-"""Standard errors beyond which a difference is no chance."""
+SIGNIFICANT = 3.0
+"""Standard errors beyond which a difference is not put down to chance."""
 LEARNT, BEHIND = 0.25, 0.4
 """Shares of the estimate from which it matters that the critic knows samples by heart, or lags.
 
-The preset default has a tenth of the one, and a fifth to a third of the other: a record is a lower end."""
+With the preset default the one is about a tenth and the other a fifth to a third: records are a little too small."""
 STEEP, FLAT, STARVED = 1.2, 0.5, 0.05
 """Mean gradient norms that break a constraint, leave it slack, or starve the generator, as shares of what is usual."""
 LAG_STEPS, LAG_SAMPLES = 120, 2048
-"""Critic steps beyond those before a record, and samples a side, to see by whether it was behind."""
+"""How many more critic steps, and on how many samples a side, show whether the critic was behind."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _lag(before: float, after: float, error: float, steps: int, factors: Sequenc
         f"{steps} more critic steps against the frozen generator bring the held-out estimate{over} from {before:.3g} "
         f"to {after:.3g} (a rise of {with_error(rise, error)})"
     )
-    if rise <= SURE * error or rise <= BEHIND * abs(after):
+    if rise <= SIGNIFICANT * error or rise <= BEHIND * abs(after):
         return Finding("lag", f"the critic keeps up well enough: {said}.", evidence, fault=False)
     return Finding(
         "lag",
@@ -196,7 +196,7 @@ def _overfit(medians: Medians, constraint: Constraint) -> Finding | None:
     if len(evidence) < 3:
         return None
     held_out, gap, error = evidence.values()
-    if gap <= SURE * error or gap <= LEARNT * held_out:
+    if gap <= SIGNIFICANT * error or gap <= LEARNT * held_out:
         return None
     return Finding(
         "overfit",

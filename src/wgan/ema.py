@@ -29,10 +29,10 @@ class Average:
         self.module = twin(module).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, module: nn.Module, samples: int, step: int) -> None:
-        """Take in the module after ``samples`` samples in all, ``step`` of them since the last update."""
+    def update(self, module: nn.Module, samples: int, new: int) -> None:
+        """Take in the module after ``samples`` samples in all, ``new`` of them since the last update."""
         half_life = min(self.half_life, samples / 20)
-        beta = 0.5 ** (step / half_life) if half_life > 0 else 0.0
+        beta = 0.5 ** (new / half_life) if half_life > 0 else 0.0
         (means, copies), (values, others) = _split(self.module), _split(module)
         torch._foreach_lerp_(means, values, 1 - beta)
         for copied, value in zip(copies, others, strict=True):

@@ -26,7 +26,7 @@ def describe_environment(device: str, threads: int, processes: int = 1) -> dict[
         "device": device_name(torch.device(device)),
         "threads": threads,
         "processes": processes,
-        "launch": worker.launch(),
+        "launch": worker.launch_id(),
         "command": os.environ.get(worker.COMMAND) or shlex.join(sys.argv),
     }
 

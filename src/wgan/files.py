@@ -55,14 +55,11 @@ def write_atomically(path: Path, write: Callable[[Path], object], parents: bool 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half written in a folder, which nobody else may be writing to."""
     for part in folder.glob(f".*{_PART}"):
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:  # as versions before wrote them
-            part.unlink(missing_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def at_home(path: str | os.PathLike[str]) -> Path:
-    """A path as a shell would take it; a ~ before a user whom nobody knows stays, where pathlib would fail."""
+    """A path with its ~ expanded as a shell does it: that of an unknown user stays, where pathlib would fail."""
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wgan import pictures
 from wgan.config import Config
 from wgan.curves import curves, scatter
-from wgan.data.samples import Data, Samples
+from wgan.data.samples import Data
 from wgan.errors import WganError
 from wgan.measurement import probe
 from wgan.run import Run
@@ -122,7 +122,7 @@ class Gallery:
 
     def _reals(self) -> NDArray[Any]:
         if self._real is None:
-            index = _first(self.data.train, self.count, self.config.run.seed)
+            index = self.data.train.some(self.count, rng(self.config.run.seed, "reals"))
             self._real = self.data.units.to_user(self.data.train.batch(index))
         return self._real
 
@@ -142,12 +142,6 @@ class Gallery:
 def _grid_side(width: int) -> int:
     """Columns of a grid: 8 of small pictures, fewer of large ones, so that it fits a screen."""
     return max(2, min(8, 1024 // width))
-
-
-def _first(samples: Samples, n: int, seed: int) -> torch.Tensor:
-    if samples.size is None:
-        return torch.arange(n)
-    return torch.randperm(samples.size, device="cpu", generator=rng(seed, "reals"))[:n]
 
 
 def require_tensorboard() -> Any:

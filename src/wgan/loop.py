@@ -39,9 +39,9 @@ def train(
     config: Config,
     *,
     source: Any = None,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     name: str = "run",
-    init_from: str | Path | None = None,
+    init_from: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
     view: View | None = None,
 ) -> Run | None:
@@ -191,7 +191,7 @@ def _continue(
     group: Group,
     *,
     ours: bool = False,
-    init_from: str | Path | None = None,
+    init_from: str | os.PathLike[str] | None = None,
 ) -> Run:
     """Go on with a run: one that was named, or one that is ``ours``, begun by this launch or one of the same name."""
     again = worker.is_again()
@@ -215,9 +215,10 @@ def _continue(
                 restart.take_weights(trainer, at_home(init_from))
         # After reading, so that the first process writes nothing before all have read.
         if group.first_says(restart.is_used_up(plan.budget, trainer, run)):
-            if group.first_says(again and run.summary.get("launcher") == worker.agent() != ""):
+            same_launcher = worker.launcher_id() and run.summary.get("launcher") == worker.launcher_id()
+            if group.first_says(again and bool(same_launcher)):
                 return run  # the process was lost when all was done
-            raise restart.used_up(plan.budget, trainer, run)
+            raise restart.used_up_error(plan.budget, trainer, run)
         if note := restart.move_decay(trainer, plan):
             view.note(note)
         if group.first:

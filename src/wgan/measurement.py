@@ -27,8 +27,8 @@ Batch = tuple[int, Callable[[], Tensor]]
 """How many samples a batch has, and what makes it."""
 MEASURED, MEASURED_LARGE = 1024, 512  # samples a side for the estimate, and if they are pictures above 32x32
 GRADIENTS = 256  # samples for the gradient norms
-USUAL = 1.96  # standard errors, on both sides, that 95 % of normal errors stay within
-SURE = 0.999  # confidence of the lower bound: 3.09 standard errors, and more where samples are few
+NINETY_FIVE = 1.96  # standard errors, on both sides, that 95 % of normal errors stay within
+CONFIDENCE = 0.999  # confidence of the lower bound: 3.09 standard errors, and more where samples are few
 ESTIMATES = (
     *("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "wasserstein_bound"),
     *("noise_floor", "gap", "gap_stderr"),
@@ -197,13 +197,9 @@ class Meter:
         return torch.cat(between), torch.cat(at_fake)
 
     def _fixed(self, samples: Samples, part: str) -> tuple[Tensor, ...]:
-        n = min(self.samples, samples.size or self.samples)
-        draw = rng(self.seed, f"measured {part}")
-        index = torch.arange(n, device="cpu")
-        if samples.size:
-            index = torch.randperm(samples.size, device="cpu", generator=draw)[:n]
+        index = samples.some(self.samples, rng(self.seed, f"measured {part}"))
         whole = len(index) // self.batch * self.batch  # a short last batch would have another batch norm
-        parts: tuple[Tensor, ...] = index[: whole or n].split(self.batch)
+        parts: tuple[Tensor, ...] = index[: whole or len(index)].split(self.batch)
         return parts
 
 
@@ -227,13 +223,13 @@ def lower_bound(real: Tensor, fake: Tensor, constant: float | None) -> float | N
     from scipy.special import stdtrit
 
     error = math.sqrt(max(float(real.var()), float(fake.var())) * (1 / len(real) + 1 / len(fake)))
-    sure = float(real.mean() - fake.mean()) - float(stdtrit(few - 1, SURE)) * error
+    sure = float(real.mean() - fake.mean()) - float(stdtrit(few - 1, CONFIDENCE)) * error
     return sure / constant if constant else 0.0
 
 
 def _noise_floor(real: Tensor, fakes: int) -> float | None:
     """95 % of the differences of mean scores between so many real samples and as many other real ones as fakes."""
-    return USUAL * float(real.std()) * math.sqrt(1 / len(real) + 1 / fakes) if len(real) > 1 else None
+    return NINETY_FIVE * float(real.std()) * math.sqrt(1 / len(real) + 1 / fakes) if len(real) > 1 else None
 
 
 def stderr(a: Tensor, b: Tensor) -> float | None:

@@ -1,4 +1,4 @@
-"""Networks that mix the samples of a batch, as batch norm does, and what must then be so of the batch."""
+"""Checks before training: whether networks and batch suit each other, and whether the critic mixes a batch."""
 
 import math
 

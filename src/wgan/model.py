@@ -1,4 +1,4 @@
-"""A trained generator with all that a stranger needs to use it: its network, its noise, and the units of its data."""
+"""A trained generator with all that it takes to use it elsewhere: its network, its noise, and its data's units."""
 
 import hashlib
 import json
@@ -143,8 +143,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if about["format_version"] > FORMAT_VERSION:
             raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update wgan.")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    # Files from before there was a digest have none.
-    if "blake2b" in metadata and metadata["blake2b"] != _digest(metadata["wgan"], tensors):
+    if metadata.get("blake2b") != _digest(metadata["wgan"], tensors):
         raise WganError(f"{path} is damaged: it is not what was saved there; bring back a copy of it, or train anew.")
     return tensors, about
 

@@ -22,7 +22,7 @@ from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
 PLACES = ("data", "data_dir", "download")
-"""Where the data are; what is in them is another thing."""
+"""Where the data are, not what is in them."""
 READING = ("size", "channels", "fit", "value_range", "held_out", "data_dir", "download")
 """What says how to read data, where nothing trains on them."""
 RESUMABLE = (

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from wgan import pictures
 from wgan.data.samples import Data
@@ -14,7 +13,7 @@ from wgan.model import Model
 from wgan.seeds import rng
 from wgan.words import count
 
-_SHEET = 64
+_SHEET, _POINTS = 64, 2000
 _GRID_LIMIT = 1024
 _PLOT_LIMIT = 100_000
 _GRID_PIXELS = 2**25
@@ -60,10 +59,7 @@ def check_sheet(out: Path) -> None:
 
 def write_contact_sheet(data: Data, out: Path) -> None:
     """Draw some of a data set's samples."""
-    size = data.train.size
-    index = torch.arange(2000 if len(data.shape) == 1 else _SHEET)
-    if size is not None:
-        index = torch.randperm(size, device="cpu", generator=rng(0, "contact sheet"))[: len(index)]
+    index = data.train.some(_POINTS if len(data.shape) == 1 else _SHEET, rng(0, "contact sheet"))
     samples = data.units.to_user(data.train.batch(index))
     if samples.ndim == 4:
         pictures.contact_sheet(samples, out, f"{data.name}: {len(samples)} of {data.report.count or len(samples):,}")

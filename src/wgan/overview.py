@@ -58,7 +58,7 @@ def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def more(run: Run, steps: int, seconds: float) -> str:
-    """The command that goes on with a run, which took so much, for as long again, in the measure of its budget."""
+    """The command that doubles a run's budget, in time or in steps as it was given."""
     twice = f"--time {max(1, round(seconds * 2))}s" if run.config.run.time else f"--steps {steps * 2}"
     return f"wgan resume {run.quoted} {twice}"
 

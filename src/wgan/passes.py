@@ -1,6 +1,6 @@
 """What goes into two networks and what comes out: on their device, in their precision, of this process's share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import final
 
@@ -67,15 +67,16 @@ class Passes:
         """Samples with instance noise, if there is any."""
         if not self.instance_noise:
             return samples
-        shape = len(samples) * self.group.size, *samples.shape[1:]
-        noise = self.group.share(torch.randn(shape, device="cpu", generator=rng(self.seed, stream, index)))
-        return samples + self.instance_noise * self.to_device(noise)
+        return samples + self.instance_noise * self._drawn(torch.randn, samples.shape, stream, index)
 
     def positions(self, n: int, stream: str, index: int) -> Tensor:
         """Where on their segments the points of a penalty lie, (n,) from 0 to 1."""
-        return self.to_device(
-            self.group.share(torch.rand(n * self.group.size, device="cpu", generator=rng(self.seed, stream, index)))
-        )
+        return self._drawn(torch.rand, (n,), stream, index)
+
+    def _drawn(self, make: Callable[..., Tensor], shape: tuple[int, ...], stream: str, index: int) -> Tensor:
+        """Random numbers of this shape: this process's share of what is drawn for all."""
+        whole = shape[0] * self.group.size, *shape[1:]
+        return self.to_device(self.group.share(make(whole, device="cpu", generator=rng(self.seed, stream, index))))
 
     def scores(self, critic: nn.Module, samples: Tensor) -> Tensor:
         """A critic's scores (n,)."""

@@ -99,11 +99,13 @@ def is_used_up(budget: Budget, trainer: Trainer, run: Run) -> bool:
 def begun_by_this_launch(folder: Path, group: Group) -> Run | None:
     """The run that this very launch has begun in a folder, before a process was lost and all started again."""
     run = Run(folder)
-    ours = bool(worker.launch()) and run.config_file.is_file() and run.environment.get("launch") == worker.launch()
+    ours = (
+        bool(worker.launch_id()) and run.config_file.is_file() and run.environment.get("launch") == worker.launch_id()
+    )
     return run if group.first_says(ours) else None
 
 
-def used_up(budget: Budget, trainer: Trainer, run: Run) -> UsageError:
+def used_up_error(budget: Budget, trainer: Trainer, run: Run) -> UsageError:
     """What tells that a run has nothing left to do."""
     if budget.steps is not None and trainer.step > budget.steps:
         return UsageError(

@@ -181,10 +181,11 @@ class Run:
         """
         for folder in (self.folder, *(self.folder / sub for sub in _SUBFOLDERS)):
             sweep(folder)
-        kept = [record for record in self.records() if record["step"] < step + keep_record]
+        kept = [r for r in self.records() if r["step"] < step or (keep_record and r["step"] == step)]
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
         for path in self.sample_paths():
-            if int(path.stem) >= step + keep_picture:
+            at = int(path.stem)
+            if at > step or (at == step and not keep_picture):
                 path.unlink()
 
     def save(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
@@ -193,7 +194,7 @@ class Run:
 
     @property
     def was_saved(self) -> bool:
-        """Whether anything was saved, be the save still there or not: only a run that was not begins anew."""
+        """Whether the run was ever saved, even if the save is gone; only one that never was begins anew."""
         return self._checkpoint.is_file() or self._generator.is_file() or bool(self.records())
 
     def restore(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -267,7 +268,7 @@ def numbered_folder(root: Path, name: str) -> Path:
 
 @contextmanager
 def _making() -> Iterator[None]:
-    """Say in words that a folder cannot be made."""
+    """Turn the system's refusal to make a folder into an error in words."""
     try:
         yield
     except OSError as error:

@@ -12,7 +12,7 @@ from wgan.errors import UsageError
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def seconds(text: str, flag: str = "--time") -> float:
+def read_seconds(text: str, flag: str = "--time") -> float:
     """Read a duration such as ``90s``, ``10m`` or ``1h30m``.
 
     Raises:
@@ -50,7 +50,7 @@ class Interval:
         if match and float(match[1]) > 0:
             return cls(steps=max(1, math.ceil(float(match[1]) * steps_per_epoch)))
         try:
-            return cls(seconds=seconds(text, flag))
+            return cls(seconds=read_seconds(text, flag))
         except UsageError:
             allowed = "500 (steps), 1epoch or, for --save-every, 60s"
             raise UsageError(f"{flag}: {text!r} is not an interval; write {allowed}.") from None
@@ -102,10 +102,10 @@ class Decay:
 
 
 class Rates:
-    """The first learning rates of all groups of an optimizer's weights.
+    """An optimizer's initial learning rates, one for each group of weights.
 
     Args:
-        optimizer: As it was made.
+        optimizer: Fresh, before any rate was changed.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:

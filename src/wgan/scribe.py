@@ -36,7 +36,7 @@ class Silent:
         """The generator's samples are to be drawn."""
 
     def sum_up(self) -> None:
-        """All that is drawn from what is in the folder may be drawn anew."""
+        """A good moment to draw curves and animation anew."""
 
     def save(self) -> None:
         """All that an exact continuation needs is to be saved."""
@@ -145,7 +145,7 @@ class Scribe(Silent):
         self.run.write_summary(
             {
                 "status": status,
-                "launcher": worker.agent(),
+                "launcher": worker.launcher_id(),
                 "steps": trainer.step,
                 "images": trainer.images,
                 "seconds": seconds,

@@ -26,7 +26,7 @@ def rng(seed: int, stream: str, index: int = 0) -> torch.Generator:
 def seeded(seed: int, stream: str, index: int = 0, device: torch.device = CPU) -> Iterator[None]:
     """Let all that draws from torch's own stream inside, such as first weights and dropout, be a function of these.
 
-    Of several threads one at a time is inside; what others draw meanwhile from torch's own stream is not theirs.
+    Only one thread at a time is inside; what others draw meanwhile from torch's own stream is not reproducible.
     """
     gpu = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index
     with _ONE_AT_A_TIME, torch.random.fork_rng([gpu] if device.type == "cuda" else []):

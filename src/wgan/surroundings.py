@@ -1,4 +1,4 @@
-"""What a Python program has set in torch for itself: it neither changes what is computed here nor is changed."""
+"""Apart from what a Python program has set in torch: that changes nothing that is computed here, and stays set."""
 
 import threading
 from collections.abc import Callable

@@ -46,7 +46,7 @@ class Trainer:
 
     Args:
         generator: Noise (N, L) to samples (N, ...).
-        critic: Samples to scores (N,) or (N, 1); real high, fake low. To one that mixes a batch they go apart.
+        critic: Samples to scores (N,) or (N, 1); real high, fake low. If it mixes a batch, they go in two passes.
         objective: Scores to losses.
         constraint: What keeps the critic Lipschitz.
         latent: The noise; by default the generator's own ``latent``.
@@ -62,7 +62,7 @@ class Trainer:
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: The seed of every random choice.
-        catch_up: Critic steps against the average before a record of it, at most as many as taken, and then undone.
+        catch_up: Extra critic steps against the average before each record, at most as many as taken; then undone.
         device: Where to train.
         precision: ``torch.bfloat16`` for autocast; losses, means, wgan's own pixels, norms and heads stay wide.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
@@ -115,7 +115,7 @@ class Trainer:
         self.critic_optimizer = make(self._critic_weights, critic_lr)
         self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
-        self.catch_up = catch_up * self.objective.measures_distance
+        self.catch_up = catch_up if self.objective.measures_distance else 0
         self.batch, self.flip, self.seed, self.decay = int(batch), flip, seed, decay
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
@@ -192,7 +192,7 @@ class Trainer:
 
     @contextmanager
     def caught_up(self, further: int = 0) -> Iterator[None]:
-        """Inside, the critic went on against the average, as for a record and ``further``; then all is undone."""
+        """Inside, the critic has taken the extra steps of a record and ``further`` more; then they are undone."""
         updates, ledger, self.ledger = self.critic_updates, self.ledger, Ledger(self.ledger.names)
         steps = min(self.catch_up, updates) + further
 

@@ -45,7 +45,7 @@ def kind(shape: tuple[int, ...]) -> str:
 
 
 def shown(name: str) -> str:
-    """A stranger's name that can be written anywhere: what is no printable character is escaped.
+    """A name of unknown origin, made safe to print: what is no printable character is escaped.
 
     A terminal would obey an escape sequence, and a list would break at the end of a line.
     """

@@ -37,8 +37,8 @@ class Place(NamedTuple):
         local_rank: Its number on this machine.
         local_size: How many there are on this machine.
         restarts: How many times the launcher started all of them anew.
-        agent: What tells the launcher that started this process from all others; "" if it cannot be known.
-        launch: The launch's name if a person gave one, the same on all machines; otherwise the agent.
+        launcher_id: What tells the launcher that started this process from all others; "" if it cannot be known.
+        launch: The launch's name if a person gave one, the same on all machines; otherwise ``launcher_id``.
     """
 
     rank: int
@@ -46,7 +46,7 @@ class Place(NamedTuple):
     local_rank: int
     local_size: int
     restarts: int
-    agent: str
+    launcher_id: str
     launch: str
 
 
@@ -59,22 +59,22 @@ def place() -> Place | None:
     rank, size, local_rank, local_size, restarts = (int(known.get(name, 0)) for name in numbers)
     # The folder that each launcher makes for itself alone, and keeps when it starts its workers anew.
     error_file = known.get("TORCHELASTIC_ERROR_FILE", "")
-    agent = str(Path(error_file).parents[2]) if error_file.count(os.sep) > 3 else ""
+    launcher = str(Path(error_file).parents[2]) if error_file.count(os.sep) > 3 else ""
     name = known.get("TORCHELASTIC_RUN_ID", "")
     named = name not in ("", "none")  # torchrun's own name for a launch without one
-    return Place(rank, size, local_rank, max(1, local_size), restarts, agent, name if named else agent)
+    return Place(rank, size, local_rank, max(1, local_size), restarts, launcher, name if named else launcher)
 
 
-def launch() -> str | None:
+def launch_id() -> str | None:
     """What tells this launch from others; None if no launcher started this process."""
     here = place()
     return None if here is None else here.launch
 
 
-def agent() -> str:
+def launcher_id() -> str:
     """What tells the launcher of this process from all others; "" if there is none, or it cannot be known."""
     here = place()
-    return "" if here is None else here.agent
+    return "" if here is None else here.launcher_id
 
 
 def is_again() -> bool:
@@ -149,4 +149,4 @@ def _spoken(here: Place, text: str, code: int) -> str:
     """What a process prints itself: the first all, others their mistakes where no launcher reports for them."""
     if here.rank == 0:
         return text
-    return f"process {here.rank}: {text}" if code < STOPPED and not here.agent else ""
+    return f"process {here.rank}: {text}" if code < STOPPED and not here.launcher_id else ""

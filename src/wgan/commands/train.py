@@ -51,10 +51,10 @@ def train(
     dry_run
         Show what would be done, and stop.
     """
-    from wgan.api import layers
+    from wgan.api import configure
 
     given = given_flags(flags) | ({"data": data} if data is not None else {})
-    made, name = layers(preset, config, given)
+    made, name = configure(preset, config, given)
     if made.run.processes > 1 and worker.place() is None and not dry_run:
         from wgan.commands.launch import launch_train
 

@@ -14,10 +14,10 @@ from wgan.errors import UsageError
 from wgan.networks.base import Critic, twin
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import GlobalPool, OrthogonalConv2d, newton_schulz, polar, tangent
+from wgan.networks.lipschitz import SLOPE_ONE, GlobalPool, OrthogonalConv2d, newton_schulz, polar, tangent
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
-from wgan.networks.sorting import GroupSort, MaxMin
+from wgan.networks.sorting import MaxMin
 
 
 @final
@@ -129,11 +129,11 @@ def _replaced(module: nn.Module, name: str, made: dict[nn.Module, nn.Module]) ->
 
 
 def _kept(module: nn.Module) -> nn.Module:
-    if type(module) in KEPT:
+    if type(module) in KEPT or (isinstance(module, nn.Dropout) and not module.p):
         return module
     if isinstance(module, NORM_LAYERS):
         raise UsageError("rescales what the others bound; use norm='none' (--critic-norm none).")
-    if isinstance(module, nn.Dropout) and module.p:
+    if isinstance(module, nn.Dropout):
         raise UsageError(f"scales activations by {1 / (1 - module.p):.3g}; use dropout=0 (--critic-dropout 0).")
     if isinstance(module, nn.SiLU):
         raise UsageError(
@@ -180,15 +180,4 @@ REPLACED: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _global_pool,
 }
-KEPT = (
-    nn.Linear,
-    Head,
-    nn.Flatten,
-    nn.Unflatten,
-    nn.Identity,
-    nn.Tanh,
-    MaxMin,
-    GroupSort,
-    GlobalPool,
-    OrthogonalConv2d,
-)
+KEPT = (nn.Linear, Head, OrthogonalConv2d, *SLOPE_ONE)

@@ -165,8 +165,8 @@ def _finish(
                 "grey levels as they are; say what is black and white with --value-range=LOW,HIGH."
             )
         more.append(
-            "what is black and white of pictures with more than 8 bits is as their format or values say; "
-            "--value-range=LOW,HIGH sets it."
+            "pictures with more than 8 bits: their format or values say what is black and white; "
+            "--value-range=LOW,HIGH overrides it."
             if value_range is None
             else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white."
         )

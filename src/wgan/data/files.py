@@ -24,7 +24,7 @@ MOST_WORKERS = 16
 """Threads that read at once; more wait for the disk."""
 
 SHEET = "-contact-sheet.png"
-"""How the names of the contact sheets end that `wgan data` draws, perhaps into the folder that it reads."""
+"""How the names of contact sheets end: `wgan data` may draw one into the very folder it reads."""
 
 _A_RUN, _A_SHEET = "a run's folder", "a contact sheet"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wgan.data.report import Report
 
 STREAM = 2**32
-"""The streams of an endless set are told apart by the seed's upper half."""
+"""The key of stream 1; that of stream 0 is 0."""
 
 
 class Samples(ABC):
@@ -35,6 +35,12 @@ class Samples(ABC):
     @abstractmethod
     def batch(self, index: torch.Tensor) -> torch.Tensor:
         """The samples at ``index``: int64 (N,) -> float32 (N, *shape), on the CPU."""
+
+    def some(self, n: int, rng: torch.Generator) -> torch.Tensor:
+        """Indices of at most ``n`` samples: chosen at random, or the first ones of endless samples."""
+        if self.size is None:
+            return torch.arange(n, device="cpu")
+        return torch.randperm(self.size, device="cpu", generator=rng)[:n]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(size={self.size}, shape={self.shape})"
@@ -104,12 +110,11 @@ class Vectors(Samples):
 
 @final
 class Endless(Samples):
-    """A virtual array without end: sample i is a pure function of (i, seed, stream).
+    """A virtual array without end: sample i is a pure function of (i, stream).
 
     Args:
         dimension: D.
         draw: Maps indices int64 (N,) and a 64-bit key to samples float (N, D).
-        seed: Non-negative, below 2^32.
         stream: 0 to train on, 1 held out: the same distribution, other samples.
     """
 
@@ -117,14 +122,13 @@ class Endless(Samples):
         self,
         dimension: int,
         draw: Callable[[NDArray[np.int64], int], NDArray[np.float64]],
-        seed: int = 0,
         stream: int = 0,
     ) -> None:
         self.shape = (dimension,)
         self.size = None
         self.labels = None
         self._draw = draw
-        self._key = seed + stream * STREAM
+        self._key = stream * STREAM
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Vectors (N, D)."""

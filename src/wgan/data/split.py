@@ -111,8 +111,8 @@ def split_notes(digests: NDArray[np.uint64], train: int, held_out: int, official
     notes = []
     if not official and is_discrete(digests):
         notes.append(
-            "samples are there five times and more, so they are taken as draws of discrete data: copies may be on "
-            "both sides, trained on and held out; if they are copies by accident, remove them."
+            "samples occur more than five times on average, so they are taken as draws of discrete data: copies of one "
+            "may be both trained on and held out; if they are there by accident, remove them."
         )
     if count < FEW:
         notes.append(

@@ -42,10 +42,9 @@ class Estimate:
     Attributes:
         value: The distance.
         standard_error: Its standard error; None where there are too few samples to tell.
-        least: Beside ``quadrature``, which is meant for sets whose samples all move alike and is too large if only few
-            move, and those far: ``debiased``, which is then nearer. None beside other methods.
-        most: Beside ``quadrature``, which misses noise that one side has more of in every sample: what means and
-            covariances demand (:func:`wgan.distances.gaussian.gaussian_less_noise`), if that is more.
+        least: With ``quadrature`` only: ``debiased``, which is nearer where few samples move far and the others stay.
+        most: With ``quadrature`` only, which misses noise that is new in every sample: what means and covariances
+            demand (:func:`wgan.distances.gaussian.gaussian_less_noise`), if that is more.
         null: The same method's distance between two random halves of A, or as much of them as B has samples: what it
             reports where there is no difference; None where there are too few samples.
         null_n: Samples in each half, or in what is used of it.

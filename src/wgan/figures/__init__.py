@@ -59,7 +59,7 @@ def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
     module = lookup(FIGURES, name, "figure")
     check_seed(seed)
     if out is not None and Path(out).suffix.lower() != ".png":
-        raise UsageError(f"--out is {str(out)!r}; figures are saved as PNG, so give a name that ends in .png.")
+        raise UsageError(f"--out: {str(out)!r} is no place for a figure; write {name}.png.")
     numbers = module.compute(seed)
     drawing = Drawing(numbers, module.draw(numbers))
     if out is not None:

@@ -23,7 +23,7 @@ from wgan.errors import WganError
 from wgan.measure.sides import Part, Sides
 from wgan.measurement import stderr
 from wgan.networks import Critic, make_critic
-from wgan.networks.lipschitz import Lattice, Outside, ReconstructionError
+from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
 from wgan.penalties import gradient_norms, segments
 from wgan.schedule import Budget, Rates
 from wgan.seeds import rng, seeded
@@ -223,10 +223,15 @@ class Training:
 def _better(trials: list[Training], progress: ShareDone) -> Fitted:
     """Train all for a tenth of the budget each, and the best for what is left."""
     for done, trial in enumerate(trials):
-        trial.run(TRIAL, lambda share, done=done: progress((done * TRIAL + share) / len(trials)))  # type: ignore[misc]
+        trial.run(TRIAL, _part_of(progress, done * TRIAL, len(trials)))
     best = max(trials, key=lambda trial: trial.trace[-1][1])
     best.spent += sum(trial.spent for trial in trials if trial is not best)
     return best.run(1.0, progress)
+
+
+def _part_of(progress: ShareDone, before: float, trials: int) -> ShareDone:
+    """Tells of one of several trials as a share of them all."""
+    return lambda share: progress((before + share) / trials)
 
 
 def _orthogonal(sides: Sides, budget: Budget) -> Training:

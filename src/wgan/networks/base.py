@@ -151,7 +151,7 @@ def describe(shape: tuple[int, ...]) -> str:
 
 
 def parameters(module: nn.Module) -> int:
-    """How many numbers a network has learnt when it is trained."""
+    """The number of a network's parameters."""
     return sum(weight.numel() for weight in module.parameters())
 
 

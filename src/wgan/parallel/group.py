@@ -153,7 +153,7 @@ ALONE = Group()
 
 @contextmanager
 def talking() -> Iterator[None]:
-    """Say in words that another process is gone."""
+    """Turn what happens when another process is gone into an error in words."""
     try:
         yield
     except RuntimeError as error:

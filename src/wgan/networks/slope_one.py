@@ -1,0 +1,124 @@
+"""Critics whose slope is at most 1 by their form: lattices of planes, and distances to boxes and to subspaces."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wgan.errors import UsageError
+
+
+class Lattice(nn.Module):
+    r"""Scores that are minima of maxima of planes of slope 1, smoothed: 1-Lipschitz, and near every such function.
+
+    .. math:: f(x) = \min_k \max_j \, \langle w_{kj}, x \rangle + b_{kj}, \qquad \|w_{kj}\| = 1
+
+    with :math:`t \log \sum \exp (\cdot / t)` for the maximum, and its mirror image for the minimum. Gradients are
+    convex combinations of the :math:`w_{kj}`, so the slope is at most 1. In few dimensions this learns faster than deep
+    orthogonal networks, whose first layer must waste norm to be wide; in many dimensions it is far behind them.
+
+    References:
+        Monotonic Networks (Sill, 1997), https://papers.nips.cc/paper/1997/hash/83adc9225e4deb67d7ce42d58fe5157c
+
+    Args:
+        size: D.
+        minima: How many maxima the minimum is taken of.
+        maxima: How many planes each maximum is taken of.
+    """
+
+    def __init__(self, size: int, minima: int = 64, maxima: int = 8) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(minima * maxima, size))
+        self.bias = nn.Parameter(torch.randn(minima * maxima) * 0.1)
+        self.log_temperatures = nn.Parameter(torch.full((2,), -2.3))
+        self.minima = minima
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples (N, D) to scores (N,)."""
+        soft_max, soft_min = self.log_temperatures.exp()
+        planes = F.linear(x, F.normalize(self.weight, dim=1), self.bias).unflatten(1, (self.minima, -1))
+        maxima = soft_max * torch.logsumexp(planes / soft_max, 2)
+        scores: Tensor = -soft_min * torch.logsumexp(-maxima / soft_min, 1)
+        return scores
+
+    def extra_repr(self) -> str:
+        """The sizes, for ``repr``."""
+        return f"{self.weight.shape[1]}, minima={self.minima}, maxima={len(self.weight) // self.minima}"
+
+
+class Outside(nn.Module):
+    r"""How far samples are outside a box, the distance to a convex set and so of slope 1.
+
+    .. math:: f(x) = s \, \| x - \min(\max(x, l), u) \|_2
+
+    It needs no training, and sees at once what a perceptron takes long to learn: noise that is another one in each
+    sample, but leaves the range that the numbers had.
+
+    Args:
+        low: The corner l (D,).
+        high: The corner u (D,).
+        sign: s, 1 or -1.
+
+    Raises:
+        UsageError: The sign is another number.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, low: Tensor, high: Tensor, sign: float) -> None:
+        super().__init__()
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+        self.sign = _one(sign)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples (N, D) to scores (N,)."""
+        distance: Tensor = torch.linalg.vector_norm(x - x.clamp(self.low, self.high), dim=1)
+        return self.sign * distance
+
+    def extra_repr(self) -> str:
+        """The sign and the size, for ``repr``."""
+        return f"{self.sign:g}, {len(self.low)}"
+
+
+class ReconstructionError(nn.Module):
+    r"""How far samples are from an affine subspace, the distance to a convex set and so of slope 1.
+
+    .. math:: f(x) = s \, \| (I - V^\top V) (x - c) \|_2, \qquad V V^\top = I
+
+    With the mean and the first principal components of one set of samples it sees at once whether those of another have
+    more or less of what the first have little of: noise in all numbers, or blurred edges.
+
+    Args:
+        centre: c (D,).
+        directions: V (K, D) with orthonormal rows, from none of them to all D.
+        sign: s, 1 or -1.
+
+    Raises:
+        UsageError: The sign is another number.
+    """
+
+    centre: Tensor
+    directions: Tensor
+
+    def __init__(self, centre: Tensor, directions: Tensor, sign: float) -> None:
+        super().__init__()
+        self.register_buffer("centre", centre)
+        self.register_buffer("directions", directions)
+        self.sign = _one(sign)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples (N, D) to scores (N,)."""
+        x = x - self.centre
+        distance: Tensor = torch.linalg.vector_norm(x - x @ self.directions.mT @ self.directions, dim=1)
+        return self.sign * distance
+
+    def extra_repr(self) -> str:
+        """The sign and the sizes, for ``repr``."""
+        return f"{self.sign:g}, {tuple(self.directions.shape)}"
+
+
+def _one(sign: float) -> float:
+    if abs(sign) != 1:
+        raise UsageError(f"the sign is {sign:g}; it must be 1 or -1, for the slope to be 1.")
+    return sign
