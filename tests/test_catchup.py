@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from toolbox import picture_trainer, tiny_trainer, vectors
-from wgan.catchup import ahead
 from wgan.config import RunConfig
 from wgan.constraints import GradientPenalty, WeightClipping
 from wgan.networks import Latent, make_generator
@@ -17,6 +16,7 @@ from wgan.registry import CONSTRAINTS
 from wgan.schedule import Decay, Rates
 from wgan.seeds import rng
 from wgan.trainer import Trainer
+from wgan.trainer.catchup import ahead
 
 
 def test_the_gap_is_that_of_the_critic_before_it_catches_up() -> None:

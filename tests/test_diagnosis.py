@@ -18,11 +18,11 @@ from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orth
 from wgan.data import open_data
 from wgan.diagnosis import FEWEST, LAG_SAMPLES, POOLED, Watch, diagnose, look_ahead, pooled
 from wgan.errors import Stopped, WganError
-from wgan.measurement import Meter
 from wgan.overview import closing
 from wgan.registry import CONSTRAINTS
 from wgan.run import Run
 from wgan.schedule import Interval
+from wgan.trainer.meter import Meter
 
 HEALTHY = {
     "wasserstein": 2.1, "wasserstein_heldout": 2.0, "wasserstein_stderr": 0.1, "gap": 0.1, "gap_stderr": 0.1,

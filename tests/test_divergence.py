@@ -7,7 +7,7 @@ import torch
 
 from toolbox import tiny_trainer
 from wgan.constraints import GradientPenalty
-from wgan.ledger import DivergedError
+from wgan.trainer.ledger import DivergedError
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from toolbox import Keeping, picture_trainer, tiny_trainer
-from wgan.ema import Average
+from wgan.trainer.ema import Average
 
 
 @given(st.integers(1, 10**6), st.integers(1, 512), st.floats(1, 1e5))

@@ -12,7 +12,7 @@ from test_presets import built
 from toolbox import blobs, small_config, small_run
 from wgan import loop
 from wgan.errors import WganError
-from wgan.gallery import Gallery, Sparingly, _grid_side
+from wgan.loop.gallery import Gallery, Sparingly, _grid_side
 from wgan.run import Run
 from wgan.view import View
 
@@ -44,7 +44,7 @@ def test_grids_of_large_pictures_have_fewer_columns() -> None:
 @pytest.fixture
 def labels(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     told: list[dict[str, object]] = []
-    monkeypatch.setattr("wgan.gallery.curves", lambda records, path, **words: told.append(words))
+    monkeypatch.setattr("wgan.loop.gallery.curves", lambda records, path, **words: told.append(words))
     return told
 
 

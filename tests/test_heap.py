@@ -8,13 +8,13 @@ from unittest.mock import Mock, call
 
 import pytest
 
-from wgan import heap
-from wgan.heap import kept_memory
+from wgan.loop import heap
+from wgan.loop.heap import kept_memory
 
 PAGES = 64 * 2**20 // resource.getpagesize()
 COUNT = """
 import ctypes, resource
-from wgan.heap import kept_memory
+from wgan.loop.heap import kept_memory
 
 C = ctypes.CDLL(None)
 C.malloc.restype = ctypes.c_void_p

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from wgan.ledger import DivergedError, Ledger
+from wgan.trainer.ledger import DivergedError, Ledger
 
 NAMES = ("critic_loss", "penalty")
 

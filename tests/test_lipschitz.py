@@ -12,21 +12,20 @@ from toolbox import Array, small_run, tiny_trainer
 from wgan.certificate import certify
 from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, Sum, WeightClipping
 from wgan.errors import UsageError
-from wgan.measurement import probe
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.networks.lipschitz import (
     GlobalPool,
     OrthogonalConv2d,
-    Outside,
-    ReconstructionError,
     newton_schulz,
     polar,
     tangent,
 )
+from wgan.networks.slope_one import Outside, ReconstructionError
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.penalties import gradient_norms
 from wgan.registry import NETWORKS
 from wgan.trainer import Trainer
+from wgan.trainer.meter import probe
 
 CONVOLUTIONS = [
     # channels, into, kernel, stride, padding, (height, width)

@@ -15,11 +15,11 @@ from wgan import loop, options
 from wgan.build import make_trainer
 from wgan.data import open_data
 from wgan.errors import UsageError, WganError
+from wgan.loop.restart import take_weights
 from wgan.overview import closing, overview, overview_table
-from wgan.restart import take_weights
 from wgan.run import Run
-from wgan.state import under
 from wgan.trainer import Trainer
+from wgan.trainer.state import under
 from wgan.view import View
 
 

@@ -23,12 +23,12 @@ from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Vectors
 from wgan.errors import UsageError
-from wgan.measurement import Meter
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.parallel import ALONE, Exchange, Group, joined
 from wgan.registry import CONSTRAINTS, OBJECTIVES
-from wgan.state import prefixed, snapshot
 from wgan.trainer import Trainer
+from wgan.trainer.meter import Meter
+from wgan.trainer.state import prefixed, snapshot
 from wgan.view import View
 
 STEPS = 5

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from wgan.prefetch import Prefetch
+from wgan.trainer.prefetch import Prefetch
 
 
 def counting(made: list[int], most: int) -> Iterator[int]:

@@ -22,11 +22,11 @@ from wgan import loop, options
 from wgan.cli import main
 from wgan.data import open_data
 from wgan.errors import UsageError, WganError
+from wgan.loop.restart import check_same_config, check_same_data, fingerprint, fixed_options
+from wgan.loop.stop import Interrupted
 from wgan.overview import closing, overview
-from wgan.restart import check_same_config, check_same_data, fingerprint, fixed_options
 from wgan.run import Run
-from wgan.state import restore, snapshot
-from wgan.stop import Interrupted
+from wgan.trainer.state import restore, snapshot
 from wgan.view import View
 
 HEAVY = {"dcgan64-clip", "dcgan64-gp"}
@@ -137,7 +137,7 @@ def test_a_kill_while_the_last_curves_are_drawn_leaves_no_record_of_an_end(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("wgan.gallery.Gallery.close", killed)
+        patched.setattr("wgan.loop.gallery.Gallery.close", killed)
         small_run(tmp_path / "r", steps=7, log_every="3", sample_every="5")
     assert_same(whole, loop.resume(Run(tmp_path / "r"), {"steps": 13}, source=blobs()))
 

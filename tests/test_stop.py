@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from toolbox import SMALL, Interrupter, blobs, small_config
-from wgan import loop, options, stop
+from wgan import loop, options
 from wgan.errors import WganError
+from wgan.loop import stop
 from wgan.run import Run
 
 

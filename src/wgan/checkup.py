@@ -10,10 +10,10 @@ from wgan.data.samples import Data
 from wgan.diagnosis import FEWEST, Finding, diagnose, look_ahead, pooled
 from wgan.errors import WganError
 from wgan.loop import open_source
-from wgan.restart import check_same_config, check_same_data
+from wgan.loop.restart import check_same_config, check_same_data
 from wgan.run import Run
-from wgan.state import restore
 from wgan.trainer import Trainer
+from wgan.trainer.state import restore
 from wgan.view import View
 from wgan.words import count, with_error
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wgan.certificate import certify
+from wgan.certificate import certify, lower_bound, stderr
 from wgan.constraints import Constraint
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
-from wgan.measurement import Meter, lower_bound, probe, stderr
 from wgan.trainer import Trainer
+from wgan.trainer.meter import Meter, probe
 from wgan.words import with_error
 
 Medians = Mapping[str, float]

@@ -11,17 +11,18 @@ SRC = Path(__file__).parents[2] / "src" / "wgan"
 MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker", "heap"}
-    | {"prefetch", "processor", "words", "surroundings", "limits"},
+    {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker"}
+    | {"processor", "words", "surroundings", "limits"},
     {"parallel"},
-    {"networks", "data", "distances", "objectives", "optimizers", "ema", "ledger", "pictures", "options"},
-    {"slopes", "penalties", "mixing", "passes"},
-    {"constraints", "certificate", "catchup", "curves", "environment"},
-    {"measurement", "measure", "model"},
+    {"networks", "data", "distances", "objectives", "optimizers", "pictures", "options"},
+    {"slopes", "penalties"},
+    {"constraints", "certificate", "curves", "environment"},
+    {"measure", "model"},
     {"trainer", "run"},
-    {"state", "build", "diagnosis"},
-    {"facts", "gallery", "stop", "doctor", "restart", "overview", "compare", "sets", "figures"},
-    {"answers", "scribe", "loop", "output", "flags", "checkup"},
+    {"build", "diagnosis"},
+    {"overview", "sets", "compare", "figures"},
+    {"loop"},
+    {"checkup"},
     {"api"},
     {"commands"},
     {"cli"},

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from wgan import options
-from wgan.answers import answer, answer_table
+from wgan.commands.answers import answer, answer_table
+from wgan.commands.flags import DataFlags, Json, given_flags
 from wgan.console import make_view
 from wgan.files import at_home
-from wgan.flags import DataFlags, Json, given_flags
 from wgan.registry import DISTANCES
 
 _METHODS = "; ".join(

@@ -6,11 +6,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from wgan import options
-from wgan.answers import answer, answer_table
+from wgan.commands.answers import answer, answer_table
+from wgan.commands.flags import DataFlags, Json, given_flags
 from wgan.console import PlainView, make_view
 from wgan.errors import WganError
 from wgan.files import at_home
-from wgan.flags import DataFlags, Json, given_flags
 
 
 def data(
@@ -39,9 +39,9 @@ def data(
         answer_table({name: entry.help for name, entry in DATASETS.items()}, as_json)
         return
     config = options.make_config(given_flags(flags), {"data": source})
+    from wgan.commands.output import check_sheet, write_contact_sheet
     from wgan.data import open_data
     from wgan.data.files import SHEET
-    from wgan.output import check_sheet, write_contact_sheet
 
     if out is not None:
         check_sheet(at_home(out))
@@ -114,7 +114,7 @@ def doctor(*, as_json: Json = False, speed: bool = True) -> None:
     speed
         Measure for about ten seconds how fast this machine trains.
     """
-    from wgan.doctor import examine
+    from wgan.commands.doctor import examine
 
     found = examine(speed)
     if as_json:
@@ -122,6 +122,6 @@ def doctor(*, as_json: Json = False, speed: bool = True) -> None:
     else:
         from rich.console import Console
 
-        from wgan.doctor import sections
+        from wgan.commands.doctor import sections
 
         PlainView(Console()).facts(sections(found))

@@ -7,9 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from wgan import worker
-from wgan.answers import answer, answer_run
+from wgan.commands.answers import answer, answer_run
+from wgan.commands.flags import Json, Quiet, ResumeFlags, TrainFlags, given_flags
 from wgan.console import make_view
-from wgan.flags import Json, Quiet, ResumeFlags, TrainFlags, given_flags
 from wgan.view import View
 from wgan.words import count
 
@@ -127,7 +127,7 @@ def sample(
         x.npy: an array (N, H, W, C), or (N, D) of vectors; x.png: a grid, or a scatter plot; folder/: a PNG for each.
     """
     from wgan.api import load
-    from wgan.output import write_samples
+    from wgan.commands.output import write_samples
 
     written = write_samples(load(run), number, seed, out)
     answer({"out": out, "samples": number, "seed": seed, **written}, as_json, f"{count(number, 'sample')} in {out}")

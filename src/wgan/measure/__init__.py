@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from wgan.certificate import certify, observed
+from wgan.certificate import certify, lower_bound, observed
 from wgan.distances.estimate import null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
@@ -27,7 +27,6 @@ from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_cert
 from wgan.measure.moves import rooted, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
 from wgan.measure.verdict import NINETY, Guess, between, combine
-from wgan.measurement import lower_bound
 from wgan.schedule import Budget
 from wgan.seeds import rng
 from wgan.surroundings import undisturbed

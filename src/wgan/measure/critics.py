@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from wgan.certificate import stderr
 from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstrained
 from wgan.constraints.base import descend
 from wgan.distances.transport import assigned
 from wgan.errors import WganError
 from wgan.measure.sides import Part, Sides
-from wgan.measurement import stderr
 from wgan.networks import Critic, make_critic
 from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
 from wgan.penalties import gradient_norms, segments

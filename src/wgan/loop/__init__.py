@@ -12,24 +12,25 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wgan import options, restart, worker
+from wgan import options, worker
 from wgan.build import Plan, check_used, enough_memory_for_steps, make_plan, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
 from wgan.environment import describe_environment
 from wgan.errors import UsageError
-from wgan.facts import facts_of
 from wgan.files import at_home
-from wgan.gallery import require_tensorboard
-from wgan.heap import kept_memory
+from wgan.loop import restart
+from wgan.loop.facts import facts_of
+from wgan.loop.gallery import require_tensorboard
+from wgan.loop.heap import kept_memory
+from wgan.loop.scribe import Scribe, Silent
+from wgan.loop.stop import Interrupted, Stop
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
 from wgan.run import Run
-from wgan.scribe import Scribe, Silent
-from wgan.state import restore
-from wgan.stop import Interrupted, Stop
 from wgan.trainer import Trainer
+from wgan.trainer.state import restore
 from wgan.view import View
 
 OBJECT = "<an object in Python>"

@@ -20,8 +20,8 @@ from wgan.parallel import Group
 from wgan.registry import DATASETS
 from wgan.run import Run
 from wgan.schedule import Budget, Decay
-from wgan.state import under
 from wgan.trainer import Trainer
+from wgan.trainer.state import under
 
 
 def fixed_options(config: Config) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from wgan.data.samples import Data
 from wgan.diagnosis import Watch, diagnose
 from wgan.environment import peak_memory
 from wgan.errors import WganError
-from wgan.gallery import Gallery
-from wgan.ledger import DivergedError
+from wgan.loop.gallery import Gallery
+from wgan.loop.restart import fingerprint, fixed_options
 from wgan.networks import Generator, complete_options
-from wgan.restart import fingerprint, fixed_options
 from wgan.run import Run
-from wgan.state import snapshot
 from wgan.trainer import Trainer
+from wgan.trainer.ledger import DivergedError
+from wgan.trainer.state import snapshot
 from wgan.view import View
 from wgan.words import first_line, shown
 

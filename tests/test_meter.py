@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from toolbox import Keeping, picture_trainer, tiny_trainer, vectors
+from wgan.certificate import lower_bound
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, Orthogonal, WeightClipping
 from wgan.data import open_data
 from wgan.data.samples import Vectors
 from wgan.errors import UsageError
-from wgan.measurement import Meter, lower_bound, probe
-from wgan.mixing import mixes
 from wgan.networks import Latent, make_critic
 from wgan.registry import CONSTRAINTS, NETWORKS
 from wgan.seeds import rng
 from wgan.trainer import Trainer
+from wgan.trainer.checks import mixes
+from wgan.trainer.meter import Meter, probe
 
 
 def test_the_estimate_is_the_mean_of_held_out_scores_less_that_of_generated_ones() -> None:

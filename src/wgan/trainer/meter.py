@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from wgan.certificate import certify
+from wgan.certificate import certify, lower_bound, stderr
 from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
@@ -28,7 +28,6 @@ Batch = tuple[int, Callable[[], Tensor]]
 MEASURED, MEASURED_LARGE = 1024, 512  # samples a side for the estimate, and if they are pictures above 32x32
 GRADIENTS = 256  # samples for the gradient norms
 NINETY_FIVE = 1.96  # standard errors, on both sides, that 95 % of normal errors stay within
-CONFIDENCE = 0.999  # confidence of the lower bound: 3.09 standard errors, and more where samples are few
 ESTIMATES = (
     *("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "wasserstein_bound"),
     *("noise_floor", "gap", "gap_stderr"),
@@ -203,37 +202,6 @@ class Meter:
         return parts
 
 
-def lower_bound(real: Tensor, fake: Tensor, constant: float | None) -> float | None:
-    """What the distance is at least, at 99.9 % confidence, as far as a mean of so many scores is normal.
-
-    Both sides are taken to vary as much as the one that varies more: a side of few samples may have met nothing of what
-    is rare, and then says too little of its error. Of few samples Student's t is taken instead of 3.09.
-
-    Args:
-        real: Scores (N,) of samples that the critic has not seen.
-        fake: Scores (M,) of generated samples.
-        constant: The critic's Lipschitz constant, None if it is not known.
-
-    Returns:
-        None where the constant is not known, or a side is a single sample.
-    """
-    few = min(len(real), len(fake))
-    if constant is None or few < 2:
-        return None
-    from scipy.special import stdtrit
-
-    error = math.sqrt(max(float(real.var()), float(fake.var())) * (1 / len(real) + 1 / len(fake)))
-    sure = float(real.mean() - fake.mean()) - float(stdtrit(few - 1, CONFIDENCE)) * error
-    return sure / constant if constant else 0.0
-
-
 def _noise_floor(real: Tensor, fakes: int) -> float | None:
     """95 % of the differences of mean scores between so many real samples and as many other real ones as fakes."""
     return NINETY_FIVE * float(real.std()) * math.sqrt(1 / len(real) + 1 / fakes) if len(real) > 1 else None
-
-
-def stderr(a: Tensor, b: Tensor) -> float | None:
-    """Standard error of the difference of two independent means; a single sample does not tell."""
-    if min(len(a), len(b)) < 2:
-        return None
-    return float((a.var() / len(a) + b.var() / len(b)).sqrt())

@@ -14,10 +14,10 @@ from wgan.config import Config
 from wgan.curves import curves, scatter
 from wgan.data.samples import Data
 from wgan.errors import WganError
-from wgan.measurement import probe
 from wgan.run import Run
 from wgan.seeds import rng
 from wgan.trainer import Trainer
+from wgan.trainer.meter import probe
 from wgan.view import View
 
 _SHARE = 0.05  # of the time of training that redrawing curves and animation may take

@@ -15,28 +15,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.catchup import ahead
 from wgan.constraints import Constraint, GradientPenalty, check_constraint, with_penalties
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
-from wgan.ema import Average
 from wgan.errors import UsageError
-from wgan.ledger import Ledger, check_values, check_weights
 from wgan.limits import check_numbers, check_seed
-from wgan.measurement import ESTIMATES, Meter
-from wgan.mixing import check_networks, mixes
 from wgan.networks import Latent
 from wgan.networks.base import latent_of, samples_of
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
 from wgan.parallel import ALONE, Exchange, Group
-from wgan.passes import Passes
-from wgan.prefetch import Prefetch
 from wgan.schedule import CriticSteps, Decay, Rates, set_rates
 from wgan.seeds import rng, seeded
 from wgan.surroundings import with_gradients
+from wgan.trainer.catchup import ahead
+from wgan.trainer.checks import check_networks, mixes
+from wgan.trainer.ema import Average
+from wgan.trainer.ledger import Ledger, check_values, check_weights
+from wgan.trainer.meter import ESTIMATES, Meter
+from wgan.trainer.passes import Passes
+from wgan.trainer.prefetch import Prefetch
 
 DRAWN = 5  # batches generated for the critic at a time by a lone process: autocast converts its weights only once
 
