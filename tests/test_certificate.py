@@ -254,6 +254,10 @@ def test_what_a_pass_does_besides_its_layers_is_refused() -> None:
         (critic if place is None else critic[place]).register_forward_hook(hundredfold)
         with pytest.raises(UsageError, match=r"has hooks; remove them"):
             certify(critic, (4,))
+    critic = nn.Sequential(nn.Linear(4, 1))
+    critic[0].forward = lambda x: 100 * x.sum(1, keepdim=True)
+    with pytest.raises(UsageError, match=r"has a forward that was set on the object; write a class"):
+        certify(critic, (4,))
 
 
 def test_a_parametrised_orthogonal_convolution_is_read_as_it_is_used() -> None:

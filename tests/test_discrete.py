@@ -120,7 +120,7 @@ def test_what_is_no_distribution_is_refused(distance: Divergence, p: ArrayLike, 
 def test_what_does_not_fit_together_is_refused() -> None:
     with pytest.raises(UsageError, match="p has 2 probabilities and q has 1"):
         total_variation([0.5, 0.5], [1])
-    with pytest.raises(UsageError, match=r"shape \(2, 1\); it has shape \(1, 2\)"):
+    with pytest.raises(UsageError, match=r"have shape \(1, 2\), but they must have shape \(2, 1\)"):
         earth_mover([0.5, 0.5], [1], [[1, 1]])
     with pytest.raises(UsageError, match="cost must be finite"):
         earth_mover([0.5, 0.5], [1], [[1], [math.inf]])

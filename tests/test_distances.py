@@ -281,6 +281,23 @@ def test_gaussian_is_the_closed_form() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_whole_numbers_that_would_be_rounded_are_refused(dtype: type) -> None:
+    far = (np.arange(300) + 2**60).astype(dtype)
+    for samples in (far, torch.from_numpy(far)):
+        with pytest.raises(UsageError, match=r"above 2\^53, which would be rounded; subtract one number from all"):
+            exact(samples, samples)
+    assert exact(far - dtype(2**60), far - dtype(2**60) + dtype(50)) == pytest.approx(50)
+    assert exact(np.array([2**60], dtype), np.array([2**60 + 2**20], dtype)) == 2**20, "as float64 has them"
+
+
+def test_sets_without_samples_or_without_numbers_are_told_apart() -> None:
+    with pytest.raises(UsageError, match="there are 0 and 5 samples"):
+        exact(np.zeros((0, 3)), np.ones((5, 3)))
+    with pytest.raises(UsageError, match="no numbers in them"):
+        exact(np.zeros((5, 0)), np.zeros((5, 0)))
+
+
 @pytest.mark.parametrize(("d", "within"), [(4, 0.1), (50, 0.05), (600, 0.1)])
 def test_what_moments_demand_is_that_of_the_distributions(d: int, within: float) -> None:
     """Copies 1.3 times as large and moved by 1: fewer samples than dimensions do not matter, nor the same ones."""

@@ -395,3 +395,9 @@ def test_weights_narrower_than_float32_are_refused() -> None:
     generator = make_generator("mlp", (2,), Latent(2), width=4).to(torch.bfloat16)
     with pytest.raises(UsageError, match=r"narrower than float32.*precision=torch\.bfloat16"):
         Trainer(generator, make_critic("mlp", (2,), width=4))
+
+
+def test_a_generator_that_does_not_take_the_noise_is_told_so() -> None:
+    trainer = Trainer(nn.Linear(5, 6), nn.Linear(6, 1), latent=Latent(4))
+    with pytest.raises(UsageError, match=r"the generator fails on noise \(1, 4\): .*1x4 and 5x6"):
+        trainer.attach(vectors())

@@ -144,6 +144,9 @@ def _taken(otherwise: str) -> Iterator[None]:
 def _walk(module: nn.Module, x: Tensor, name: str, layers: list[tuple[str, float]]) -> Tensor:
     """Append the bounds of all layers in the module, and give what it makes of x (1, ...)."""
     kind = parametrize.type_before_parametrizations(module)
+    if "forward" in vars(module):
+        why = "has a forward that was set on the object; write a class with one"
+        raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
     if "weight" in vars(module):  # as the last pass left it, and not as it is
         why = "has a weight that a hook computes at each pass; use torch.nn.utils.parametrizations"
         raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")

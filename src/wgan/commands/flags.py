@@ -1,9 +1,11 @@
 """The flags that commands share: the fields of the configuration, --quiet and --json."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import field, make_dataclass
 from typing import Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 from wgan import options
 
@@ -19,6 +21,18 @@ _TITLES = {
 _GROUPS = {section: Group(title, sort_key=number) for number, (section, title) in enumerate(_TITLES.items(), 1)}
 
 
+def whole(kind: Any, tokens: Sequence[Token]) -> int:
+    """A whole number; cyclopts would round another.
+
+    Raises:
+        ValueError: It is none.
+    """
+    (token,) = tokens
+    if not re.fullmatch(r"[+-]?\d+", token.value.strip()):
+        raise ValueError(f"{token.value!r} is not a whole number.")
+    return int(token.value)
+
+
 def _flags(names: list[str], title: str, otherwise: str = "") -> Any:
     """A dataclass with a flag for each of these fields, all of them left out by default.
 
@@ -29,8 +43,11 @@ def _flags(names: list[str], title: str, otherwise: str = "") -> Any:
     for name in names:
         f = known[name]
         default = f" [default: {otherwise or _text(defaults[name])}]" if otherwise or name in defaults else ""
-        parameter = Parameter(name=options.flag(name), help=f.help + default, group=_GROUPS[f.section])
         kind = next((kind for kind in (bool, int, float) if f.hint in (kind, kind | None)), str)
+        converter = whole if kind is int else None
+        parameter = Parameter(
+            name=options.flag(name), help=f.help + default, group=_GROUPS[f.section], converter=converter
+        )
         rows.append((name, Annotated[kind | None, parameter], field(default=None)))
     made = make_dataclass(title, rows, frozen=True, kw_only=True)
     made.__module__ = __name__  # Python 3.11 says "types", whose classes cyclopts does not look into
@@ -49,5 +66,6 @@ def given_flags(flags: Any) -> dict[str, Any]:
 TrainFlags = _flags([name for name in options.all_fields() if name != "data"], "TrainFlags")
 ResumeFlags = _flags(list(options.RESUMABLE), "ResumeFlags", "as in the run")
 DataFlags = _flags(list(options.READING), "DataFlags")
+Whole = Annotated[int, Parameter(converter=whole)]
 Quiet = Annotated[bool, Parameter(negative="", help="Show nothing but errors.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on standard output.")]

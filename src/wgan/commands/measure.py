@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from wgan import options
 from wgan.commands.answers import answer, answer_table
-from wgan.commands.flags import DataFlags, Json, given_flags
+from wgan.commands.flags import DataFlags, Json, Whole, given_flags
 from wgan.console import make_view
 from wgan.files import at_home
 from wgan.registry import DISTANCES
@@ -24,12 +24,12 @@ def distance(
     /,
     *,
     method: Annotated[str, Parameter(help=f"auto, or one of {_METHODS}.")] = "auto",
-    samples: int | None = None,
+    samples: Whole | None = None,
     split: Literal["all", "train", "held-out"] = "all",
     time: str | None = None,
-    steps: int | None = None,
+    steps: Whole | None = None,
     null: Annotated[bool, Parameter(negative="")] = False,
-    seed: int = 0,
+    seed: Whole = 0,
     as_json: Json = False,
     flags: DataFlags = None,
 ) -> None:
@@ -81,7 +81,7 @@ def figure(
     *,
     list_names: Annotated[bool, Parameter(name="--list", negative="")] = False,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    seed: int = 0,
+    seed: Whole = 0,
     as_json: Json = False,
 ) -> None:
     """Compute one of the papers' figures and draw it; each takes less than a minute.

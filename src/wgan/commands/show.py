@@ -72,7 +72,7 @@ def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:
     here = at_home(folder).absolute()
     if not found and Run(here).config_file.is_file():
         raise WganError(f"{folder} is a run itself; `wgan runs {Run(here.parent).quoted}` lists those beside it.")
-    if not found and not as_json:
+    if not found and not (as_json and here.is_dir()):
         raise WganError(f"there are no runs in {folder}; `wgan train` makes the first one under runs/.")
     rows = [overview(run) for run in found]
     answer({"runs": rows}, as_json, overview_table(rows))

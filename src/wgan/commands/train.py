@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from wgan import worker
 from wgan.commands.answers import answer, answer_run
-from wgan.commands.flags import Json, Quiet, ResumeFlags, TrainFlags, given_flags
+from wgan.commands.flags import Json, Quiet, ResumeFlags, TrainFlags, Whole, given_flags, whole
 from wgan.console import make_view
 from wgan.view import View
 from wgan.words import count
@@ -108,8 +108,8 @@ def sample(
     run: Path,
     /,
     *,
-    number: Annotated[int, Parameter(name=["--number", "-n"])] = 64,
-    seed: int = 0,
+    number: Annotated[int, Parameter(name=["--number", "-n"], converter=whole)] = 64,
+    seed: Whole = 0,
     out: Annotated[str, Parameter(name=["--out", "-o"])] = "samples.png",
     as_json: Json = False,
 ) -> None:

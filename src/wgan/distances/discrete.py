@@ -118,8 +118,10 @@ def earth_mover(p: ArrayLike, q: ArrayLike, cost: ArrayLike) -> float:
         UsageError: p or q are no probabilities, or the cost does not suit them.
     """
     p, q, cost = _probabilities("p", p), _probabilities("q", q), _numbers("costs", cost, "(K, L)")
-    if cost.shape != (len(p), len(q)) or not np.isfinite(cost).all():
-        raise UsageError(f"cost must be finite and have shape ({len(p)}, {len(q)}); it has shape {cost.shape}.")
+    if cost.shape != (len(p), len(q)):
+        raise UsageError(f"the costs have shape {cost.shape}, but they must have shape ({len(p)}, {len(q)}).")
+    if not np.isfinite(cost).all():
+        raise UsageError("some costs are NaN or infinite; give a way that is not to be taken a large cost.")
     least = float(cost.min())  # POT calls some problems with negative costs infeasible; a unit of mass moves in all
     return least + least_cost(np.ascontiguousarray(cost - least), p, q)
 

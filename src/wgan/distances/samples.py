@@ -44,7 +44,7 @@ def numbers(x: Any, name: str, shape: str) -> Array:
         if x.layout != torch.strided:
             raise UsageError(f"{name} are sparse; make them dense first, with .to_dense().")
         x = x.detach().cpu()
-        x = (x if x.is_complex() else x.double()).numpy()
+        x = (x.double() if x.is_floating_point() else x).numpy()
     try:
         found = np.asarray(x)
     except ValueError as error:  # NumPy's word for lists of different lengths
@@ -56,7 +56,15 @@ def numbers(x: Any, name: str, shape: str) -> Array:
     if found.dtype.kind not in "buif" or found.ndim == 0:
         what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
         raise UsageError(f"{name} are {what}, but they must be an array {shape} of real numbers.")
-    return np.ascontiguousarray(found, np.float64)
+    made = np.ascontiguousarray(found, np.float64)
+    if found.dtype.kind in "iu" and _is_rounded(found, made):
+        raise UsageError(f"{name} have whole numbers above 2^53, which would be rounded; subtract one number from all.")
+    return made
+
+
+def _is_rounded(whole: NDArray[Any], made: Array) -> bool:
+    with np.errstate(invalid="ignore"):  # of 2^64, which has no place among uint64
+        return bool((np.abs(made) > 2**53).any() and (made.astype(whole.dtype) != whole).any())
 
 
 def rows(x: Any) -> Array:
@@ -66,7 +74,7 @@ def rows(x: Any) -> Array:
         UsageError: These are no real numbers, or some are masked, or the samples have different lengths.
     """
     found = numbers(x, "the samples", "(N, D)")
-    return found.reshape(len(found), -1) if found.size else np.empty((0, 0))
+    return found.reshape(len(found), math.prod(found.shape[1:]))
 
 
 def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
@@ -79,6 +87,8 @@ def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
     x, y = rows(x), rows(y)
     if min(len(x), len(y)) < least:
         raise UsageError(f"there are {len(x):,} and {len(y):,} samples; this distance needs at least {least} a side.")
+    if 0 in (x.shape[1], y.shape[1]):
+        raise UsageError("the samples have no numbers in them; give arrays (N, D) with D of at least 1.")
     if x.shape[1] != y.shape[1]:
         raise UsageError(f"the samples have {x.shape[1]:,} and {y.shape[1]:,} numbers each; both must have the same.")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):

@@ -136,8 +136,9 @@ def measure(
     """
     if seconds is None and steps is None:
         seconds = 60.0
-    if (seconds is not None and not 0 < seconds < math.inf) or (steps is not None and not 1 <= steps < math.inf):
-        raise UsageError("the budget must be positive and finite: give some seconds (--time 60s) or steps.")
+    for name, number, usual in (("--time", seconds, "60s"), ("--steps", steps, 100)):
+        if number is not None and not (0 < number < math.inf and (name != "--steps" or number >= 1)):
+            raise UsageError(f"{name}: {number!r} is no budget; it must be positive and finite, as {name} {usual}.")
     check_seed(seed)
     part = 0.5 if null else 1.0
     halves_of_a = _two_of(a, b, seed) if null else None

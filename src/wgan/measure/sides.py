@@ -1,5 +1,6 @@
 """Two sets of samples, cut into parts: what trains a critic never judges it."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import accumulate, count, pairwise
@@ -136,6 +137,8 @@ class Samplers(Sides):
     """
 
     def __init__(self, a: Sampler, b: Sampler, seed: int) -> None:
+        for draw in (a, b):
+            _check_call(draw)
         self._samplers = a, b
         self.seed = seed
         x, y = self._raw(FIRST, "first", 0)
@@ -180,6 +183,16 @@ def open_sides(a: Any, b: Any, seed: int) -> Sides:
     if callable(a) != callable(b):
         raise UsageError("one side is a sampler and the other is not; give two arrays, or two samplers.")
     return Samplers(a, b, seed) if callable(a) else Arrays(a, b, seed)
+
+
+def _check_call(draw: Sampler) -> None:
+    """Refuse a function that does not take what samplers are given."""
+    try:
+        inspect.signature(draw).bind(1, torch.Generator())
+    except ValueError:  # one that is not written in Python does not say what it takes
+        return
+    except TypeError as error:
+        raise UsageError(f"a sampler is called as draw(n, rng), and this one does not take that ({error}).") from None
 
 
 def _cut(side: Tensor) -> dict[str, Tensor]:

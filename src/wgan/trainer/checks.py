@@ -1,15 +1,18 @@
 """Checks before training: whether networks and batch suit each other, and whether the critic mixes a batch."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from wgan.data.samples import Data
 from wgan.errors import UsageError
+from wgan.networks import Latent
 from wgan.networks.base import check_same_shape, check_trainable, flat_scores, twin
 from wgan.networks.layers import has_batch_norm
 from wgan.seeds import rng, seeded
+from wgan.words import first_line
 
 
 def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processes: int) -> torch.dtype:
@@ -32,6 +35,20 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
         each = " of each process" if processes > 1 else ""
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
     return types[0]
+
+
+def first_sample(sample: Callable[[int], Tensor], latent: Latent) -> Tensor:
+    """A generator's first sample.
+
+    Raises:
+        UsageError: The generator does not take the noise.
+    """
+    try:
+        return sample(1)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise UsageError(f"the generator fails on noise (1, {latent.size}): {first_line(error)}") from error
 
 
 @torch.no_grad()
