@@ -122,7 +122,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         total_variation([0.5, 0.5], [1])
     with pytest.raises(UsageError, match=r"have shape \(1, 2\), but they must have shape \(2, 1\)"):
         earth_mover([0.5, 0.5], [1], [[1, 1]])
-    with pytest.raises(UsageError, match="cost must be finite"):
+    with pytest.raises(UsageError, match="some costs are NaN or infinite"):
         earth_mover([0.5, 0.5], [1], [[1], [math.inf]])
     with pytest.raises(UsageError, match="positions_q must be 1 finite"):
         earth_mover_line([0.5, 0.5], [1], None, [1, 2])
