@@ -123,7 +123,7 @@ def test_independent_samples_of_discrete_data_are_not_held_apart(method: Callabl
 def test_the_standard_error_of_discrete_data() -> None:
     draw = np.random.default_rng(0)
     sides = (((draw.random((400, 1)) < p).astype(float) for p in (0.3, 0.5)) for _ in range(40))
-    errors = [standard_error(line, x, y, line(x, y), seed) for seed, (x, y) in enumerate(sides)]
+    errors = [standard_error(line, x, y, seed) for seed, (x, y) in enumerate(sides)]
     assert np.mean(errors) == pytest.approx(math.sqrt((0.3 * 0.7 + 0.5 * 0.5) / 400), rel=0.15)
 
 

@@ -18,11 +18,11 @@ from wgan.distances.transport import (
     across_and_within,
     less_noise,
     quadrature,
-    quadrature_square,
     signed_root,
 )
 
 Method = Callable[..., float]
+Ways = tuple[float, float, float]
 
 GROUPS, FOLDS = 8, 10
 FEWEST_FOR_ERROR = 50
@@ -103,12 +103,15 @@ def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Mea
         WganError: The method needs more memory than there is.
     """
     x, y = checked(x, y)
-    value, least, most = _with_ends(x, y, seed) if method is quadrature else (method(x, y, seed=seed), None, None)
+    ways = across_and_within(x, y, seed) if method is quadrature else None
+    value = method(x, y, seed=seed) if ways is None else signed_root(less_noise(*ways))
+    least, most = (None, None) if ways is None else _ends(value, ways, x, y, seed)
     if min(len(x), len(y)) < FEWEST_FOR_ERROR:
         return Measured(value, None, None, least, most)
     of_halves = halves(x, by_content(x, seed), null_size(len(x), len(y)))
     null = _of_part(method, *of_halves, seed)
-    return Measured(value, standard_error(method, x, y, value, seed), null, least, most)
+    error = standard_error(method, x, y, seed) if ways is None else _error_by_folds(x, y, ways, seed)
+    return Measured(value, error, null, least, most)
 
 
 def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
@@ -116,13 +119,11 @@ def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
     return method(x, y, seed=seed) if spread(x, y) >= SMALLEST else 0.0
 
 
-def _with_ends(x: Array, y: Array, seed: int) -> tuple[float, float, float]:
-    """``quadrature``, ``debiased`` from the same transports, and what means and covariances demand."""
-    transports = across_and_within(x, y, seed)
-    value = signed_root(less_noise(*transports))
+def _ends(value: float, ways: Ways, x: Array, y: Array, seed: int) -> tuple[float, float]:
+    """Beside a ``quadrature``, ``debiased`` from the same transports, and what means and covariances demand."""
     if not value:
-        return 0.0, 0.0, 0.0
-    return value, min(value, above_noise(*transports)), max(value, signed_root(gaussian_less_noise(x, y, seed=seed)))
+        return 0.0, 0.0
+    return min(value, above_noise(*ways)), max(value, signed_root(gaussian_less_noise(x, y, seed=seed)))
 
 
 def null_size(n: int, m: int) -> int:
@@ -133,7 +134,7 @@ def null_size(n: int, m: int) -> int:
     return min(n // 2, m)
 
 
-def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) -> float:
+def standard_error(method: Method, x: Array, y: Array, seed: int) -> float:
     r"""The standard error of a distance, by balanced repeated replication.
 
     Both sets are cut into 8 groups, and 4 of them, :math:`H`, are held against the other 4, :math:`H'`, in 7 ways that
@@ -144,17 +145,11 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
     For a mean this is without bias; where the variance falls faster than 1/N, as that of ``mmd`` for one distribution,
     it is too large. Halves are as large as they can be, since a distance cannot fall below what sampling alone makes of
     it, and small sets, which are all near that floor, would hide their spread. They cost 2 to 4 times what the distance
-    itself does.
-
-    ``quadrature`` has no such floor and costs the most, so that 10 disjoint folds do: the error is the standard
-    deviation of their squares over :math:`\sqrt{10}`, carried through the root. The lines of ``sliced`` are the same
-    for all halves, so the error of choosing them is added in squares.
+    itself does. The lines of ``sliced`` are the same for all halves, so the error of choosing them is added in squares.
 
     References:
         Pseudo-replication: half samples (McCarthy, 1969), https://doi.org/10.2307/1402116
     """
-    if method is quadrature:
-        return _error_by_folds(x, y, value, seed)
     differences = []
     groups = _cut(x, y, seed, GROUPS)
     for signs in hadamard(GROUPS)[1:]:
@@ -165,10 +160,18 @@ def standard_error(method: Method, x: Array, y: Array, value: float, seed: int) 
     return math.hypot(error, _error_of_mean(shadows(x, y, seed))) if method is sliced else error
 
 
-def _error_by_folds(x: Array, y: Array, value: float, seed: int) -> float:
-    """The standard error of ``quadrature``, which is a root, from that of its square."""
-    error = _error_of_mean([_of_part(quadrature_square, *fold, seed) for fold in _cut(x, y, seed, FOLDS)])
-    square = value * abs(value)
+def _error_by_folds(x: Array, y: Array, ways: Ways, seed: int) -> float:
+    r"""The standard error of ``quadrature``.
+
+    It has no floor and costs the most, so that 10 disjoint folds do: their squares' standard deviation over
+    :math:`\sqrt{10}`, carried through the root. An error of a square is twice the way times the way's error, and ways
+    across folds are longer than across all samples, so it is smaller by that much.
+    """
+    folds = [fold if spread(*fold) >= SMALLEST else None for fold in _cut(x, y, seed, FOLDS)]
+    of_folds = [(0.0, 0.0, 0.0) if fold is None else across_and_within(*fold, seed) for fold in folds]
+    longer = statistics.fmean(across for across, *_ in of_folds)
+    error = _error_of_mean([less_noise(*each) for each in of_folds]) * (min(1.0, ways[0] / longer) if longer else 1.0)
+    square = less_noise(*ways)
     return (signed_root(square + error) - signed_root(square - error)) / 2
 
 
