@@ -124,7 +124,12 @@ def test_a_command_that_is_ended_leaves_nothing_half_written(number: int, tmp_pa
     run = small_run(tmp_path / "r", steps=1)
     command = [sys.executable, "-m", "wgan", "sample", str(run.folder), "-n", str(10**8), "-o", "all.npy"]
     (tmp_path / "here").mkdir()
-    with subprocess.Popen(command, cwd=tmp_path / "here", stderr=subprocess.PIPE, text=True) as child:
+
+    def heeded() -> None:  # under nohup it would not be
+        signal.signal(number, signal.SIG_DFL)
+
+    streams: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "preexec_fn": heeded}
+    with subprocess.Popen(command, cwd=tmp_path / "here", **streams) as child:
         while child.poll() is None and not any(file.stat().st_size for file in tmp_path.glob("here/.*/all.npy")):
             time.sleep(0.05)
         for _ in range(2):  # as systemd and launchers do
