@@ -288,6 +288,8 @@ def test_whole_numbers_that_would_be_rounded_are_refused(dtype: type) -> None:
         with pytest.raises(UsageError, match=r"above 2\^53, which would be rounded; subtract one number from all"):
             exact(samples, samples)
     assert exact(far - dtype(2**60), far - dtype(2**60) + dtype(50)) == pytest.approx(50)
+    with pytest.raises(UsageError, match="would be rounded"):
+        exact([[2**70], [2**70 + 5]], [[2**70 + 9], [2**70]])
     assert exact(np.array([2**60], dtype), np.array([2**60 + 2**20], dtype)) == 2**20, "as float64 has them"
 
 

@@ -77,15 +77,15 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
     findings, reasons, saved = _broken(run), [], None
     if not records and not findings:
         raise WganError(f"{run.folder} has no records yet; train it first: wgan resume {run.quoted}")
-    findings += diagnose(records, make_constraint(config.loss), ended=True)
+    findings += diagnose(records, make_constraint(config.loss), ended=run.summary.get("status") != "training")
     numbers = pooled(records)
     if not numbers:
         reasons.append(f"overfit, negative, starved: they need {FEWEST} records of the second half of training.")
     try:
         trainer, data = _restored(run, source, view or View())
         if trainer.objective.measures_distance:
-            saved = trainer.step
             findings += look_ahead(trainer, data)
+            saved = trainer.step
     except WganError as error:
         reasons.append(str(error))
     ordered = sorted(findings, key=lambda finding: not finding.fault)

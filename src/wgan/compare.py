@@ -27,6 +27,9 @@ DRAWN = 4000
 DRAWN_FOR_CRITICS = 60_000
 """Samples a side where both sides can be drawn from without end."""
 
+WITH_FLOOR = ("exact", "w2", "line", "sliced", "sinkhorn", "energy", "gaussian")
+"""Methods that say the more of nothing the fewer samples there are."""
+
 _UNITS = {"energy": "the square root of the ", "mmd": "none, but relative to the median "}
 
 
@@ -120,14 +123,15 @@ def lines(found: Estimate | W1) -> str:
 
 def _estimate_lines(found: Estimate) -> dict[str, str]:
     few = "unknown: too few samples"
-    halved = found.least is None and found.null_n is not None and found.null_n < min(found.n, found.m)
-    fewer = "; so few differ by more than all do" if halved else ""
+    halved = found.method in WITH_FLOOR and found.null_n is not None and found.null_n < min(found.n, found.m)
+    fewer = "; larger ones would by less" if halved else ""
     value, error = with_error(found.value, found.standard_error), found.standard_error
     ends = "the first if few samples move far, the second if all move alike"
     if found.value < 0:
         value += ": below 0, so it is not told from the samples' noise"
     doubt = {}
     if found.least is not None and found.most is not None and found.value > (error or 0.0):
+        ends += ", or have noise that is new in each" if found.most > found.value else ""
         doubt = {"range": f"{digits(max(0.0, found.least), error)} to {digits(found.most, error)}: {ends}"}
     return {
         "distance": value if error is not None else f"{value} (error {few})",

@@ -24,7 +24,7 @@ Medians = Mapping[str, float]
 POOLED = 10
 """So many of the last records, all from the second half of training, are looked at together."""
 FEWEST = 3
-"""With fewer there is no diagnosis: that would be too early."""
+"""With fewer there is no diagnosis but that of a slope that is too large: it would be too early."""
 SIGNIFICANT = 3.0
 """Standard errors beyond which a difference is not put down to chance."""
 LEARNT, BEHIND = 0.25, 0.4
@@ -69,15 +69,16 @@ def diagnose(records: Sequence[Mapping[str, Any]], constraint: Constraint, ended
     Args:
         records: In order, with the fields of metrics.jsonl.
         constraint: What keeps the critic Lipschitz.
-        ended: Whether the last record is the one to believe: then the critic's slope in it, which is not noisy, is
-            judged even if there are too few records for all else.
+        ended: Whether the last record is the one to believe: then a critic's slope in it that is too large, for it is
+            not noisy, is told even if there are too few records for all else.
 
     Returns:
         The findings, faults first.
     """
     medians = pooled(records)
     if ended and records and not medians:
-        medians = _numbers(records[-1:], ("gradient_norm", "wasserstein_heldout"))
+        last = _numbers(records[-1:], ("gradient_norm", "wasserstein_heldout"))
+        medians = last if last.get("gradient_norm", 0.0) > STEEP * (_allowed(constraint) or math.inf) else {}
     found = [finding for look in (_overfit, _negative, _starved, _lipschitz) if (finding := look(medians, constraint))]
     return sorted(found, key=lambda finding: not finding.fault)
 
@@ -157,8 +158,8 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
 def _lag(before: float, after: float, error: float, steps: int, factors: Sequence[float]) -> Finding:
     rise = after - before
     evidence = {"held_out": before, "held_out_later": after, "rise_stderr": error}
-    steep = max(factors) > STEEP
-    over = f", over what the critic is too steep ({factors[0]:.2g} and then {factors[1]:.2g} times)," if steep else ""
+    steep = max(factors) > 1.005
+    over = f", over the critic's slope ({factors[0]:.3g}, then {factors[1]:.3g} times too large)," if steep else ""
     said = (
         f"{steps} more critic steps against the frozen generator bring the held-out estimate{over} from {before:.3g} "
         f"to {after:.3g} (a rise of {with_error(rise, error)})"

@@ -62,6 +62,19 @@ def test_imports_point_down(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SRC)))
+def test_what_a_package_is_made_of_does_not_import_it(path: Path) -> None:
+    made_of = imports_of((path.parent / "__init__.py").read_text())
+    package = ".".join(("wgan", *path.relative_to(SRC).parent.parts))
+    if path.parent != SRC and f"{package}.{path.stem}" in made_of:
+        assert package not in imports_of(path.read_text())
+
+
+def imports_of(text: str) -> set[str]:
+    """The modules that names are imported from."""
+    return {node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SRC)))
 def test_files_and_functions_are_small(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 300

@@ -52,7 +52,7 @@ def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
     on_gpus = str(given.get("device", run.config.run.device)).startswith("cuda")
     if "processes" not in given and not on_gpus and processes > (cores := processor.cores()):
         raise UsageError(
-            f"{run.folder} was trained in {processes} processes, and this one may use {count(cores, 'core')}; "
+            f"{run.folder} was trained in {processes} processes, and this program may use {count(cores, 'core')}; "
             f"say how many to use: wgan resume {run.quoted} --processes {cores}"
         )
     _launch(processes, ["resume", str(run.folder), *flags, *more], run)

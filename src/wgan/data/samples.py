@@ -166,7 +166,9 @@ class Units:
         if self.mean is None or self.scale is None:
             return np.dtype(np.uint8)
         steps = np.spacing(np.abs(self.mean).astype(np.float32)).astype(np.float64)
-        return np.dtype(np.float64 if ((steps > COARSE * self.scale) & (self.scale > 0)).any() else np.float32)
+        whole = (self.mean == np.rint(self.mean)) & (self.mean != self.mean.astype(np.float32))
+        coarse = np.where(self.scale > 0, steps > COARSE * self.scale, whole)
+        return np.dtype(np.float64 if coarse.any() else np.float32)
 
     def from_user(self, array: NDArray[Any]) -> torch.Tensor:
         """The inverse of :meth:`to_user`: uint8 (N, H, W, C) or vectors (N, D) -> float32 tensor."""

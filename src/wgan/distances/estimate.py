@@ -123,7 +123,9 @@ def _ends(value: float, ways: Ways, x: Array, y: Array, seed: int) -> tuple[floa
     """Beside a ``quadrature``, ``debiased`` from the same transports, and what means and covariances demand."""
     if not value:
         return 0.0, 0.0
-    return min(value, above_noise(*ways)), max(value, signed_root(gaussian_less_noise(x, y, seed=seed)))
+    few = min(len(x), len(y)) < FEWEST_FOR_ERROR  # covariances of so few are mostly noise
+    demanded = value if few else signed_root(gaussian_less_noise(x, y, seed=seed))
+    return min(value, above_noise(*ways)), max(value, demanded)
 
 
 def null_size(n: int, m: int) -> int:

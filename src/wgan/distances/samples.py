@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ LARGEST = 1e150
 
 SMALLEST = 1e-150
 """Differences below this lose digits, and in the end become 0, when they are squared."""
+
+
+_ROUNDED = "{} have whole numbers above 2^53, which would be rounded; subtract one number from all."
 
 
 def numbers(x: Any, name: str, shape: str) -> Array:
@@ -52,13 +55,15 @@ def numbers(x: Any, name: str, shape: str) -> Array:
     except (TypeError, RuntimeError) as error:  # of tensors in a list
         raise UsageError(f"{name} cannot be read as numbers ({first_line(error)}); give an array {shape}.") from error
     if found.dtype == object and all(isinstance(value, Real | Decimal) for value in found.flat):
+        if any(isinstance(value, Integral) and int(float(value)) != value for value in found.flat):
+            raise UsageError(_ROUNDED.format(name))
         found = found.astype(np.float64)  # fractions, or whole numbers beyond 64 bits
     if found.dtype.kind not in "buif" or found.ndim == 0:
         what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
         raise UsageError(f"{name} are {what}, but they must be an array {shape} of real numbers.")
     made = np.ascontiguousarray(found, np.float64)
     if found.dtype.kind in "iu" and _is_rounded(found, made):
-        raise UsageError(f"{name} have whole numbers above 2^53, which would be rounded; subtract one number from all.")
+        raise UsageError(_ROUNDED.format(name))
     return made
 
 

@@ -21,9 +21,7 @@ class Interrupted(Stopped):
     """
 
     def __init__(self, run: Run, number: int) -> None:
-        processes = run.config.run.processes
-        how = f" --processes {processes}" if processes > 1 else ""
-        super().__init__(f"stopped and saved; go on with: wgan resume {run.quoted}{how}", number)
+        super().__init__(f"stopped and saved; go on with: wgan resume {run.quoted}", number)
         self.run = run
 
 

@@ -136,9 +136,9 @@ def measure(
     """
     if seconds is None and steps is None:
         seconds = 60.0
-    for name, number, usual in (("--time", seconds, "60s"), ("--steps", steps, 100)):
-        if number is not None and not (0 < number < math.inf and (name != "--steps" or number >= 1)):
-            raise UsageError(f"{name}: {number!r} is no budget; it must be positive and finite, as {name} {usual}.")
+    for name, number, least, rule in (("--time", seconds, 0.0, "as 60s"), ("--steps", steps, 1.0, "at least 1")):
+        if number is not None and not (least <= number < math.inf and number > 0):
+            raise UsageError(f"{name}: {number!r} is no budget; it must be positive and finite, {rule}.")
     check_seed(seed)
     part = 0.5 if null else 1.0
     halves_of_a = _two_of(a, b, seed) if null else None

@@ -41,7 +41,7 @@ SLOPES = 1024
 SPANS = (0, 8, 32, 128, 512)
 """How many principal components the subspaces have to which distances are tried."""
 
-ANALYSED = 2**22
+ANALYSED = 2**21
 """Numbers in the samples from which principal components are computed: so that it takes seconds at most."""
 
 ShareDone = Callable[[float], None]
@@ -83,8 +83,8 @@ def fit_free(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
 def fit_certified(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
     """Train a perceptron with orthogonal weights and sorting activations, or a lattice, whichever does better at first.
 
-    If samples of one side are further than that from where those of the other are, it is the distance to these: to
-    their range, or to the subspace of their first principal components.
+    If the distance to the range of one side's samples, or to the subspace of their first principal components, tells
+    the sides apart better, that is the critic.
 
     References:
         Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381

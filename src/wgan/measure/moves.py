@@ -31,7 +31,7 @@ from wgan.distances.samples import Array
 from wgan.distances.transport import Matched, less_noise, matched, signed_root
 from wgan.measure.critics import ShareDone
 from wgan.measure.sides import CUT, Sides
-from wgan.measure.verdict import NINETY, Guess, between
+from wgan.measure.verdict import Guess, between
 from wgan.schedule import Budget
 
 FOLDS = (4000, 2000, 1000, 400)
@@ -59,7 +59,7 @@ class Moves(NamedTuple):
         evenness: The least over the most, from 0 to 1: 1 where all mass moves alike, or may do so.
         noise: The share of the cost of transport that is noise.
         cost: What transport of the samples costs, noise included.
-        moments: What means and covariances demand, less noise and less 1.645 standard errors.
+        moments: What means and covariances demand, less noise, and at least that with 95 % confidence.
     """
 
     guess: Guess
@@ -99,7 +99,7 @@ def _summed_up(costs: Array, squares: Array, moments: Array) -> Moves:
     evenness = _evenness(squares, even)
     ninety = float(stdtrit(len(even) - 1, 0.95))  # an error from so few squares is not known well
     value, margin = between(evenness * most, most, evenness)
-    demanded = float(moments.mean() - NINETY * moments.std(ddof=1) / math.sqrt(len(moments)))
+    demanded = float(moments.mean() - ninety * moments.std(ddof=1) / math.sqrt(len(moments)))
     noise = min(1.0, within / across) if across else 0.0
     return Moves(
         Guess(value, spread, margin, ninety), evenness, noise, across, evenness * math.sqrt(max(0.0, demanded))

@@ -188,7 +188,7 @@ def open_sides(a: Any, b: Any, seed: int) -> Sides:
 def _check_call(draw: Sampler) -> None:
     """Refuse a function that does not take what samplers are given."""
     try:
-        inspect.signature(draw).bind(1, torch.Generator())
+        inspect.signature(draw, follow_wrapped=False).bind(1, torch.Generator())
     except ValueError:  # one that is not written in Python does not say what it takes
         return
     except TypeError as error:

@@ -45,9 +45,9 @@ def first_sample(sample: Callable[[int], Tensor], latent: Latent) -> Tensor:
     """
     try:
         return sample(1)
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
+        if "memory" in str(error):
+            raise
         raise UsageError(f"the generator fails on noise (1, {latent.size}): {first_line(error)}") from error
 
 
