@@ -126,12 +126,11 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
     halved = found.method in WITH_FLOOR and found.null_n is not None and found.null_n < min(found.n, found.m)
     fewer = "; larger ones would by less" if halved else ""
     value, error = with_error(found.value, found.standard_error), found.standard_error
-    ends = "the first if few samples move far, the second if all move alike"
+    ends = "the first if few samples move far, the second if all do, or have noise that is new in each"
     if found.value < 0:
         value += ": below 0, so it is not told from the samples' noise"
     doubt = {}
     if found.least is not None and found.most is not None and found.value > (error or 0.0):
-        ends += ", or have noise that is new in each" if found.most > found.value else ""
         doubt = {"range": f"{digits(max(0.0, found.least), error)} to {digits(found.most, error)}: {ends}"}
     return {
         "distance": value if error is not None else f"{value} (error {few})",
