@@ -186,7 +186,7 @@ def test_a_critic_that_is_too_steep_is_compared_by_what_it_sees_at_slope_1() -> 
         trainer.critic[-1].weight *= 30
     trainer.catch_up = 0
     lag, _ = look_ahead(trainer, data, steps=1)
-    assert "over the critic's slope (3" in lag.text and not lag.fault
+    assert "divided by the critic's excess slope (3" in lag.text and not lag.fault
     assert lag.evidence["held_out"] == pytest.approx(usual.evidence["held_out"], rel=0.3)
 
 

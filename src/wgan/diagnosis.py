@@ -122,8 +122,8 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
     """Whether records say too little, and how large the distance is at least, if the critic goes on for longer.
 
     Both are about the average of the generator, as records are. All estimates are of the same held-out and generated
-    samples, so the error of their differences is small. A critic that is steeper than its constraint allows sees too
-    much, so scores are divided by the factor before they are compared.
+    samples, so the error of their differences is small. A critic that is a fifth steeper than its constraint
+    allows, or more, sees too much, so scores are divided by the factor before they are compared.
 
     Args:
         trainer: It is left as it is.
@@ -142,7 +142,8 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
         with trainer.caught_up(further):
             scores.append(meter.scores(trainer.average.module, trainer.critic, trainer.step)[1:])
             slope = meter.slope(trainer.average.module, trainer.critic, trainer.step)
-            factors.append(max(1.0, slope / (_allowed(trainer.constraint) or math.inf)))
+            excess = slope / (_allowed(trainer.constraint) or math.inf)
+            factors.append(excess if excess > STEEP else 1.0)
             critic = probe(trainer.critic)
     before, after = (
         float(real.mean() - fake.mean()) / factor for (real, fake), factor in zip(scores, factors, strict=True)
@@ -158,8 +159,8 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
 def _lag(before: float, after: float, error: float, steps: int, factors: Sequence[float]) -> Finding:
     rise = after - before
     evidence = {"held_out": before, "held_out_later": after, "rise_stderr": error}
-    steep = max(factors) > 1.005
-    over = f", over the critic's slope ({factors[0]:.3g}, then {factors[1]:.3g} times too large)," if steep else ""
+    steep = max(factors) > 1
+    over = f", divided by the critic's excess slope ({factors[0]:.3g}, then {factors[1]:.3g})," if steep else ""
     said = (
         f"{steps} more critic steps against the frozen generator bring the held-out estimate{over} from {before:.3g} "
         f"to {after:.3g} (a rise of {with_error(rise, error)})"
