@@ -402,8 +402,6 @@ def test_digits_go_as_far_as_an_error_that_is_one() -> None:
     assert lines(wgan.distance(a, a + 1.1, method="exact")).startswith("distance  1.91 ± ")
     far = lines(wgan.distance(a + 1e9, a + 2e9, method="exact"))
     assert re.match(r"distance  1,732,050,80[78]\.\d+ ± 0\.0", far)
-    shown = lines(wgan.distance(a, a[::-1] * 2, method="exact")), lines(wgan.distance(a, a[::-1] * 2, method="mmd"))
-    assert ["larger ones would by less" in text for text in shown] == [True, False]
 
 
 def test_a_distance_below_0_is_explained() -> None:

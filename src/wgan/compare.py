@@ -27,9 +27,6 @@ DRAWN = 4000
 DRAWN_FOR_CRITICS = 60_000
 """Samples a side where both sides can be drawn from without end."""
 
-WITH_FLOOR = ("exact", "w2", "line", "sliced", "sinkhorn", "energy", "gaussian")
-"""Methods that say the more of nothing the fewer samples there are."""
-
 _UNITS = {"energy": "the square root of the ", "mmd": "none, but relative to the median "}
 
 
@@ -123,8 +120,6 @@ def lines(found: Estimate | W1) -> str:
 
 def _estimate_lines(found: Estimate) -> dict[str, str]:
     few = "unknown: too few samples"
-    halved = found.method in WITH_FLOOR and found.null_n is not None and found.null_n < min(found.n, found.m)
-    fewer = "; larger ones would by less" if halved else ""
     value, error = with_error(found.value, found.standard_error), found.standard_error
     ends = "the first if few samples move far, the second if all do, or have noise that is new in each"
     if found.value < 0:
@@ -137,7 +132,7 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
         **doubt,
         "null": few
         if found.null is None
-        else f"{found.null:.3g} (two disjoint parts of A differ by this: {found.null_n:,} each{fewer})",
+        else f"{found.null:.3g} (two disjoint parts of A differ by this: {found.null_n:,} each)",
         "method": f"{found.method}: {found.why}",
         "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each",
     }

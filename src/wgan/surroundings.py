@@ -1,4 +1,4 @@
-"""Apart from what a Python program has set in torch: that changes nothing that is computed here, and stays set."""
+"""What a program has set in torch for itself changes nothing that is computed here, and stays as it was."""
 
 import threading
 from collections.abc import Callable

@@ -166,6 +166,7 @@ class Units:
         if self.mean is None or self.scale is None:
             return np.dtype(np.uint8)
         steps = np.spacing(np.abs(self.mean).astype(np.float32)).astype(np.float64)
+        # A whole constant, such as an identifier, is to come back as it was.
         whole = (self.mean == np.rint(self.mean)) & (self.mean != self.mean.astype(np.float32))
         coarse = np.where(self.scale > 0, steps > COARSE * self.scale, whole)
         return np.dtype(np.float64 if coarse.any() else np.float32)

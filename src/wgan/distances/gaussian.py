@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 
 from wgan.distances.samples import Array, both_halves, checked
-
-ROUNDING = 1e-10
-"""A square below this share of that across two sets is 0."""
+from wgan.distances.transport import less_noise
 
 ENOUGH = 500
 """Samples in each half from which :func:`gaussian_less_noise` computes, in a second or two for pictures."""
@@ -54,8 +52,7 @@ def gaussian_less_noise(x: Any, y: Any, *, seed: int = 0) -> float:
     """
     (x1, x2), (y1, y2) = both_halves(x, y, seed, ENOUGH)
     across = (_square(x1, y2) + _square(x2, y1)) / 2
-    square = across - math.sqrt(_square(x1, x2) * _square(y1, y2))
-    return 0.0 if abs(square) < ROUNDING * across else square
+    return less_noise(*map(math.sqrt, (across, _square(x1, x2), _square(y1, y2))))
 
 
 def _square(x: Array, y: Array) -> float:

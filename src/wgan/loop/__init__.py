@@ -216,8 +216,8 @@ def _continue(
                 restart.take_weights(trainer, at_home(init_from))
         # After reading, so that the first process writes nothing before all have read.
         if group.first_says(restart.is_used_up(plan.budget, trainer, run)):
-            same_launcher = worker.launcher_id() and run.summary.get("launcher") == worker.launcher_id()
-            if group.first_says(again and bool(same_launcher)):
+            launcher = worker.launcher_id()
+            if group.first_says(again and bool(launcher) and run.summary.get("launcher") == launcher):
                 return run  # the process was lost when all was done
             raise restart.used_up_error(plan.budget, trainer, run)
         if note := restart.move_decay(trainer, plan):

@@ -19,14 +19,14 @@ from typing import Any
 import torch
 
 from wgan.certificate import certify, lower_bound, observed
-from wgan.distances.estimate import null_size
+from wgan.distances.estimate import NINETY, null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
 from wgan.limits import check_seed
 from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
 from wgan.measure.moves import rooted, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
-from wgan.measure.verdict import NINETY, Guess, between, combine
+from wgan.measure.verdict import Guess, between, combine
 from wgan.schedule import Budget
 from wgan.seeds import rng
 from wgan.surroundings import undisturbed

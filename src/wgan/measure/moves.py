@@ -85,9 +85,8 @@ def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
         progress(min(1.0, share))
         if len(costs) == most or (len(costs) >= ERRORS and share * (1 + 1 / len(costs)) > 1):
             break
-    return _summed_up(
-        *(np.array(each) * sides.scale**power for each, power in ((costs, 1), (squares, 2), (moments, 2)))
-    )
+    unit = sides.scale
+    return _summed_up(np.array(costs) * unit, np.array(squares) * unit**2, np.array(moments) * unit**2)
 
 
 def _summed_up(costs: Array, squares: Array, moments: Array) -> Moves:

@@ -10,6 +10,8 @@ transport of the samples as they are.
 import math
 from dataclasses import dataclass, replace
 
+from wgan.distances.estimate import NINETY
+
 MARGIN = 0.1
 """How far from the truth an estimate is taken to be beyond its standard error, as a share of it."""
 
@@ -18,9 +20,6 @@ WIDEST = 0.22
 
 ROUNDING = 1e-12
 """An estimate below this share of what transport of the samples costs is 0."""
-
-NINETY = 1.645
-"""Standard errors on each side of an interval of 90 %."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """Critics whose slope is at most 1 by their form: lattices of planes, and distances to boxes and to subspaces."""
 
+from abc import ABC, abstractmethod
+from typing import final
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,18 +48,49 @@ class Lattice(nn.Module):
         return f"{self.weight.shape[1]}, minima={self.minima}, maxima={len(self.weight) // self.minima}"
 
 
-class Outside(nn.Module):
-    r"""How far samples are outside a box, the distance to a convex set and so of slope 1.
+class DistanceTo(nn.Module, ABC):
+    r"""How far samples are from a convex set, times 1 or -1: of slope 1.
 
-    .. math:: f(x) = s \, \| x - \min(\max(x, l), u) \|_2
+    .. math:: f(x) = s \, \| x - \Pi(x) \|_2
 
     It needs no training, and sees at once what a perceptron takes long to learn: noise that is another one in each
-    sample, but leaves the range that the numbers had.
+    sample.
+
+    Args:
+        sign: s, 1 or -1.
+
+    Raises:
+        UsageError: The sign is another number.
+    """
+
+    def __init__(self, sign: float) -> None:
+        super().__init__()
+        if abs(sign) != 1:
+            raise UsageError(f"the sign is {sign:g}; it must be 1 or -1, for the slope to be 1.")
+        self.sign = sign
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples (N, D) to scores (N,)."""
+        distance: Tensor = torch.linalg.vector_norm(self.ways(x), dim=1)
+        return self.sign * distance
+
+    @abstractmethod
+    def ways(self, x: Tensor) -> Tensor:
+        """From the set to samples, (N, D)."""
+
+    def extra_repr(self) -> str:
+        """The sign and the sizes, for ``repr``."""
+        return ", ".join([f"{self.sign:g}", *(str(tuple(buffer.shape)) for buffer in self.buffers())])
+
+
+@final
+class Outside(DistanceTo):
+    r"""The distance to a box, :math:`\Pi(x) = \min(\max(x, l), u)`.
 
     Args:
         low: The corner l (D,).
         high: The corner u (D,).
-        sign: s, 1 or -1.
+        sign: 1 or -1.
 
     Raises:
         UsageError: The sign is another number.
@@ -66,33 +100,26 @@ class Outside(nn.Module):
     high: Tensor
 
     def __init__(self, low: Tensor, high: Tensor, sign: float) -> None:
-        super().__init__()
+        super().__init__(sign)
         self.register_buffer("low", low)
         self.register_buffer("high", high)
-        self.sign = _one(sign)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Samples (N, D) to scores (N,)."""
-        distance: Tensor = torch.linalg.vector_norm(x - x.clamp(self.low, self.high), dim=1)
-        return self.sign * distance
-
-    def extra_repr(self) -> str:
-        """The sign and the size, for ``repr``."""
-        return f"{self.sign:g}, {len(self.low)}"
+    def ways(self, x: Tensor) -> Tensor:
+        """What is outside the box."""
+        return x - x.clamp(self.low, self.high)
 
 
-class ReconstructionError(nn.Module):
-    r"""How far samples are from an affine subspace, the distance to a convex set and so of slope 1.
+@final
+class ReconstructionError(DistanceTo):
+    r"""The distance to an affine subspace, :math:`\Pi(x) = c + V^\top V (x - c)` with :math:`V V^\top = I`.
 
-    .. math:: f(x) = s \, \| (I - V^\top V) (x - c) \|_2, \qquad V V^\top = I
-
-    With the mean and the first principal components of one set of samples it sees at once whether those of another have
-    more or less of what the first have little of: noise in all numbers, or blurred edges.
+    With the mean and the first principal components of one set of samples it sees whether those of another have more or
+    less of what the first have little of: noise in all numbers, or blurred edges.
 
     Args:
         centre: c (D,).
         directions: V (K, D) with orthonormal rows, from none of them to all D.
-        sign: s, 1 or -1.
+        sign: 1 or -1.
 
     Raises:
         UsageError: The sign is another number.
@@ -102,23 +129,11 @@ class ReconstructionError(nn.Module):
     directions: Tensor
 
     def __init__(self, centre: Tensor, directions: Tensor, sign: float) -> None:
-        super().__init__()
+        super().__init__(sign)
         self.register_buffer("centre", centre)
         self.register_buffer("directions", directions)
-        self.sign = _one(sign)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Samples (N, D) to scores (N,)."""
+    def ways(self, x: Tensor) -> Tensor:
+        """What stands at right angles to the subspace."""
         x = x - self.centre
-        distance: Tensor = torch.linalg.vector_norm(x - x @ self.directions.mT @ self.directions, dim=1)
-        return self.sign * distance
-
-    def extra_repr(self) -> str:
-        """The sign and the sizes, for ``repr``."""
-        return f"{self.sign:g}, {tuple(self.directions.shape)}"
-
-
-def _one(sign: float) -> float:
-    if abs(sign) != 1:
-        raise UsageError(f"the sign is {sign:g}; it must be 1 or -1, for the slope to be 1.")
-    return sign
+        return x - x @ self.directions.mT @ self.directions

@@ -46,7 +46,7 @@ def first_sample(sample: Callable[[int], Tensor], latent: Latent) -> Tensor:
     try:
         return sample(1)
     except (RuntimeError, TypeError, ValueError) as error:
-        if "memory" in str(error):
+        if "memory" in str(error):  # which is said in other words
             raise
         raise UsageError(f"the generator fails on noise (1, {latent.size}): {first_line(error)}") from error
 
