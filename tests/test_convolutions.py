@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wgan.networks import convolutions
-from wgan.networks.convolutions import Conv2d, ConvTranspose2d, Window, down, gather, kernel, scatter, up
+from wgan.networks.convolutions import Conv2d, ConvTranspose2d, Window, down, gather, kernel, pays, scatter, up
 
 WINDOWS = {
     "4x4, stride 2": Window((4, 4), 2, (1, 1), 8, 6),
@@ -17,12 +17,13 @@ WINDOWS = {
 }
 
 
-@pytest.fixture(autouse=True, params=[True, False], ids=["tiles", "no tiles"])
-def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether the processor is taken for one that multiplies tiles."""
-    monkeypatch.setattr(convolutions, "multiplies_tiles", lambda: request.param)
-    there: bool = request.param
-    return there
+@pytest.fixture(params=["tiles", "no tiles", "short vectors"])
+def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the processor is taken for."""
+    monkeypatch.setattr(convolutions, "multiplies_tiles", lambda: request.param == "tiles")
+    monkeypatch.setattr(convolutions, "has_short_vectors", lambda: request.param == "short vectors")
+    name: str = request.param
+    return name
 
 
 def draw(*shape: int) -> Tensor:
@@ -31,7 +32,9 @@ def draw(*shape: int) -> Tensor:
 
 @pytest.mark.parametrize("name", WINDOWS)
 @pytest.mark.parametrize("pixels", [0, 10_000], ids=["oneDNN", "product"])
-def test_the_three_are_one_form(name: str, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("gathered", [1, 2**23], ids=["one by one", "at once"])
+def test_the_three_are_one_form(name: str, pixels: int, gathered: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolutions, "GATHERED", gathered)
     monkeypatch.setattr(convolutions, "PIXELS", pixels)
     monkeypatch.setattr(convolutions, "CHANNELS", 1)
     window = WINDOWS[name]
@@ -64,6 +67,7 @@ def test_its_derivatives_are_right_twice(name: str, pixels: int, monkeypatch: py
         assert torch.autograd.gradgradcheck(function, inputs)
 
 
+@pytest.mark.usefixtures("processor")
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
@@ -96,9 +100,9 @@ def test_wide_layers_are_pytorch_s(transposed: bool, bias: bool, precision: torc
     ],
 )
 def test_small_layers_are_left_to_pytorch(
-    channels: int, precision: torch.dtype, product: bool, tiles: bool, monkeypatch: pytest.MonkeyPatch
+    channels: int, precision: torch.dtype, product: bool, processor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    channels *= 1 if tiles else 2
+    channels *= 1 if processor == "tiles" else 2
     calls = []
     monkeypatch.setattr(convolutions, "gather", lambda *given: calls.append(given) or gather(*given))
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
@@ -107,10 +111,10 @@ def test_small_layers_are_left_to_pytorch(
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_kernels_of_fewer_channels_are_products_in_bfloat16(
-    precision: torch.dtype, tiles: bool, monkeypatch: pytest.MonkeyPatch
+def test_kernels_of_fewer_channels_are_products_in_bfloat16_and_for_short_vectors(
+    precision: torch.dtype, processor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    channels = 64 if tiles else 128
+    channels = 64 if processor == "tiles" else 128
     calls = []
     monkeypatch.setattr(convolutions, "gather", lambda *given: calls.append(given) or gather(*given))
     layer = Conv2d(channels, 2 * channels, 4, 2, 1)
@@ -118,7 +122,12 @@ def test_kernels_of_fewer_channels_are_products_in_bfloat16(
         scores = layer(torch.zeros(2, channels, 12, 12))
     assert not calls
     scores.float().sum().backward()
-    assert len(calls) == (precision == torch.bfloat16)
+    assert len(calls) == (precision == torch.bfloat16 or processor == "short vectors")
+
+
+def test_kernels_of_few_channels_are_left_to_pytorch() -> None:
+    layer = Conv2d(32, 64, 4, 2, 1)
+    assert not pays(layer.weight, layer.window(torch.zeros(2, 32, 8, 8)), torch.zeros(0))
 
 
 @pytest.mark.parametrize(

@@ -63,3 +63,9 @@ def test_without_affinity_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> No
 def test_tiles_are_what_torch_says(known: dict[str, bool], tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "features", lambda: known)
     assert processor.multiplies_tiles() == tiles
+
+
+@pytest.mark.parametrize(("capability", "short"), [("AVX2", True), ("AVX512", False), ("DEFAULT", False)])
+def test_short_vectors_are_those_of_avx2(capability: str, short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert processor.has_short_vectors() == short

@@ -37,3 +37,8 @@ def usual_threads() -> int:
 def multiplies_tiles() -> bool:
     """Whether it multiplies matrices of bfloat16 in tiles (AMX), many times as fast as with vectors."""
     return bool(features().get("amx_bf16"))
+
+
+def has_short_vectors() -> bool:
+    """Whether torch computes with the vectors of AVX2 here, of 8 numbers, and with none that are longer."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX2"

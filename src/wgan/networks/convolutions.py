@@ -9,8 +9,10 @@ oneDNN's kernels are the faster way to most of them, but not to all. Where a map
 channels, its time goes into putting the weights into another order, which a product does not need. In bfloat16 that
 shows from fewer channels on, and the gradient of a kernel is slow up to 8x8 pixels. Where the processor multiplies
 tiles (AMX) all of this shows from half as many channels on as where it does not: there the arithmetic takes longer.
+Where vectors are as short as those of AVX2, gradients of wide kernels reach half of what a product does.
 """
 
+from math import prod
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -19,7 +21,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from wgan.networks.memory import rows
-from wgan.processor import multiplies_tiles
+from wgan.processor import has_short_vectors, multiplies_tiles
 
 CHANNELS, CHANNELS_BF16 = 256, 128
 """From so many channels on both sides, and up to so many pixels of the narrow side, all three are products. These and
@@ -31,6 +33,12 @@ KERNEL_CHANNELS = 64
 """From so many channels, and up to so many pixels, a kernel's gradient in bfloat16 is one."""
 
 KERNEL_PIXELS = 64
+
+KERNEL_CHANNELS_AVX2 = 128
+"""From so many channels a kernel's gradient in float32 is one where vectors are short (EPYC, Zen 3)."""
+
+GATHERED = 2**23
+"""Numbers that are gathered at a time for a kernel's gradient, to bound the memory."""
 
 
 class Window(NamedTuple):
@@ -110,10 +118,10 @@ class _Kernel(Function):
 
     @staticmethod
     def forward(y: Tensor, x: Tensor, window: Window) -> Tensor:
-        pixels = _pixels(y).t()
-        if pixels.dtype == torch.bfloat16:  # whose product takes up to half as long again with a factor turned
-            pixels = pixels.contiguous()
-        product = pixels @ gather(x, window)
+        at_once = max(1, GATHERED // (window.places * prod(window.kernel) * x.shape[1]))
+        pairs = zip(y.split(at_once), x.split(at_once), strict=True)
+        parts = [_turned(narrow) @ gather(wide, window) for narrow, wide in pairs]
+        product = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
         return product.view(y.shape[1], *window.kernel, x.shape[1]).permute(0, 3, 1, 2)
 
     setup_context = staticmethod(_keep)
@@ -185,14 +193,20 @@ def pays(w: Tensor, window: Window, like: Tensor) -> bool:
     if like.device.type != "cpu" or min(window.narrow) < 1:
         return False
     precision = _precision(like)
-    few = window.places <= KERNEL_PIXELS and _wide(w, KERNEL_CHANNELS)
-    return _narrow(w, window, precision) or (few and precision == torch.bfloat16)
+    return _narrow(w, window, precision) or _kernel_pays(w, window, precision)
 
 
 def _narrow(w: Tensor, window: Window, precision: torch.dtype) -> bool:
     """Whether there are many channels of few pixels."""
     channels = CHANNELS_BF16 if precision == torch.bfloat16 else CHANNELS
     return window.places <= PIXELS and _wide(w, channels)
+
+
+def _kernel_pays(w: Tensor, window: Window, precision: torch.dtype) -> bool:
+    """Whether the gradient of the kernel alone is faster as a product."""
+    if precision == torch.bfloat16:
+        return window.places <= KERNEL_PIXELS and _wide(w, KERNEL_CHANNELS)
+    return precision == torch.float32 and has_short_vectors() and min(w.shape[:2]) >= KERNEL_CHANNELS_AVX2
 
 
 def _wide(w: Tensor, channels: int) -> bool:
@@ -246,6 +260,13 @@ def scatter(columns: Tensor, window: Window) -> Tensor:
             padded[:, i : i + s * (h - 1) + 1 : s, j : j + s * (w - 1) + 1 : s] += parts[:, :, :, i, j]
     inner = padded[:, top : top + window.height, left : left + window.width]
     return inner.contiguous().permute(0, 3, 1, 2)
+
+
+def _turned(y: Tensor) -> Tensor:
+    """Maps (N, K, h, w) as (K, N h w)."""
+    pixels = _pixels(y).t()
+    # The product in bfloat16 takes up to half as long again with a factor turned.
+    return pixels.contiguous() if pixels.dtype == torch.bfloat16 else pixels
 
 
 def _pixels(y: Tensor) -> Tensor:
