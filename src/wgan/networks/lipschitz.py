@@ -165,9 +165,16 @@ def newton_schulz(weight: Tensor, tolerance: float = 1e-2, most: int = 12, norm:
 
 
 def tangent(gradient: Tensor, weight: Tensor, norm: float = 1.0) -> Tensor:
-    r"""The part of a gradient along which an orthogonal matrix stays orthogonal, to first order.
+    r"""A gradient among orthogonal matrices: the part of it along which one stays orthogonal, to first order.
 
-    .. math:: G - \tfrac12 (G W^\top + W G^\top) W
+    .. math:: G - W G^\top W
+
+    It is the gradient in the canonical metric of the Stiefel manifold; of a square matrix it is twice the nearest
+    matrix to G with that property.
+
+    References:
+        The Geometry of Algorithms with Orthogonality Constraints (Edelman, Arias, Smith, 1998),
+        https://arxiv.org/abs/physics/9806030
 
     Args:
         gradient: G (M, N).
@@ -177,8 +184,7 @@ def tangent(gradient: Tensor, weight: Tensor, norm: float = 1.0) -> Tensor:
     Returns:
         (M, N).
     """
-    wide = weight.shape[0] <= weight.shape[1]
-    w, g = (weight.detach(), gradient) if wide else (weight.detach().mT, gradient.mT)
-    mixed = g @ w.mT
-    along = torch.addmm(g, mixed + mixed.mT, w, alpha=-0.5 / norm**2)
-    return along if wide else along.mT
+    w = weight.detach()
+    wide = len(w) <= w.shape[1]
+    pair = (w @ gradient.mT, w) if wide else (w, gradient.mT @ w)
+    return torch.addmm(gradient, *pair, alpha=-1 / norm**2)

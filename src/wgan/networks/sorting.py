@@ -34,7 +34,7 @@ class _MaxMin(Function):
         made = torch.empty_like(x)
         torch.maximum(a, b, out=made[:, :half])
         torch.minimum(a, b, out=made[:, half : 2 * half])
-        made[:, 2 * half :] = x[:, 2 * half :]
+        _pass_through(x, made, 2 * half)
         return made
 
     @staticmethod
@@ -64,8 +64,14 @@ def _swap(x: Tensor, larger: Tensor, strides: tuple[int, ...]) -> Tensor:
     # Exact at 0 and 1 for finite numbers, and many times as fast as torch.where.
     torch.lerp(b, a, larger, out=made[:, :half])
     torch.lerp(a, b, larger, out=made[:, half : 2 * half])
-    made[:, 2 * half :] = x[:, 2 * half :]
+    _pass_through(x, made, 2 * half)
     return made
+
+
+def _pass_through(x: Tensor, made: Tensor, paired: int) -> None:
+    """Copies the channel that has no partner; of an even number there is none, and a copy of nothing takes time."""
+    if paired < x.shape[1]:
+        made[:, paired:] = x[:, paired:]
 
 
 class _Swap(Function):
