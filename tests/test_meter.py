@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from toolbox import Keeping, picture_trainer, tiny_trainer, vectors
-from wgan.certificate import lower_bound
+from wgan.confidence import lower_bound
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, Orthogonal, WeightClipping
 from wgan.data import open_data

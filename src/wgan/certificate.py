@@ -26,9 +26,6 @@ from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
 from wgan.penalties import gradient_norms
 from wgan.words import first_line
 
-CONFIDENCE = 0.999
-"""Of a lower bound: 3.09 standard errors, and more where samples are few."""
-
 ROUNDING = 1 + 1e-6
 """What float64 linear algebra, and weights that were computed in float32, may be off by."""
 BATCH = 256
@@ -97,37 +94,6 @@ def observed(critic: nn.Module, points: Tensor) -> float:
     probe = twin(critic).eval()
     with torch.no_grad(), _taken(f"the critic takes no points of shape {tuple(points.shape)} and {points.dtype}"):
         return max(float(gradient_norms(probe, part).max()) for part in points.split(BATCH))
-
-
-def lower_bound(real: Tensor, fake: Tensor, constant: float | None) -> float | None:
-    """What the distance is at least, at 99.9 % confidence, as far as a mean of so many scores is normal.
-
-    Both sides are taken to vary as much as the one that varies more: a side of few samples may have met nothing of what
-    is rare, and then says too little of its error. Of few samples Student's t is taken instead of 3.09.
-
-    Args:
-        real: Scores (N,) of samples that the critic has not seen.
-        fake: Scores (M,) of generated samples.
-        constant: The critic's Lipschitz constant, None if it is not known.
-
-    Returns:
-        None where the constant is not known, or a side is a single sample.
-    """
-    few = min(len(real), len(fake))
-    if constant is None or few < 2:
-        return None
-    from scipy.special import stdtrit
-
-    error = sqrt(max(float(real.var()), float(fake.var())) * (1 / len(real) + 1 / len(fake)))
-    sure = float(real.mean() - fake.mean()) - float(stdtrit(few - 1, CONFIDENCE)) * error
-    return sure / constant if constant else 0.0
-
-
-def stderr(a: Tensor, b: Tensor) -> float | None:
-    """Standard error of the difference of two independent means; a single sample does not tell."""
-    if min(len(a), len(b)) < 2:
-        return None
-    return float((a.var() / len(a) + b.var() / len(b)).sqrt())
 
 
 @contextmanager

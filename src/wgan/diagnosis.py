@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wgan.certificate import certify, lower_bound, stderr
+from wgan.certificate import certify
+from wgan.confidence import lower_bound, stderr
 from wgan.constraints import Constraint
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError

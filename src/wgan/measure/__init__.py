@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from wgan.certificate import certify, lower_bound, observed
+from wgan.certificate import certify, observed
+from wgan.confidence import lower_bound
 from wgan.distances.estimate import NINETY, null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
@@ -228,7 +229,9 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tup
     that is more. And a critic flatter than 1 may have seen no more than its slope of what there is.
     """
     unit = sides.scale / max(1.0, fitted.slope)
-    (train, _), (held, error) = (difference(fitted.critic, sides.part(part)) for part in ("train", "judge"))
+    (train, _), (held, error) = (
+        difference(fitted.critic, sides.part(part), sides.paired) for part in ("train", "judge")
+    )
     most, spread = rooted(train * held, train * error) if train > 0 else (held, error)
     least = max(min(most, held), evenness * most) if most > 0 else most
     value, margin = between(least, most, evenness)
@@ -241,5 +244,5 @@ def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:
     x, y = sides.part("certify")
     constant = certify(fitted.critic, (sides.dim,)).constant
     seen = observed(fitted.critic, torch.cat([x[:SLOPES], y[:SLOPES]]))
-    bound = lower_bound(scores(fitted.critic, x), scores(fitted.critic, y), constant) or 0.0
+    bound = lower_bound(scores(fitted.critic, x), scores(fitted.critic, y), constant, sides.paired) or 0.0
     return bound * sides.scale, constant, seen

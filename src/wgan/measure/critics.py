@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from wgan.certificate import stderr
+from wgan.confidence import stderr
 from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstrained
 from wgan.constraints.base import descend
 from wgan.distances.transport import assigned
@@ -109,10 +109,10 @@ def _off(x: Tensor, sign: float) -> Iterator[nn.Module]:
             yield ReconstructionError(centre, directions[:span].contiguous(), sign)
 
 
-def difference(critic: nn.Module, part: Part) -> tuple[float, float]:
+def difference(critic: nn.Module, part: Part, paired: bool = False) -> tuple[float, float]:
     """By how much the mean score of A is above that of B, and its standard error."""
     on_x, on_y = scores(critic, part.x), scores(critic, part.y)
-    return float(on_x.mean() - on_y.mean()), stderr(on_x, on_y) or 0.0
+    return float(on_x.mean() - on_y.mean()), stderr(on_x, on_y, paired) or 0.0
 
 
 def scores(critic: nn.Module, x: Tensor) -> Tensor:

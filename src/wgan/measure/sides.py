@@ -53,7 +53,12 @@ class Sides(ABC):
         y: Samples of B.
         seed: What all draws depend on.
         sizes: Samples of A and of B; None if they are drawn without end.
+
+    Attributes:
+        paired: Whether each sample of B was made from the one of A in its place, so that their errors hang together.
     """
+
+    paired = False
 
     def __init__(self, x: Tensor, y: Tensor, seed: int, sizes: tuple[int, int] | None) -> None:
         self.seed, self.sizes, self.dim = seed, sizes, x.shape[1]
@@ -104,7 +109,9 @@ class Arrays(Sides):
             )
         super().__init__(torch.from_numpy(x), torch.from_numpy(y), seed, (len(x), len(y)))
         # So that equal samples of two sets, and those made from each other, fall into the same part.
-        sides = zip((x, y), orders(x, y, seed), strict=True)
+        places = orders(x, y, seed)
+        self.paired = np.array_equal(*places)
+        sides = zip((x, y), places, strict=True)
         shuffled = (torch.from_numpy(side[order]) for side, order in sides)
         self._parts = [_cut(side) for side in self._scaled(*shuffled)]
 

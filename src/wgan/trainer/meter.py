@@ -14,7 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from wgan.certificate import certify, lower_bound, stderr
+from wgan.certificate import certify
+from wgan.confidence import lower_bound, stderr
 from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
