@@ -75,6 +75,15 @@ def test_every_registered_set_opens(name: str, tmp_path: Path) -> None:
     json.dumps(data.report.to_json(), allow_nan=False)
 
 
+def test_what_is_here_under_a_known_name_is_told_how_to_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not open_data("ring").report.notes
+    (tmp_path / "ring").mkdir()
+    assert "what is here under that name is ./ring." in open_data("ring").report.notes[-1]
+
+
 def test_the_digits_that_ship() -> None:
     data = open_data("digits", DataConfig())
     assert data.shape == (1, 28, 28)

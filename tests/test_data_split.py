@@ -78,6 +78,12 @@ def test_discrete_data_have_all_categories_on_both_sides(name: str) -> None:
     assert [note for note in data.report.notes if "taken as draws of discrete data" in note]
 
 
+def test_held_out_samples_that_are_trained_on_are_said_to_be() -> None:
+    for array, why in ((np.zeros((1, 3)), "there is a single sample"), (np.zeros((20, 3)), "all samples are equal")):
+        (note,) = [note for note in open_data(array).report.notes if "held-out numbers say nothing" in note]
+        assert note.startswith(why)
+
+
 def test_the_split_of_discrete_data_does_not_hang_on_the_order() -> None:
     order = RNG.permutation(2000)
     a, b = np.bincount(TABLE[split(TABLE.astype(np.uint64), 0.1)[1]]), TABLE[order].astype(np.uint64)

@@ -132,6 +132,9 @@ def test_a_fault_is_told_once() -> None:
 def test_the_scale_is_arbitrary_where_no_slope_is_promised(name: str) -> None:
     constraint: Constraint = CONSTRAINTS[name].load()()
     assert (constraint.slope is None) == (name not in ("gp", "lp", "orthogonal")) == bool(constraint.arbitrary_under)
+    if not constraint.bounds:
+        nothing = type(constraint)(0.0)  # a penalty of weight 0 punishes nothing
+        assert nothing.slope is None and nothing.arbitrary_under
     assert constraint.certified == (name == "orthogonal")
 
 
@@ -257,6 +260,7 @@ def test_faults_are_told_while_training_and_at_its_end(tmp_path: Path) -> None:
     assert np.median(late) > 1.2  # where a slope of 1 is allowed
     faults = [finding for finding in run.summary["findings"] if finding["fault"]]
     assert [fault["name"] for fault in faults] == names(diagnose(run.records(), LipschitzPenalty())) == ["lipschitz"]
+    assert faults[0]["text"].startswith(f"the estimate is about {np.median(late):.2g} times too large: ")
     told = [note for note in view.notes if "the estimate is too large" in note]
     assert len(told) == 1 and told[0].endswith(faults[0]["advice"])
     assert faults[0]["text"] in closing(Run.open(run.folder))

@@ -269,6 +269,14 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
     assert [(record["step"], record["critic_loss"]) for record in run.records()] == logged
 
 
+@pytest.mark.parametrize(("estimate", "told"), [(0.4, True), (-0.4, True), (0.6, False)])
+def test_an_estimate_below_its_noise_floor_is_said_to_be(estimate: float, told: bool, tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=1)
+    final = run.summary["final"] | {"wasserstein_heldout": estimate, "noise_floor": 0.5}
+    run.write_summary(run.summary | {"final": final})
+    assert ("cannot be told from 0" in closing(run)) == told
+
+
 @pytest.mark.parametrize(
     ("constraint", "arbitrary"),
     [

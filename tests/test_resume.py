@@ -189,6 +189,8 @@ def test_time_goes_on_where_it_was_saved() -> None:
     assert other.seconds == 1234.5 and other.mark == (1200.25, 96)
     other.advance()
     assert 1234.5 < other.seconds < 1294.5
+    restore(other, saved, counters)  # back again, as after a divergence
+    assert other.seconds == 1234.5
 
 
 def test_time_that_is_used_up_stays_used_up(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,9 +35,26 @@ def test_numbered_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_folder_that_exists_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"exists and is not empty.*wgan resume"):
+    with pytest.raises(UsageError, match=r"exists and is not empty.* choose another folder, or empty it"):
         make(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_of_two_processes_that_make_one_folder_at_once_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Path.iterdir
+
+    def meanwhile(folder: Path) -> Any:
+        found = list(seen(folder))
+        monkeypatch.undo()
+        make(folder)
+        return iter(found)
+
+    monkeypatch.setattr(Path, "iterdir", meanwhile)
+    with pytest.raises(UsageError, match="exists and is not empty"):
+        make(tmp_path / "r", "other")
+    assert Run.open(tmp_path / "r").environment == make(tmp_path / "alone").environment
 
 
 def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:

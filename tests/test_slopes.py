@@ -112,6 +112,12 @@ def test_a_module_of_a_users_own_is_left_to_pytorch() -> None:
             return super().forward(x).square()
 
     assert _layers(nn.Sequential(nn.Linear(3, 1))) is None
+    for part in (lambda critic: critic, lambda critic: critic.features, lambda critic: critic.features[1][0]):
+        critic = make_critic("mlp", (4,), widths=(4, 4)).double()
+        usual = part(critic).forward
+        part(critic).forward = lambda x, usual=usual: 3 * usual(x)
+        x = torch.randn(5, 4, dtype=torch.float64)
+        assert torch.allclose(input_gradient(critic, x), automatic(critic, x), rtol=1e-10)
     for change in (lambda layer: Squared(4, 4), spectral_norm):
         critic = make_critic("mlp", (4,), widths=(4, 4))
         critic.features[1][0] = change(critic.features[1][0])  # type: ignore[index,operator]

@@ -381,6 +381,20 @@ def test_an_argument_that_cannot_be_meant_is_named_and_nothing_is_changed(name: 
     assert type(critic[0]) is nn.Linear
 
 
+@pytest.mark.parametrize("numbers", [{"steps": 7.5}, {"steps": 0}, {"steps": 3, "tick": 0}])
+def test_fit_takes_whole_numbers_of_steps(numbers: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match=r"^(steps|tick) is .*give a whole number, at least 1"):
+        next(tiny_trainer().fit(vectors(), **numbers))
+
+
+def test_a_learning_rate_of_the_users_own_is_kept() -> None:
+    trainer = tiny_trainer()
+    before = copy.deepcopy(trainer.generator.state_dict())
+    trainer.generator_optimizer.param_groups[0]["lr"] = 0.0
+    trainer.advance()
+    assert all(torch.equal(weight, before[name]) for name, weight in trainer.generator.state_dict().items())
+
+
 def test_a_gradient_that_was_there_before_changes_no_step() -> None:
     trainer, other = tiny_trainer(), tiny_trainer()
     for network in (other.generator, other.critic):

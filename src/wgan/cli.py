@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnknownOptionError, UnusedCliTokensError
 
-from wgan import __version__, worker
+from wgan import __version__, options, worker
 from wgan.commands import measure, show, train
 from wgan.errors import LostError, Stopped, WganError
 from wgan.registry import unknown
@@ -109,10 +109,25 @@ def _sentence(error: CycloptsError) -> str:
         name = (error.unused_tokens or [""])[0]
         text = unknown("command", name, [command.__name__ for command in COMMANDS])
     elif isinstance(error, UnusedCliTokensError):
-        text = f"unexpected {', '.join(map(repr, error.unused_tokens or ()))}."
+        first, *others = map(repr, error.unused_tokens or ("",))
+        text = f"unexpected {first}{f' and {len(others)} more' if others else ''}."
+    elif isinstance(error, UnknownOptionError):
+        text = _unknown_option(error)
     else:
         text = " ".join(str(error).split())
     return f"{text} See `{' '.join(['wgan', *(error.command_chain or ()), '--help'])}`."
+
+
+def _unknown_option(error: UnknownOptionError) -> str:
+    """The options that have the unknown one as a word; else what cyclopts finds near."""
+    given = (error.token.keyword or error.token.value).partition("=")[0]
+    known = [name for argument in error.argument_collection for name in argument.names]
+    holding = [name for name in known if given.strip("-") in name.strip("-").split("-")]
+    if holding:
+        return f"unknown option {given}; did you mean {' or '.join(holding)}?"
+    if error.command_chain and error.command_chain[-1] == "resume" and given in map(options.flag, options.all_fields()):
+        return options.fixed(given)
+    return " ".join(str(error).split())
 
 
 def _fail(text: str, code: int) -> None:

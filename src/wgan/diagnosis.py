@@ -185,10 +185,11 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
         return Finding("bound", f"the distance has no certain bound: {reason}", {}, fault=False)
     bound = lower_bound(real, fake, constant) or 0.0
     units = "of pictures in [-1, 1]: twice what `wgan distance` says" if len(shape) == 3 else "of standardised vectors"
+    least = f"is at least {bound:.3g}, with 99.9 % confidence" if bound > 0 else "has no certain bound above 0"
     return Finding(
         "bound",
-        f"the Wasserstein distance ({units}) is at least {max(0.0, bound):.3g}, with 99.9 % confidence: the critic, "
-        f"gone on alone, says {with_error(held_out, error)}, and is nowhere steeper than {constant:.4g}.",
+        f"the Wasserstein distance ({units}) {least}: the critic, gone on alone, says {with_error(held_out, error)}, "
+        f"and is nowhere steeper than {constant:.4g}.",
         {"bound": bound, "held_out": held_out, "held_out_stderr": error or 0.0, "constant": constant},
         fault=False,
     )
@@ -203,8 +204,8 @@ def _overfit(medians: Medians, constraint: Constraint) -> Finding | None:
         return None
     return Finding(
         "overfit",
-        f"the critic overfits: it gives samples that it trains on {with_error(gap, error)} more than held-out ones, "
-        f"where the estimate is {held_out:.3g}.",
+        f"the critic overfits: before the late records it gave samples that it trains on {with_error(gap, error)} more "
+        f"than held-out ones, where the estimate was {held_out:.3g}.",
         evidence,
         "Train on more data, mirror pictures with --flip, take a smaller critic (--critic-width), or stop earlier.",
     )
@@ -257,7 +258,8 @@ def _lipschitz(medians: Medians, constraint: Constraint) -> Finding | None:
     said += "" if most == 1 else f"; the estimate is therefore {most:g} times the distance"
     if norm > STEEP * most:
         advice = "Raise --weight, penalise at every step (--every 1), or lower --critic-lr."
-        return Finding("lipschitz", f"the estimate is too large by about that factor: {said}.", evidence, advice)
+        text = f"the estimate is about {norm / most:.2g} times too large: {said}."
+        return Finding("lipschitz", text, evidence, advice)
     if norm < FLAT * most:
         if not least:  # the best critic is as steep where mass travels, and may be flat elsewhere
             advice = "Take more --critic-steps or a wider critic if the scale matters."

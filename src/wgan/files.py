@@ -66,3 +66,14 @@ def at_home(path: str | os.PathLike[str]) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def claim(folder: Path, part: str) -> bool:
+    """Make the first subfolder of an empty folder; False if something is in there, or another process was first."""
+    if any(folder.iterdir()):
+        return False
+    try:
+        (folder / part).mkdir()
+    except FileExistsError:
+        return False
+    return True

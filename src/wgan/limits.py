@@ -16,7 +16,7 @@ AT_LEAST: Mapping[str, float] = {
     "held_out": 1e-6,
 }
 
-WHOLE = {"batch", "critic_steps", "catch_up", "seed", "tick"}
+WHOLE = {"batch", "critic_steps", "catch_up", "seed", "steps", "tick"}
 
 
 def check_numbers(**numbers: Any) -> None:

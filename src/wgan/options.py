@@ -163,6 +163,12 @@ def preset_help(name: str) -> str:
     return presets()[name].read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
 
 
+def fixed(flag_name: str) -> str:
+    """The sentence for an option that a resumed run may not change."""
+    allowed = ", ".join(map(flag, RESUMABLE))
+    return f"{flag_name} cannot change in a resumed run; only {allowed} can. wgan train --init-from begins a new run."
+
+
 def coerce(name: str, value: Any, hint: Any) -> Any:
     """Turn text, TOML or a Python value into what a field holds.
 
@@ -188,7 +194,7 @@ def _scalar(name: str, value: Any, kind: type) -> Any:
         return int(value)  # exact, however large
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if kind in (int, float) and math.isfinite(number) and (kind is float or number.is_integer()):
         return kind(number)
@@ -233,6 +239,11 @@ def _check(name: str, value: Any) -> Any:
     """Refuse a number that is out of its range."""
     for number in value if isinstance(value, tuple) else (value,):
         if name in AT_LEAST and number < AT_LEAST[name]:
+            if name == "held_out":
+                raise UsageError(
+                    f"--held-out: {number:g} holds nothing out, and without them there is no estimate; "
+                    "give a share, as 0.1, or a number of samples, as 1."
+                )
             raise UsageError(f"{flag(name)}: {number} is too small; at least {AT_LEAST[name]:g} is allowed.")
         if name in ("threads", "processes") and number > 512:
             raise UsageError(

@@ -71,8 +71,10 @@ def closing(run: Run) -> str:
     if final.get("wasserstein_heldout") is not None:
         lines.append(
             f"Wasserstein estimate, held out: {with_error(final['wasserstein_heldout'], final['wasserstein_stderr'])}"
-            f" (gap to training: {with_error(final['gap'], final['gap_stderr'])})"
+            f" (gap to training, before the extra steps: {with_error(final['gap'], final['gap_stderr'])})"
         )
+        if abs(final["wasserstein_heldout"]) < (floor := final.get("noise_floor") or 0.0):
+            lines.append(f"it cannot be told from 0: two sets of real samples may differ by as much ({floor:.3g})")
         if summary["arbitrary_scale"]:
             lines.append(f"its scale is arbitrary under {summary['arbitrary_scale']}: compare it within this run only")
     lines += [f"{f['text']} {f['advice']}" for f in summary.get("findings", []) if f["fault"]]

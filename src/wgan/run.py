@@ -17,7 +17,7 @@ from wgan import options
 from wgan.config import Config
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
-from wgan.files import at_home, sweep, write_text
+from wgan.files import at_home, claim, sweep, write_text
 from wgan.model import Model, read_tensors, save_model, save_tensors
 
 _SUBFOLDERS = ("samples", "checkpoints")
@@ -65,13 +65,13 @@ class Run:
         folder = numbered_folder(Path("runs"), name) if out is None else at_home(out)
         with _making():
             folder.mkdir(parents=True, exist_ok=True)
-            taken = any(folder.iterdir())
-        if taken:
+            run, claimed = cls(folder), claim(folder, _SUBFOLDERS[0])
+        if not claimed:
+            go_on = f"or go on with it, if it is finished with a larger --time or --steps: wgan resume {run.quoted}"
             raise UsageError(
                 f"--out: {folder} exists and is not empty, and a run is never written over; "
-                f"choose another folder, or go on with it: wgan resume {cls(folder).quoted}"
+                f"choose another folder, {go_on if run.config_file.is_file() else 'or empty it.'}"
             )
-        run = cls(folder)
         for sub in _SUBFOLDERS:
             (folder / sub).mkdir(exist_ok=True)
         run.write_config(config)
@@ -127,7 +127,7 @@ class Run:
 
     @property
     def is_training(self) -> bool:
-        """Whether a process trains here at this moment; also where that cannot be seen.
+        """Whether a process trains here at this moment; True as well if the lock cannot be opened.
 
         A lock that one may not open, as in a folder of another user, tells nothing: then what the run says of itself is
         to be believed, rather than that it was killed. Nothing is made by looking.

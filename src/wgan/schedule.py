@@ -119,9 +119,10 @@ class Rates:
 
 
 def set_rates(rates: Iterable[Rates], decay: Decay | None, step: int) -> None:
-    """Set the learning rates for the generator step that follows ``step`` finished ones."""
-    for each in rates:
-        each.scale(decay.factor(step) if decay else 1.0)
+    """Set the learning rates for the generator step that follows ``step`` finished ones; without a decay they stay."""
+    if decay is not None:
+        for each in rates:
+            each.scale(decay.factor(step))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def input_gradient(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def _layers(critic: object) -> list[nn.Module] | None:
     """The layers, one after the other, of a critic that is piecewise linear and has nothing else in it."""
-    if type(critic) is not Critic or _has_hooks(critic):
+    if type(critic) is not Critic or _does_more(critic):
         return None
     layers = [*_flattened(critic.features), critic.head]
     return layers if all(_known(layer) for layer in layers) else None
@@ -53,22 +53,24 @@ def _layers(critic: object) -> list[nn.Module] | None:
 
 def _flattened(module: nn.Module) -> list[nn.Module]:
     """A sequence's layers in their order; one that is there twice is given twice."""
-    if type(module) is not nn.Sequential or _has_hooks(module):
+    if type(module) is not nn.Sequential or _does_more(module):
         return [module]
     return [layer for part in module for layer in _flattened(part)]
 
 
 def _known(layer: nn.Module) -> bool:
     """Whether :func:`_back` goes back through this layer. A parametrised one, or a user's own, is of another type."""
-    if type(layer) not in KNOWN or _has_hooks(layer):
+    if type(layer) not in KNOWN or _does_more(layer):
         return False
     if isinstance(layer, InstanceNorm2d):
         return not layer.track_running_stats
     return not isinstance(layer, Conv2d) or layer.plain
 
 
-def _has_hooks(module: nn.Module) -> bool:
+def _does_more(module: nn.Module) -> bool:
     """Whether something happens at a call that the layers do not show, such as the older weight norm."""
+    if "forward" in vars(module):  # set on the object
+        return True
     hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
     return any(hooks)
 

@@ -125,6 +125,7 @@ def sample(
         The random seed: the same seed gives the same samples.
     out
         x.npy: an array (N, H, W, C), or (N, D) of vectors; x.png: a grid, or a scatter plot; folder/: a PNG for each.
+        A file that is there is replaced, and a folder must be empty.
     """
     from wgan.api import load
     from wgan.commands.output import write_samples

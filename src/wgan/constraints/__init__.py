@@ -77,7 +77,13 @@ class WeightClipping(Constraint):
 
 
 class GradientNormPenalty(Constraint, ABC):
-    """The mean of a function of the critic's gradient norms at some points; members say which and where."""
+    """The mean of a function of the critic's gradient norms at some points; members say which and where.
+
+    Attributes:
+        norms: Least and largest mean norm between real and generated that it leads to; None if it promises none.
+    """
+
+    norms: tuple[float, float] | None = None
 
     @staticmethod
     @abstractmethod
@@ -91,6 +97,10 @@ class GradientNormPenalty(Constraint, ABC):
 
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
         super().__init__(weight, every)
+
+    @property
+    def slope(self) -> tuple[float, float] | None:
+        return self.norms if self.weight else None
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         if has_batch_norm(critic):
@@ -118,7 +128,7 @@ class GradientPenalty(GradientNormPenalty):
     """
 
     label = "gradient penalty"
-    slope = (1.0, 1.0)
+    norms = (1.0, 1.0)
     points = staticmethod(segments)
     punish = staticmethod(two_sided)
 
@@ -137,7 +147,7 @@ class LipschitzPenalty(GradientNormPenalty):
     """
 
     label = "one-sided gradient penalty"
-    slope = (0.0, 1.0)
+    norms = (0.0, 1.0)
     points = staticmethod(segments)
     punish = staticmethod(one_sided)
 

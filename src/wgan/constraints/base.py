@@ -53,7 +53,7 @@ class Constraint:
         return f"{type(self).__name__}({self.weight:g}{every})"
 
     def __str__(self) -> str:
-        every = f" every {self.every} critic steps" if self.every > 1 and self.has_penalty else ""
+        every = f" every {self.every} critic steps" if self.every > 1 else ""
         return f"{self.label} {self.weight:g}{every}"
 
     @property

@@ -7,7 +7,9 @@ its line in ``wgan.registry.DATASETS``; to add a file format, write one reader a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wgan.config import Config, DataConfig
@@ -17,6 +19,14 @@ from wgan.registry import DATASETS
 
 if TYPE_CHECKING:
     from wgan.data.samples import Data
+
+
+def _beside(data: Data, path: Path) -> Data:
+    """A named data set, with a note if there is something else of that name here."""
+    if not path.exists():
+        return data
+    note = f"this is the data set that wgan knows as {path}; what is here under that name is ./{path}"
+    return replace(data, report=replace(data.report, notes=[*data.report.notes, note + "."]))
 
 
 def open_data(source: Any, options: DataConfig | None = None, *, progress: Progress = quiet) -> Data:
@@ -47,7 +57,7 @@ def open_data(source: Any, options: DataConfig | None = None, *, progress: Progr
     options = make_config(flatten(Config(data=options or DataConfig()))).data
     if isinstance(source, str) and source in DATASETS:
         data: Data = DATASETS[source].load()(options, progress)
-        return data
+        return _beside(data, Path(source))
     if isinstance(source, str | PathLike):
         return open_path(at_home(source), options, progress)
     return open_object(source, options, progress)

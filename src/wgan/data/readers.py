@@ -43,8 +43,11 @@ def open_path(path: Path, options: DataConfig, progress: Progress) -> Data:
         raise UsageError(_nothing_there(path))
     reader = READERS.get(path.suffix.lower())
     if reader is None or not path.is_file():
-        kinds = ", ".join(READERS)
-        raise UsageError(f"{path} is not a data set: it must be a folder, a file ({kinds}) or a known name.")
+        kinds, folder_of = ", ".join(READERS), f"; for pictures give their folder, {path.absolute().parent}"
+        raise UsageError(
+            f"{path} is not a data set: it must be a folder, a file ({kinds}) or a known name"
+            f"{folder_of if path.is_file() else ''}."
+        )
     return reader(path, options, progress)
 
 

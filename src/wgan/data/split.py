@@ -107,7 +107,8 @@ def split_notes(digests: NDArray[np.uint64], train: int, held_out: int, official
     """What to expect of a split into so many samples to train on and so many held out, official or not."""
     count = len(digests)
     if train + held_out > count:
-        return ["all samples are equal, so the held-out ones are those trained on: held-out numbers say nothing."]
+        why = "all samples are equal" if count > 1 else "there is a single sample"
+        return [f"{why}, so the held-out ones are those trained on: held-out numbers say nothing."]
     notes = []
     if not official and is_discrete(digests):
         notes.append(

@@ -45,9 +45,11 @@ class Estimate:
     Attributes:
         value: The distance.
         standard_error: Its standard error; None where there are too few samples to tell.
-        least: With ``quadrature`` only: ``debiased``, which is nearer where few samples move far and the others stay.
-        most: With ``quadrature`` only, which misses noise that is new in every sample: what means and covariances
-            demand (:func:`wgan.distances.gaussian.gaussian_less_noise`), if that is more, and 1.645 standard errors.
+        least: With ``quadrature`` only, which is too large where few samples move far and the others stay: the value,
+            or ``debiased`` if that is less.
+        most: With ``quadrature`` only, which misses noise that is new in every sample: the value, or what means and
+            covariances demand (:func:`wgan.distances.gaussian.gaussian_less_noise`) if that is more, plus 1.645
+            standard errors.
         null: The same method's distance between two random halves of A, or as much of them as B has samples: what it
             reports where there is no difference; None where there are too few samples.
         null_n: Samples in each half, or in what is used of it.

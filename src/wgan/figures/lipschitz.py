@@ -97,15 +97,19 @@ def draw(numbers: Slopes) -> Figure:
         inside = np.abs(y - apex) > rise + 1e-9
         low, high = (-2.2, 2.2) if name == "sin" else (y.min() - 0.8, min(y.max(), 8.0) + 0.8)
         top.fill_between(x, apex + rise, 99, color=GREY, alpha=0.18, linewidth=0)
-        top.fill_between(x, apex - rise, -99, color=GREY, alpha=0.18, linewidth=0, label="cone of slope 1")
+        top.fill_between(
+            x, apex - rise, -99, color=GREY, alpha=0.18, linewidth=0, label="cone of slope 1; slopes up to 1"
+        )
         top.plot(x, y, color=BLUE, linewidth=2, label="function")
-        top.plot(x, np.where(inside, y, np.nan), color=ORANGE, linewidth=3, label="inside the cone")
+        top.plot(x, np.where(inside, y, np.nan), color=ORANGE, linewidth=3, label="inside the cone; steeper than 1")
         top.plot(function.apex, apex, "o", color="black", ms=5)
         growing = numbers.wide[name] > 1.5 * numbers.narrow[name]
         verdict = "not Lipschitz" if growing else f"{numbers.wide[name]:.2g}-Lipschitz"
         tidy(top, f"{function.label}: {verdict}", "", "f(x)" if name == "sin" else "", ylim=(low, high))
+        top.set_xlim(*function.narrow)
         bottom.axhspan(-1, 1, color=GREY, alpha=0.18, linewidth=0)
-        bottom.plot(x, slope, color=ORANGE if growing else BLUE, linewidth=2)
+        bottom.plot(x, slope, color=BLUE, linewidth=2)
+        bottom.plot(x, np.where(np.abs(slope) > 1 + 1e-6, slope, np.nan), color=ORANGE, linewidth=3)
         tidy(bottom, "", "x", "slope f'(x)" if name == "sin" else "", ylim=(-2.4, 2.4) if not growing else (-9, 9))
     handles, labels = axes[0, 2].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)

@@ -105,8 +105,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
     """
     for name in changes:
         if name not in options.RESUMABLE:
-            allowed = ", ".join(options.flag(field) for field in options.RESUMABLE)
-            raise UsageError(f"{options.flag(name)} cannot change in a resumed run; only {allowed} can.")
+            raise UsageError(options.fixed(options.flag(name)))
     config = options.make_config(options.flatten(run.config), changes)
     with joined(config.run.device) as group:
         return _continue(run, config, source, view if view and group.first else View(), group)

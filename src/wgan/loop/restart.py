@@ -107,9 +107,11 @@ def begun_by_this_launch(folder: Path, group: Group) -> Run | None:
 def used_up_error(budget: Budget, trainer: Trainer, run: Run) -> UsageError:
     """What tells that a run has nothing left to do."""
     if budget.steps is not None and trainer.step > budget.steps:
+        finished = run.summary.get("status") == "finished"
+        further = more(run, trainer.step, trainer.seconds) if finished else f"wgan resume {run.quoted}"
         return UsageError(
             f"{run.folder} is at step {trainer.step:,}, beyond the {budget.steps:,} that are asked for now; ask for "
-            f"more, or go on as it was: wgan resume {run.quoted}"
+            f"more{': ' if finished else ', or go on as it was: '}{further}"
         )
     return UsageError(
         f"{run.folder} has used up its budget (step {trainer.step:,}, {trainer.seconds:.0f} s in all); give a larger "

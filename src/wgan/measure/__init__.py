@@ -41,7 +41,7 @@ FLATTEST = 1e-6
 
 @dataclass(frozen=True)
 class W1:
-    """The Wasserstein distance of two distributions, and what is needed to believe it, in the samples' units.
+    r"""The Wasserstein distance of two distributions, and what is needed to believe it, in the samples' units.
 
     Attributes:
         wasserstein: The best estimate.
@@ -60,9 +60,9 @@ class W1:
             is well below has missed something.
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
-        null: What ``wasserstein`` of one distribution is at most by chance, in 95 % of cases: that of two halves of A,
-            of at most as many samples as B has, measured in the same way, and 1.645 standard errors of the difference
-            of two such, an error being taken for at least half of that; if asked for.
+        null: What ``wasserstein`` is at most, in 95 % of cases, where both sides are one distribution: with
+            :math:`w \pm e` between two halves of A, each of at most as many samples as B has, it is
+            :math:`w + 1.645 \sqrt 2 \max(e, w/2)`. None unless asked for.
         converged: Whether the free critic had stopped finding more.
         steps: Steps of both critics.
         seconds: What it took.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wgan.distances.samples import checked, orders
+from wgan.distances.samples import checked, numbers, orders
 from wgan.errors import UsageError
 from wgan.seeds import rng
 
@@ -149,7 +149,7 @@ class Samplers(Sides):
         self._samplers = a, b
         self.seed = seed
         x, y = self._raw(FIRST, "first", 0)
-        if x.dim() != 2 or x.shape[1:] != y.shape[1:]:
+        if x.dim() != 2 or x.shape[1:] != y.shape[1:] or not x.shape[1]:
             raise UsageError(f"the samplers gave {tuple(x.shape)} and {tuple(y.shape)}; both must give (n, D).")
         super().__init__(x, y, seed, None)
 
@@ -166,16 +166,9 @@ class Samplers(Sides):
         for draw, side in zip(self._samplers, "ab", strict=True):
             with torch.no_grad():
                 drawn = draw(size, rng(self.seed, f"{stream} {side}", index))
-            try:
-                samples = drawn if isinstance(drawn, Tensor) else torch.as_tensor(np.ascontiguousarray(drawn))
-            except (TypeError, ValueError, RuntimeError):
-                raise UsageError(f"a sampler gave a {type(drawn).__name__}; it must give an array (n, D).") from None
-            samples = samples.detach().cpu()
-            if samples.is_complex():
-                raise UsageError(f"a sampler gave an array of {samples.dtype}; it must give real numbers.")
-            if samples.dim() == 0 or len(samples) != size:
-                given = len(samples) if samples.dim() else 1
-                raise UsageError(f"a sampler gave {given:,} samples where {size:,} were asked for.")
+            samples = torch.from_numpy(numbers(drawn, "a sampler's samples", "(n, D)"))
+            if len(samples) != size:
+                raise UsageError(f"a sampler gave {len(samples):,} samples where {size:,} were asked for.")
             if not samples.isfinite().all():
                 raise UsageError("a sampler gave NaN or infinite values; it must give finite ones.")
             yield samples

@@ -8,6 +8,7 @@ transport of the samples as they are.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from wgan.distances.estimate import NINETY
@@ -70,18 +71,18 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     guesses = critic, replace(transport, margin=noise * transport.margin + missed)
     weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
     shares = [weight / sum(weights) for weight in weights]
-    mean, margin = (sum(s * v for s, v in zip(shares, values, strict=True)) for values in _columns(guesses))
-    value = max(0.0, bound, mean if mean > ROUNDING * ceiling else 0.0)  # a set and itself
+
+    def mean(of: Callable[[Guess], float]) -> float:
+        return sum(share * of(guess) for share, guess in zip(shares, guesses, strict=True))
+
+    found = mean(lambda guess: guess.value)
+    value = max(0.0, bound, found if found > ROUNDING * ceiling else 0.0)  # a set and itself
     # Both looked at the same samples, and err together.
-    error = sum(share * guess.error for share, guess in zip(shares, guesses, strict=True))
-    by_chance = sum(share * guess.ninety * guess.error for share, guess in zip(shares, guesses, strict=True))
-    apart = math.sqrt(sum(s * (g.value - value) ** 2 for s, g in zip(shares, guesses, strict=True)))
+    error, by_chance = mean(lambda guess: guess.error), mean(lambda guess: guess.ninety * guess.error)
+    apart = math.sqrt(mean(lambda guess: (guess.value - value) ** 2))
+    margin = mean(lambda guess: guess.margin)
     # What transport misses may be more than what the critic has found, and what both miss more than what moments show.
     half = by_chance + apart + margin + missed + noise * max(0.0, moments - value)
     conclusive = half <= WIDEST * value
     low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
     return Verdict(value, error, (max(0.0, bound, low), high), conclusive)
-
-
-def _columns(guesses: tuple[Guess, ...]) -> tuple[list[float], list[float]]:
-    return [guess.value for guess in guesses], [guess.margin for guess in guesses]

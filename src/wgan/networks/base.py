@@ -75,7 +75,7 @@ def latent_of(generator: nn.Module, given: Latent | None) -> Latent:
     Raises:
         UsageError: Neither is there.
     """
-    found = given or getattr(generator, "latent", None)
+    found = getattr(generator, "latent", None) if given is None else given
     if isinstance(found, Integral):
         return Latent(int(found))
     if not isinstance(found, Latent):

@@ -125,13 +125,13 @@ class Trainer:
         self._computed_once = parametrize.cached if parametrized else nullcontext
         self.step, self.critic_updates = 0, 0
         self.earlier, self.mark = 0.0, (0.0, 0)  # seconds of earlier processes; seconds and images at the last record
-        self._since: float | None = None
+        self.since: float | None = None
         self._batches: Batches | None = None
 
     @property
     def seconds(self) -> float:
         """Seconds since training began, with all that happened between steps; those of earlier processes included."""
-        return self.earlier + (0.0 if self._since is None else time.perf_counter() - self._since)
+        return self.earlier + (0.0 if self.since is None else time.perf_counter() - self.since)
 
     @property
     def images(self) -> int:
@@ -159,17 +159,17 @@ class Trainer:
         opened = open_data(data)
         self._one_pass = not mixes(self.critic, first_sample(self.sample, self.latent), opened)
         self._batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
-        certified, group = self.constraint.certified, self.group
-        self._meter = Meter(opened, self.latent, self.batch, self.seed, self.to_device, certified, group=group)
+        options = self.seed, self.to_device, self.constraint.certified
+        self._meter = Meter(opened, self.latent, self.batch, *options, group=self.group)
         return opened
 
     def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:
-        """Train until ``steps`` generator steps are done; gives a record every ``tick`` of them, at least 1.
+        """Train until ``steps`` generator steps are done; gives a record every ``tick`` of them.
 
         Raises:
-            DivergedError: A loss, a penalty or a weight became NaN or infinite.
+            UsageError, DivergedError: A number is not allowed; a loss, a penalty or a weight became NaN or infinite.
         """
-        check_numbers(tick=tick)
+        check_numbers(steps=steps, tick=tick)
         self.attach(data)
         while self.step < steps:
             self.advance()
@@ -179,7 +179,7 @@ class Trainer:
     @with_gradients
     def advance(self) -> None:
         """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
-        self._since = self._since or time.perf_counter()
+        self.since = self.since or time.perf_counter()
         set_rates(self._rates, self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             steps = self.critic_steps.before(self.step)

@@ -53,6 +53,7 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     trainer.step, trainer.critic_updates = counters["step"], counters["critic_updates"]
     seconds, images = counters["mark"]
     trainer.earlier, trainer.mark = counters["seconds"], (seconds, images)
+    trainer.since = None  # the clock starts again with the next step
     trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
 
 
