@@ -362,7 +362,7 @@ def test_samplers_may_give_any_array_and_nothing_else() -> None:
         return None
 
     assert isinstance(wgan.distance(backwards, backwards, steps=2), W1)
-    with pytest.raises(UsageError, match="a sampler gave"):
+    with pytest.raises(UsageError, match="a sampler's samples are"):
         wgan.distance(nothing, nothing, steps=2)
     with pytest.raises(UsageError, match=r"called as draw\(n, rng\), and this one does not take that \(too many"):
         wgan.distance(lambda n: torch.rand(n, 2), backwards, steps=2)

@@ -196,7 +196,8 @@ def test_a_critic_that_is_too_steep_is_compared_by_what_it_sees_at_slope_1() -> 
 def test_the_bound_of_pictures_is_in_other_units_than_their_distance() -> None:
     trainer = picture_trainer("orthogonal")
     _, bound = look_ahead(trainer, open_data(blobs(), DataConfig()), steps=1)
-    assert "(of pictures in [-1, 1]: twice what `wgan distance` says) is at least" in bound.text
+    assert "(of pictures in [-1, 1]: twice what `wgan distance` says) has no certain bound above 0" in bound.text
+    assert bound.evidence["bound"] < 0  # after so few steps
 
 
 def test_a_critic_without_a_certificate_says_why() -> None:
@@ -261,7 +262,7 @@ def test_faults_are_told_while_training_and_at_its_end(tmp_path: Path) -> None:
     faults = [finding for finding in run.summary["findings"] if finding["fault"]]
     assert [fault["name"] for fault in faults] == names(diagnose(run.records(), LipschitzPenalty())) == ["lipschitz"]
     assert faults[0]["text"].startswith(f"the estimate is about {np.median(late):.2g} times too large: ")
-    told = [note for note in view.notes if "the estimate is too large" in note]
+    told = [note for note in view.notes if "times too large" in note]
     assert len(told) == 1 and told[0].endswith(faults[0]["advice"])
     assert faults[0]["text"] in closing(Run.open(run.folder))
     assert f"wgan diagnose {run.folder}" in closing(run)

@@ -488,7 +488,7 @@ def test_noise_in_all_numbers_is_bounded_and_not_believed_to_be_small(swapped: b
     a, b = 3 * normal(3000, 8) @ turn, 3 * normal(3000, 8, 1) @ turn + 0.5 * normal(3000, 64, 2)
     found = measure(*((b, a) if swapped else (a, b)), steps=20)
     assert 3.4 < found.lower_bound < 4.0 < found.interval[1]
-    assert found.moments == pytest.approx(3.75, abs=0.25)
+    assert 3.3 < found.moments < 4.0  # less 1.645 standard errors
 
 
 def test_open_sides_takes_either_kind() -> None:
