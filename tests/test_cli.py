@@ -263,7 +263,7 @@ MISTAKES = [
     (["data", "blobs.npy", "-o", "."], 2, ["--out", "sheet.png"]),
     (["data", "r"], 1, ["a run's folder", "wgan resume"]),
     (["runs", "r"], 1, ["is a run itself"]),
-    (["train", "blobs.npy", "--held-out", "0"], 2, ["--held-out", "without them there is no estimate"]),
+    (["train", "blobs.npy", "--held-out", "0"], 2, ["--held-out", "without held-out samples there is no estimate"]),
     (["train", "blobs.npy", "--log-every", "0"], 2, ["--log-every", "500 (steps), 1epoch"]),
     (["resume", "r", "--steps", "1"], 2, ["beyond the 1 that", "ask for more: wgan resume r --steps 4"]),
     (["sample", "r/checkpoints/last.safetensors", "-o", "x.npy"], 1, ["name a run"]),

@@ -48,13 +48,13 @@ def test_of_two_processes_that_make_one_folder_at_once_one_does(
     def meanwhile(folder: Path) -> Any:
         found = list(seen(folder))
         monkeypatch.undo()
-        make(folder)
+        Run.create(small_config(), folder, "a", {"who": "first"})
         return iter(found)
 
     monkeypatch.setattr(Path, "iterdir", meanwhile)
     with pytest.raises(UsageError, match="exists and is not empty"):
-        make(tmp_path / "r", "other")
-    assert Run.open(tmp_path / "r").environment == make(tmp_path / "alone").environment
+        Run.create(small_config(), tmp_path / "r", "a", {"who": "second"})
+    assert Run.open(tmp_path / "r").environment == {"who": "first"}
 
 
 def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def _check(name: str, value: Any) -> Any:
         if name in AT_LEAST and number < AT_LEAST[name]:
             if name == "held_out":
                 raise UsageError(
-                    f"--held-out: {number:g} holds nothing out, and without them there is no estimate; "
+                    f"--held-out: {number:g} holds nothing out, and without held-out samples there is no estimate; "
                     "give a share, as 0.1, or a number of samples, as 1."
                 )
             raise UsageError(f"{flag(name)}: {number} is too small; at least {AT_LEAST[name]:g} is allowed.")
