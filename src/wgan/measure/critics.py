@@ -21,6 +21,7 @@ from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstra
 from wgan.constraints.base import descend
 from wgan.distances.transport import assigned
 from wgan.errors import WganError
+from wgan.measure.muon import Muon
 from wgan.measure.sides import Part, Sides
 from wgan.networks import Critic, make_critic
 from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
@@ -252,7 +253,7 @@ def _free(sides: Sides, budget: Budget, activation: str, rays: Rays) -> Training
     critic = _perceptron(sides, activation)
     matrices = [weight for weight in critic.features.parameters() if weight.dim() == 2]
     others = [weight for weight in critic.parameters() if all(weight is not matrix for matrix in matrices)]
-    muon = torch.optim.Muon(matrices, lr=0.03, weight_decay=0.0, momentum=0.9)
+    muon = Muon(matrices, lr=0.03)
     adam = torch.optim.Adam(others, lr=2e-3, betas=(0.9, 0.99), fused=True)
     return Training(critic, LipschitzPenalty(10.0), (muon, adam), sides, budget, activation, rays)
 
