@@ -107,7 +107,7 @@ def _operations(config: Config, generator: torch.nn.Module, critic: torch.nn.Mod
         (critic(fake).mean() - critic(real).mean()).backward()
     total += making.total + counter.total
     for part in make_constraint(config.loss).parts:
-        if part.has_penalty:
+        if part.has_penalty():
             with Operations() as counter:
                 part.penalty(critic, real, fake, between).backward()
             total += counter.total / part.every

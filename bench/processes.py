@@ -1,6 +1,5 @@
 """`wgan` as a process of its own, watched from outside."""
 
-import json
 import os
 import re
 import subprocess
@@ -9,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 WGAN = (sys.executable, "-m", "wgan")
 _POLL = 0.01
@@ -60,11 +59,6 @@ def rss_anon(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return int(found[1]) * 1024 if found else 0
-
-
-def records(run: Path) -> list[dict[str, Any]]:
-    """The records of a run's folder."""
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def megabytes(size: float) -> str:

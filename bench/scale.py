@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench import report
-from bench.processes import records, watch
+from bench.processes import watch
 from bench.report import table
 from bench.sides import Spread, in_turns, ratios
+from wgan.run import Run
 
 RECORDS = 3
 PICTURES = 2048
@@ -70,7 +71,7 @@ def rate(folder: Path, arguments: list[str], interval: int) -> float:
     """Images/s of a training, from its steady records."""
     out = Path(tempfile.mkdtemp(dir=folder))
     watch(["train", *arguments, "--out", str(out)])
-    steady = [record for record in records(out) if record["step"] > interval]
+    steady = [record for record in Run(out).records() if record["step"] > interval]
     return fmean(record["images_per_second"] for record in steady)
 
 

@@ -49,14 +49,14 @@ def train(preset: str, data: Data, time: str, seed: int, threads: int | None) ->
             records.append(trainer.record(reset=logs))
             extra += 0.0 if logs else trainer.seconds - began
         if over or trainer.step >= due:
-            kept[trainer.step] = {k: v.clone() for k, v in trainer.average.state().items()}
+            kept[trainer.step] = {k: v.clone() for k, v in trainer.average.module.state_dict().items()}
             due = max(due * 1.2, trainer.step + 1)
     return trainer, records, kept
 
 
 def distance(trainer: Trainer, data: Data, weights: dict, seed: int) -> float:
     """The debiased exact distance of a checkpoint's samples to test pictures that no record looks at."""
-    trainer.average.load(weights)
+    trainer.average.module.load_state_dict(weights)
     fakes, draw = trainer.sample(SAMPLES, seed), rng(seed, "fresh pictures")
     seen = torch.cat(trainer._meter.held_out_index)
     others = torch.from_numpy(np.setdiff1d(np.arange(data.held_out.size), seen))

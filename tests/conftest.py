@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,18 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> "list[Figure]":
     save: Callable[[Figure, Path], None] = curves._save
     monkeypatch.setattr(curves, "_save", lambda figure, path: (figures.append(figure), save(figure, path)))
     return figures
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """A fixed seed, and one thread of torch: what is computed is the same each time, to the last bit."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def pytest_configure() -> None:

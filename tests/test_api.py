@@ -63,7 +63,7 @@ def test_a_run_and_any_path_are_taken_wherever_one_is_named(tmp_path: Path) -> N
     for number, named in enumerate((run, Place(run.folder))):
         begun = wgan.train(init_from=named, config=run.config_file, out=tmp_path / str(number), quiet=True, critic_lr=0)
         assert begun.summary["steps"] == 2
-    with pytest.raises(UsageError, match="a run is named by its folder, and this is a float; give a path"):
+    with pytest.raises(UsageError, match="a run is named by its folder, and this is of type float; give a path"):
         wgan.load(3.5)  # type: ignore[arg-type]
 
 

@@ -19,6 +19,8 @@ from wgan.networks.lipschitz import OrthogonalConv2d
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.registry import NETWORKS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ACTIVATIONS = [
     nn.ReLU(), nn.LeakyReLU(0.2), nn.LeakyReLU(3.0), nn.Tanh(), nn.Sigmoid(), nn.SiLU(), MaxMin(), GroupSort(3),
     nn.Dropout(0.5), nn.Identity(),
@@ -37,12 +39,6 @@ LAYERS = [
     (2, 3, 3, 1, 1, 1, 1, (1, 1)),
     (2, 4, 4, 2, 1, 1, 1, (16, 16)),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _fixed_seed_and_one_thread() -> None:
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
 
 
 def explicit_norm(layer: nn.Module, shape: tuple[int, ...]) -> float:
@@ -294,6 +290,11 @@ def test_a_wrong_shape_is_refused_in_a_sentence(shape: Any, words: str) -> None:
     with pytest.raises(UsageError, match=f"^no certificate: .*{words}"):
         certify(nn.Linear(4, 1), shape)
     assert certify(nn.Linear(4, 1), [np.int64(4)]).constant > 0  # type: ignore[arg-type]
+
+
+def test_a_lack_of_memory_is_not_called_a_wrong_shape() -> None:
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        certify(nn.Linear(4, 1), (10**14,))
 
 
 @pytest.mark.parametrize(

@@ -234,8 +234,8 @@ def test_the_command_answers_in_text_and_json(told: Told, run: Run) -> None:
         (["blobs.npy"], 2, ["B"]),
         (["blobs.npy", "blobs.npy", "--method", "exat"], 2, ["--method", "exact", "auto", *DISTANCES]),
         (["blobs.npy", "blobs.npy", "--method", "line"], 2, ["line", "64"]),
-        (["blobs.npy", "blobs.npy", "--samples", "1"], 2, ["--samples", "2"]),
-        (["blobs.npy", "blobs.npy", "--seed", "-1"], 2, ["--seed", "0"]),
+        (["blobs.npy", "blobs.npy", "--samples", "1"], 2, ["samples is 1", "at least 2"]),
+        (["blobs.npy", "blobs.npy", "--seed", "-1"], 2, ["seed is -1", "at least 0"]),
         (["blobs.npy", "blobs.npy", "--split", "test"], 2, ["--split", "held-out"]),
         (["points.npy", "points.npy", "--size", "8"], 2, ["size", "pictures"]),
         (["points.npy", "points.npy", "--method", "critic"], 2, ["60", "200"]),
@@ -321,7 +321,7 @@ def test_any_callable_that_is_no_data_set_is_a_sampler(monkeypatch: pytest.Monke
     assert isinstance(drawn, W1) and drawn.n is None and drawn.value == pytest.approx(from_a_corner, rel=0.1)
     assert wgan.distance(Rows(), Rows(), method="exact").value == 0
     for no_sampler in (torch.nn.Linear(2, 2), int):
-        with pytest.raises(UsageError, match="data is a"):
+        with pytest.raises(UsageError, match="data is of type"):
             wgan.distance(no_sampler, no_sampler)
     assert wgan.distance(run.generator, run.generator, method="sliced", samples=60).value < 1
 
@@ -343,7 +343,7 @@ def test_pictures_that_were_made_from_others_are_compared_with_them_in_their_ord
     ("changes", "message"),
     [
         ({"method": "critic", "time": 5}, "time is 5, but it must be text"),
-        ({"method": "critic", "steps": "5"}, "steps is '5', but it must be a whole number"),
+        ({"method": "critic", "steps": "5"}, "steps is '5'; give a whole number, at least 1"),
         ({"samples": 10.0}, "samples is 10.0"),
         ({"seed": None}, "seed is None"),
         ({"split": None}, "split is None"),

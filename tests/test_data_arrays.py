@@ -158,21 +158,21 @@ def test_a_given_range_clips_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "options"),
+    ("array", "options", "words"),
     [
-        (GREY, {"value_range": (0, 255)}),
-        (GREY / 255, {"value_range": (1, 0)}),
-        (np.zeros((9, 2)), {"size": (4, 4)}),
-        (np.zeros((9, 2)), {"channels": 1}),
-        (np.zeros((9, 2)), {"flip": True}),
-        (GREY, {"held_out": 0}),
-        (GREY, {"held_out": 2.5}),
-        (GREY, {"held_out": 20}),
-        (GREY, {"held_out": float("nan")}),
+        (GREY, {"value_range": (0, 255)}, "value_range is for float pictures"),
+        (GREY / 255, {"value_range": (1, 0)}, "--value-range: 1,0, but the first must be below the second"),
+        (np.zeros((9, 2)), {"size": (4, 4)}, "--size is for pictures"),
+        (np.zeros((9, 2)), {"channels": 1}, "--channels is for pictures"),
+        (np.zeros((9, 2)), {"flip": True}, "--flip is for pictures"),
+        (GREY, {"held_out": 0}, "--held-out: 0 holds nothing out"),
+        (GREY, {"held_out": 2.5}, "--held-out: 2.5 must be a share between 0 and 1 or a whole number"),
+        (GREY, {"held_out": 20}, "--held-out: 20, but of 20 samples at least one must be left"),
+        (GREY, {"held_out": float("nan")}, "--held-out: nan is not a number"),
     ],
 )
-def test_options_that_do_not_suit(array: NDArray[Any], options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+def test_options_that_do_not_suit(array: NDArray[Any], options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
         open_data(array, DataConfig(**options))
 
 

@@ -292,9 +292,11 @@ def test_a_file_of_no_known_kind(tmp_path: Path) -> None:
         open_data(tmp_path / "a.png", DataConfig())
 
 
-@pytest.mark.parametrize("options", [{"size": (0, 4)}, {"channels": 2}])
-def test_impossible_shapes(tmp_path: Path, options: dict[str, object]) -> None:
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize(
+    ("options", "words"), [({"size": (0, 4)}, "--size: 0 is too small"), ({"channels": 2}, "--channels: .*1, 3, 4")]
+)
+def test_impossible_shapes(tmp_path: Path, options: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
         open_data(fill(tmp_path, TEN), DataConfig(**options))  # type: ignore[arg-type]
 
 

@@ -101,8 +101,8 @@ class Failing(Listed):
 
 
 OBJECTS: dict[str, tuple[Any, str]] = {
-    "number": (3, "is a int"),
-    "mapping": ({0: BYTES}, "is a dict"),
+    "number": (3, "is of type int"),
+    "mapping": ({0: BYTES}, "is of type dict"),
     "empty": (Listed([]), "no items"),
     "text": (Listed(["a", "b"]), "item 0 .* is a str"),
     "failing": (Failing([1]), "item 0 .*the disk is away"),

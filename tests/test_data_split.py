@@ -171,9 +171,11 @@ def test_flip_mirrors_about_half() -> None:
     assert abs(int(left.sum()) - 500) < 5 * math.sqrt(250)
 
 
-@pytest.mark.parametrize("options", [{"batch": 0}, {"batch": 4, "flip": True}])
-def test_impossible_batches(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize(
+    ("options", "words"), [({"batch": 0}, "batch is 0"), ({"batch": 4, "flip": True}, "flip mirrors pictures")]
+)
+def test_impossible_batches(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
         Batches(numbered(9), seed=0, **options)
 
 

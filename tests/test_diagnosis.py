@@ -145,7 +145,7 @@ def far_away(**changes: Any) -> wgan.Trainer:
         for weight in trainer.generator.parameters():
             weight.zero_()
         trainer.generator[2].bias[0] = 5.0
-    trainer.average.load(trainer.generator.state_dict())
+    trainer.average.module.load_state_dict(trainer.generator.state_dict())
     return trainer
 
 

@@ -26,7 +26,7 @@ from wgan.distances.line import DIRECTIONS, line, shadows, sliced
 from wgan.distances.memory import free_memory
 from wgan.distances.samples import by_content, halves, orders, squared_distances
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
-from wgan.distances.transport import debiased, exact, quadrature, quadrature_square, w2
+from wgan.distances.transport import across_and_within, debiased, exact, less_noise, quadrature, w2
 from wgan.errors import UsageError, WganError
 from wgan.registry import DISTANCES
 from wgan.seeds import rng
@@ -110,6 +110,11 @@ def test_copies_are_spread_over_halves() -> None:
     first, second = halves(x, by_content(x, 0))
     assert first.mean() == pytest.approx(second.mean(), abs=0.07)
     assert line(first, second) < 0.07
+
+
+def quadrature_square(x: Array, y: Array, seed: int) -> float:
+    """Which noise makes negative as often as positive."""
+    return less_noise(*across_and_within(x, y, seed))
 
 
 @pytest.mark.parametrize("method", [debiased, quadrature_square])

@@ -27,6 +27,8 @@ from wgan.registry import NETWORKS
 from wgan.trainer import Trainer
 from wgan.trainer.meter import probe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONVOLUTIONS = [
     # channels, into, kernel, stride, padding, (height, width)
     (1, 8, (4, 4), (2, 2), (1, 1), (8, 8)),
@@ -41,12 +43,6 @@ CONVOLUTIONS = [
     (1, 4, (3, 3), (1, 1), (1, 1), (1, 1)),
     (20, 1, (4, 4), (1, 1), (0, 0), (4, 4)),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _fixed_seed_and_one_thread() -> None:
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
 
 
 def singular_values(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:

@@ -82,33 +82,40 @@ def test_the_summary_says_while_a_run_trains(tmp_path: Path) -> None:
     assert set(told) == {"training"}
 
 
-def test_the_facts_name_the_folder_and_the_skipped_files(tmp_path: Path) -> None:
-    class Facts(View):
-        def facts(self, facts: Any) -> None:
-            told.update(facts)
+class Facts(View):
+    """Keeps what it is told before training."""
 
-    told: dict[str, Any] = {}
+    def facts(self, facts: Any) -> None:
+        self.told = facts
+
+
+def test_the_facts_name_the_folder_and_the_skipped_files(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for i in range(6):
         Image.fromarray(blobs(6, 16, 3)[i]).save(tmp_path / "photos" / f"{i}.png")
     (tmp_path / "photos" / "broken.png").write_bytes(b"no picture")
-    config = small_config(data=str(tmp_path / "photos"), steps=2)
-    run = loop.train(config, out=tmp_path / "r", view=Facts())
+    view = Facts()
+    run = loop.train(small_config(data=str(tmp_path / "photos"), steps=2), out=tmp_path / "r", view=view)
     assert run is not None and run.summary["steps"] == 2
-    assert told["output"]["folder"] == str(tmp_path / "r")
-    assert told["data"]["skipped"].startswith("1 files")
+    assert view.told["output"]["folder"] == str(tmp_path / "r")
+    assert view.told["data"]["skipped"].startswith("1 file;")
 
 
 @pytest.mark.parametrize(("half_life", "whose"), [(0, "generator"), (1000, "averaged generator")])
 def test_the_facts_say_what_the_estimate_is_of(tmp_path: Path, half_life: int, whose: str) -> None:
-    class Facts(View):
-        def facts(self, facts: Any) -> None:
-            told.append(facts["training"]["estimate"])
+    config, view = small_config(steps=1, catch_up=1, ema_half_life=half_life), Facts()
+    loop.train(config, source=blobs(), out=tmp_path / "r", view=view)
+    assert view.told["training"]["estimate"].startswith(f"of the {whose}, after 1 critic step alone, ")
 
-    told: list[str] = []
-    config = small_config(steps=1, catch_up=1, ema_half_life=half_life)
-    loop.train(config, source=blobs(), out=tmp_path / "r", view=Facts())
-    assert told[0].startswith(f"of the {whose}, after 1 critic step alone, ")
+
+@pytest.mark.parametrize(("fast", "words"), [(False, ", bf16 (very slow here), "), (True, ", bf16, ")])
+def test_the_facts_say_where_bf16_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: bool, words: str
+) -> None:
+    monkeypatch.setattr("wgan.loop.facts.has_fast_bf16", lambda device: fast)
+    view = Facts()
+    loop.train(small_config(steps=1, precision="bf16"), source=blobs(), out=tmp_path / "r", view=view)
+    assert words in view.told["training"]["device"]
 
 
 def test_init_from_takes_weights_only(tmp_path: Path) -> None:

@@ -55,5 +55,5 @@ def test_steps_are_those_of_pytorch(shape: tuple[int, int]) -> None:
 
 def test_what_has_no_gradient_stays() -> None:
     weight = nn.Parameter(torch.ones(2, 2))
-    Muon([weight], lr=0.1).step()
+    Muon([weight], lr=0.1, momentum=0.9).step()
     assert torch.equal(weight, torch.ones(2, 2))

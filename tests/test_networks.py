@@ -13,6 +13,8 @@ from wgan.config import CriticConfig, GeneratorConfig
 from wgan.networks import Critic, Generator, Latent, make_critic, make_generator, resolve_family
 from wgan.networks.layers import Squash
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FAMILIES = list(registry.NETWORKS)
 PICTURE_FAMILIES = [family for family in FAMILIES if family != "mlp"]
 SIZES = [(1, 1), (2, 3), (5, 7), (28, 28), (37, 53), (64, 48)]
@@ -31,12 +33,6 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("resnet", {"depth": 0}),
     ("mlp", {"depth": 0}),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _fixed_seed_and_one_thread() -> None:
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
 
 
 def noise(latent: Latent, n: int = 3) -> Tensor:

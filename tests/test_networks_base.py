@@ -12,14 +12,10 @@ from wgan import registry
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic, make_generator
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FAMILIES = list(registry.NETWORKS)
 SHAPE = (3, 16, 13)
-
-
-@pytest.fixture(autouse=True)
-def _fixed_seed_and_one_thread() -> None:
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +160,8 @@ REFUSALS: list[tuple[Callable[[], Any], str]] = [
     (lambda: make_generator("conv", PICTURE, Latent(), modulate=True), "option 'modulate'"),
     (lambda: make_generator("dcgan", PICTURE, Latent(), modulate=True, norm="none"), "modulate .* there are none"),
     (lambda: make_generator("dcgan", PICTURE, Latent(), modulate=True, affine=False), "modulate .* or turn them on"),
-    (lambda: Latent(0), "the latent has 0 numbers; give at least 1"),
+    (lambda: Latent(0), "latent is 0; give a whole number, at least 1"),
+    (lambda: Latent(2.5), "latent is 2.5; give a whole number"),  # type: ignore[arg-type]
     (lambda: Latent(3, "unifrm"), "unknown latent kind 'unifrm'. Did you mean 'uniform'?"),
 ]
 

@@ -24,8 +24,8 @@ from wgan.data import open_data
 from wgan.data.samples import Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic, make_generator
+from wgan.objectives import Wasserstein
 from wgan.optimizers import Adam, RMSprop
-from wgan.penalties import segments
 from wgan.registry import CONSTRAINTS, OBJECTIVES
 from wgan.schedule import Decay
 from wgan.seeds import rng
@@ -43,7 +43,7 @@ def textbook(trainer: Trainer, steps: int, weight: float) -> list[float]:
             z = trainer.latent.draw(trainer.batch, rng(trainer.seed, "critic latent", update)).double()
             fake = generator(z).detach()
             where = torch.rand(trainer.batch, generator=rng(trainer.seed, "penalty 0", update))
-            between = segments(real, fake, where).requires_grad_()
+            between = (real + where.view(-1, 1) * (fake - real)).requires_grad_()
             (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
             loss = critic(fake).mean() - critic(real).mean() + weight * ((gradient.norm(dim=1) - 1) ** 2).mean()
             optimizers[1].zero_grad()
@@ -370,6 +370,12 @@ def test_only_what_is_on_the_processor_is_pinned_for_a_gpu(monkeypatch: pytest.M
         ("precision", torch.float16),
         ("constraint", "lp"),
         ("constraint", R1),
+        ("objective", Wasserstein),
+        ("decay", 0.5),
+        ("optimizer", Adam),
+        ("optimizer", "adam"),
+        ("device", "gpu"),
+        ("device", None),
     ],
 )
 def test_an_argument_that_cannot_be_meant_is_named_and_nothing_is_changed(name: str, value: object) -> None:

@@ -1,4 +1,4 @@
-"""From names to objects: the only place where a configuration becomes data, networks and a trainer."""
+"""From names to objects: the only place where a configuration becomes networks and a trainer."""
 
 import dataclasses
 import shlex
@@ -22,11 +22,9 @@ from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
 from wgan.schedule import Budget, Decay, Interval, read_seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
-from wgan.words import count, first_line
+from wgan.words import count, first_line, is_out_of_memory
 
 T = TypeVar("T")
-
-_NO_MEMORY = ("allocate memory", "not enough memory", "out of memory")  # Linux and macOS, Windows, a GPU's driver
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def make_constraint(loss: LossConfig) -> Constraint:
     made = []
     for part in _parts(loss):
         chosen = {} if part.weight is None else {"weight": part.weight}
-        made.append(part.kind(**chosen, every=part.every if part.is_penalty else 1))
+        made.append(part.kind(**chosen, every=part.every if part.kind.has_penalty() else 1))
     return made[0] if len(made) == 1 else Sum(*made)
 
 
@@ -118,9 +116,9 @@ def check_used(loss: LossConfig) -> None:
     if loss.weight is not None and [part.kind for part in parts] == [Unconstrained]:
         name = parts[0].name
         raise UsageError(f"--weight: {loss.weight[0]:g}, but the constraint {name} has no weight; leave it out.")
-    shared = len(loss.every) == 1 and any(part.is_penalty for part in parts)
+    shared = len(loss.every) == 1 and any(part.kind.has_penalty() for part in parts)
     for part in parts:
-        if part.every > 1 and not shared and not part.is_penalty:
+        if part.every > 1 and not shared and not part.kind.has_penalty():
             raise UsageError(
                 f"--every: {part.every}, but {part.name} holds at every step; leave it out, for only penalties may "
                 "wait."
@@ -134,10 +132,6 @@ class _Part(NamedTuple):
     kind: type[Constraint]
     weight: float | None
     every: int
-
-    @property
-    def is_penalty(self) -> bool:
-        return self.kind.penalty is not Constraint.penalty
 
 
 def _parts(loss: LossConfig) -> list[_Part]:
@@ -195,13 +189,9 @@ def _enough_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         raise WganError(f"the networks cannot be made: {first_line(error)}; use smaller widths.") from error
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 @contextmanager
@@ -217,7 +207,7 @@ def enough_memory_for_steps(folder: Path) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         raise WganError(
             "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "

@@ -24,7 +24,7 @@ from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
 from wgan.penalties import gradient_norms
-from wgan.words import first_line
+from wgan.words import first_line, is_out_of_memory
 
 ROUNDING = 1 + 1e-6
 """What float64 linear algebra, and weights that were computed in float32, may be off by."""
@@ -101,9 +101,9 @@ def _taken(otherwise: str) -> Iterator[None]:
     """Turn a critic's refusal of what it is given into an error in words."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except (RuntimeError, ValueError, IndexError) as error:
+        if is_out_of_memory(error):
+            raise
         raise UsageError(f"{otherwise} ({first_line(error).rstrip('.')}).") from error
 
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from numbers import Integral
 from os import PathLike
 from time import monotonic
 from typing import Any, get_args
@@ -15,7 +14,7 @@ from wgan.data.progress import Progress, quiet
 from wgan.distances.estimate import CRITIC, Estimate, affordable, choose, null_size, with_error_and_null
 from wgan.distances.memory import demand_samples
 from wgan.errors import UsageError
-from wgan.limits import check_seed
+from wgan.limits import check_numbers
 from wgan.measure import W1, measure
 from wgan.model import Model
 from wgan.registry import DISTANCES, lookup, unknown
@@ -70,10 +69,9 @@ def compare(
     for name, text in {"method": method, "split": split, "time": "" if time is None else time}.items():
         if not isinstance(text, str):
             raise UsageError(f"{name} is {text!r}, but it must be text.")
-    seed = _whole("seed", seed)
-    samples = None if samples is None else _whole("samples", samples)
-    steps = None if steps is None else _whole("steps", steps)
-    _check(method, samples, seed, split)
+    check_numbers(seed=seed, **{name: n for name, n in {"samples": samples, "steps": steps}.items() if n is not None})
+    seed, samples = int(seed), None if samples is None else int(samples)
+    _check(method, split)
     budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
     if _is_sampler(a) or _is_sampler(b):
@@ -165,19 +163,9 @@ def _is_sampler(source: Any) -> bool:
     return callable(source) and not isinstance(source, Model | Items | PathLike | nn.Module | type)
 
 
-def _whole(name: str, value: object) -> int:
-    """A plain integer, also of one of NumPy's."""
-    if not isinstance(value, Integral):
-        raise UsageError(f"{name} is {value!r}, but it must be a whole number.")
-    return int(value)
-
-
-def _check(method: str, samples: int | None, seed: int, split: str) -> None:
+def _check(method: str, split: str) -> None:
     if method not in ("auto", CRITIC, *DISTANCES):
         raise UsageError("--method: " + unknown("method", method, ["auto", CRITIC, *DISTANCES]))
-    if samples is not None and samples < 2:
-        raise UsageError(f"--samples: {samples} is too small; at least 2 are needed.")
-    check_seed(seed)
     if split not in get_args(Split):
         raise UsageError("--split: " + unknown("value", split, get_args(Split)))
 

@@ -100,7 +100,7 @@ class LossConfig:
     constraint: str = "gp"
     """What keeps the critic Lipschitz: clip, gp, lp (one-sided gp), r1, r2, spectral, orthogonal, none, or as r1+r2."""
     weight: tuple[float, ...] | None = None
-    """Its weight, by default 10 (clip: the bound, 0.01; orthogonal: the slope, 1), one for all or one for each part."""
+    """Its weight, by default 10 (clip: the bound, 0.01; spectral, orthogonal: 1), one for all or one for each part."""
     every: tuple[int, ...] = (1,)
     """Add the penalty at every k-th critic step only, k times as strong; one for all or one for each part."""
     instance_noise: float = 0.0

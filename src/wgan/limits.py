@@ -13,10 +13,15 @@ AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("kimg", "epochs"), 1e-3),
     **dict.fromkeys(("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas"), 0),
     **dict.fromkeys(("critic_lr", "generator_lr"), 0),
+    "samples": 2,
     "held_out": 1e-6,
+    "seconds": 1e-3,
 }
 
-WHOLE = {"batch", "critic_steps", "catch_up", "seed", "steps", "tick"}
+WHOLE = {
+    *("batch", "latent", "critic_steps", "warmup_steps", "warmup_critic_steps", "catch_up"),
+    *("steps", "tick", "samples", "seed"),
+}
 
 
 def check_numbers(**numbers: Any) -> None:
@@ -31,13 +36,3 @@ def check_numbers(**numbers: Any) -> None:
         if not right or not AT_LEAST[name] <= number < math.inf:
             kind = "a whole number" if whole else "a finite number"
             raise UsageError(f"{name} is {number!r}; give {kind}, at least {AT_LEAST[name]:g}.")
-
-
-def check_seed(seed: Any) -> None:
-    """Refuse what random streams cannot be made of.
-
-    Raises:
-        UsageError: It is not a whole number, or below 0.
-    """
-    if not isinstance(seed, Integral) or seed < 0:
-        raise UsageError(f"--seed: {seed!r} is not a seed; give a whole number, at least 0.")

@@ -16,7 +16,7 @@ from torch import Tensor
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
 from wgan.files import write_atomically
-from wgan.limits import check_seed
+from wgan.limits import check_numbers
 from wgan.networks import Generator, Latent, make_generator
 from wgan.seeds import rng, seeded
 from wgan.surroundings import undisturbed
@@ -71,7 +71,7 @@ class Model:
         """The same samples in blocks of at most 64, so that a million need no more memory than a few."""
         if n < 1:
             raise UsageError(f"cannot draw {n} samples; at least 1 is needed.")
-        check_seed(seed)
+        check_numbers(seed=seed)
         for block in range(0, n, _BLOCK):
             z = self.latent.draw(_BLOCK, rng(seed, "sample", block // _BLOCK))
             yield self.units.to_user(self(z)[: n - block].cpu())

@@ -33,7 +33,5 @@ class RMSprop:
         https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
     """
 
-    alpha: float = 0.99
-
     def __call__(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(parameters, lr=lr, alpha=self.alpha)
+        return torch.optim.RMSprop(parameters, lr=lr)

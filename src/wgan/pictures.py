@@ -130,7 +130,6 @@ def animate(
     Raises:
         FrameError: One of the frames cannot be read.
     """
-    _check_frames(frames, captions, max_frames)
     story = list(zip(frames, captions or [""] * len(frames), strict=True))
     # A trial with a few frames saves most of the encodings that would turn out too big.
     few = min(len(story), 6)
@@ -206,15 +205,6 @@ def _captioned(picture: Image.Image, text: str, strip: tuple[int, int]) -> Image
     page.paste(picture, (0, strip[1]))
     ImageDraw.Draw(page).multiline_text((TEXT_MARGIN, TEXT_MARGIN), text, fill=INK, font=_font())
     return page
-
-
-def _check_frames(frames: Sequence[Path], captions: Sequence[str] | None, max_frames: int) -> None:
-    if not frames:
-        raise UsageError("an animation needs at least one frame, and there is none: train for a few steps first")
-    if captions is not None and len(captions) != len(frames):
-        raise UsageError(f"there are {len(captions)} captions for {len(frames)} frames; give one for each")
-    if max_frames < 1:
-        raise UsageError(f"max_frames is {max_frames}; an animation needs at least 1")
 
 
 def _spread(total: int, count: int) -> list[int]:

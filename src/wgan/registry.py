@@ -102,9 +102,9 @@ def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Any:
     return table[name].load()
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """The sentence for an unknown name: what it was, the nearest known one, and all of them."""
     names = list(known)
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."

@@ -1,4 +1,4 @@
-"""The folder where training writes and everything else reads; the only file that knows the names in it."""
+"""The folder where training writes and everything else reads, and the names in it."""
 
 import json
 import re
@@ -89,7 +89,7 @@ class Run:
         if isinstance(folder, Run):
             return folder
         if not isinstance(folder, str | PathLike):
-            raise UsageError(f"a run is named by its folder, and this is a {type(folder).__name__}; give a path.")
+            raise UsageError(f"a run is named by its folder, and this is of type {type(folder).__name__}; give a path.")
         run = cls(at_home(folder))
         if not run.config_file.is_file():
             what = "is not a run's folder (it has no config.toml)" if run.folder.is_dir() else "does not exist"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch.optim import Optimizer
 
 from wgan.errors import UsageError
+from wgan.limits import check_numbers
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -133,7 +134,7 @@ class CriticSteps:
         Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875, whose code warms up so.
 
     Raises:
-        UsageError: There is none.
+        UsageError: A number is not whole, or too small.
     """
 
     usual: int
@@ -141,9 +142,7 @@ class CriticSteps:
     warmup: int = 100
 
     def __post_init__(self) -> None:
-        least = min(self.usual, self.warmup) if self.warmup_steps else self.usual
-        if least < 1:
-            raise UsageError(f"critic_steps is {least}; at least 1 is needed before each generator step.")
+        check_numbers(critic_steps=self.usual, warmup_steps=self.warmup_steps, warmup_critic_steps=self.warmup)
 
     def before(self, step: int) -> int:
         """Critic steps before the generator step that follows ``step`` finished ones."""

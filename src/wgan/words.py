@@ -9,6 +9,12 @@ def first_line(error: BaseException) -> str:
     return next(filter(None, lines), type(error).__name__)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory; torch has no type of its own for that on a processor."""
+    said = "allocate memory", "not enough memory", "out of memory"  # Linux and macOS, Windows, a GPU's driver
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
+
+
 def with_error(value: float, error: float | None) -> str:
     """A value with its standard error, where that is known."""
     text = digits(value, error)

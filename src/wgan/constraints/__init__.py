@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from wgan.constraints.base import Constraint, check_constraint, with_penalties
+from wgan.constraints.base import Constraint, with_penalties
 from wgan.constraints.orthogonal import Orthogonal
 from wgan.errors import UsageError
 from wgan.networks.layers import NORM_LAYERS, has_batch_norm
@@ -32,7 +32,6 @@ __all__ = [
     "Sum",
     "Unconstrained",
     "WeightClipping",
-    "check_constraint",
     "with_penalties",
 ]
 

@@ -42,7 +42,7 @@ class Constraint:
             )
         if every < 1:
             raise UsageError(f"{self.label}: every is {every}; give a whole number of critic steps, at least 1.")
-        if every > 1 and not self.has_penalty:
+        if every > 1 and not self.has_penalty():
             raise UsageError(
                 f"{self.label}: every is {every}, but it holds at every step, and only penalties may wait."
             )
@@ -56,10 +56,10 @@ class Constraint:
         every = f" every {self.every} critic steps" if self.every > 1 else ""
         return f"{self.label} {self.weight:g}{every}"
 
-    @property
-    def has_penalty(self) -> bool:
+    @classmethod
+    def has_penalty(cls) -> bool:
         """Whether it adds to the critic's loss itself, and not through its parts."""
-        return type(self).penalty is not Constraint.penalty
+        return cls.penalty is not Constraint.penalty
 
     @property
     def parts(self) -> tuple["Constraint", ...]:
@@ -104,17 +104,6 @@ class Constraint:
         """Bring the critic's weights back to where they are allowed, after each critic step."""
 
 
-def check_constraint(given: object) -> Constraint:
-    """Give a constraint back as it is, and refuse what is none.
-
-    Raises:
-        UsageError: It is a name, a class or something else.
-    """
-    if not isinstance(given, Constraint):
-        raise UsageError(f"constraint is {given!r}; give an object such as LipschitzPenalty(10.0).")
-    return given
-
-
 def with_penalties(
     loss: Tensor, constraint: Constraint, taken: int, penalty: Callable[[int, Constraint], Tensor]
 ) -> tuple[Tensor, Tensor | None]:
@@ -128,7 +117,7 @@ def with_penalties(
         taken: Critic steps so far.
         penalty: The penalty of a part of the constraint, which is told the part's number first.
     """
-    penalties = [(number, part) for number, part in enumerate(constraint.parts) if part.has_penalty]
+    penalties = [(number, part) for number, part in enumerate(constraint.parts) if part.has_penalty()]
     between = math.gcd(*(part.every for _, part in penalties))
     if not penalties or taken % between:
         return loss, None

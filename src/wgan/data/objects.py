@@ -68,7 +68,7 @@ def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
         return open_array(array, None, Origin("array", "the array", "array"), options, progress)
     if not isinstance(source, Items) or isinstance(source, Mapping):
         raise UsageError(
-            f"data is a {type(source).__name__}, but it must be a name, a path, an array, a tensor, "
+            f"data is of type {type(source).__name__}, but it must be a name, a path, an array, a tensor, "
             "or an object with __len__ and __getitem__."
         )
     found = ItemPictures(source, options)

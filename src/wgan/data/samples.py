@@ -197,7 +197,7 @@ class Data:
     """A data set: samples to train on, samples never trained on, and what is known about them.
 
     Attributes:
-        name: A registered name, a file's or folder's name, or "array".
+        name: A registered name, a file's or folder's name, or what an object is called: "array", "tensor" or its class.
         shape: (C, H, W) for pictures, (D,) for vectors.
         train: Samples to train on.
         held_out: Samples that measure; never trained on.

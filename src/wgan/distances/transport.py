@@ -82,12 +82,7 @@ def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
 
     Args and errors are those of :func:`exact`.
     """
-    return signed_root(quadrature_square(x, y, seed=seed))
-
-
-def quadrature_square(x: Any, y: Any, *, seed: int = 0) -> float:
-    r"""The :math:`\widehat W^2` of :func:`quadrature`; noise makes it negative as often as positive."""
-    return less_noise(*across_and_within(x, y, seed))
+    return signed_root(less_noise(*across_and_within(x, y, seed)))
 
 
 def less_noise(across: float, within_x: float, within_y: float) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from wgan.errors import UsageError
 from wgan.files import write_atomically
-from wgan.limits import check_seed
+from wgan.limits import check_numbers
 from wgan.registry import FIGURES, lookup
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
         UsageError: The name is unknown, the seed is below 0, or ``out`` does not end in ``.png``.
     """
     module = lookup(FIGURES, name, "figure")
-    check_seed(seed)
+    check_numbers(seed=seed)
     if out is not None and Path(out).suffix.lower() != ".png":
         raise UsageError(f"--out: {str(out)!r} is no place for a figure; write {name}.png.")
     numbers = module.compute(seed)

@@ -80,9 +80,9 @@ def compute(seed: int = 0) -> Slopes:
     )
 
 
-def steepest_secant(call: Callable[[Floats], Floats], low: float, high: float, points: int = 100_001) -> float:
+def steepest_secant(call: Callable[[Floats], Floats], low: float, high: float) -> float:
     """The largest :math:`|f(a) - f(b)| / |a - b|` of points on a fine grid; neighbours attain it."""
-    x = (np.geomspace if low > 0 else np.linspace)(low, high, points)  # finest where a logarithm is steep
+    x = (np.geomspace if low > 0 else np.linspace)(low, high, 100_001)  # finest where a logarithm is steep
     return float(np.abs(np.diff(call(x)) / np.diff(x)).max())
 
 

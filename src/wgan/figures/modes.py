@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from wgan.constraints import LipschitzPenalty, Unconstrained
+from wgan.data import open_data
 from wgan.data.toys import SPREAD
 from wgan.figures.critics import perceptron
 from wgan.figures.style import BLUE, GREY, blank
-from wgan.figures.toys import toy
 from wgan.networks import Latent, mlp
 from wgan.objectives import Minimax, NonSaturating, Wasserstein
 from wgan.optimizers import Adam
@@ -84,7 +84,7 @@ def covers(samples: Floats, modes: Floats) -> NDArray[np.bool_]:
 
 def compute(seed: int = 0) -> Histories:
     """Train a GAN with each method, from the same first weights."""
-    data = toy("ring")
+    data = open_data("ring")
     assert data.modes is not None
     samples = {}
     for name, (_, options) in METHODS.items():

@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from wgan.constraints import Constraint, LipschitzPenalty, Unconstrained
+from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.figures.critics import Draw, perceptron, train
 from wgan.figures.style import BLUE, GREEN, GREY, ORANGE, blank, tidy
-from wgan.figures.toys import toy
 from wgan.objectives import Minimax, NonSaturating, Objective, Wasserstein
 from wgan.scales import Floats
 from wgan.seeds import rng
@@ -76,7 +76,7 @@ def compute(seed: int = 0) -> Gradients:
 
 def two_rings(seed: int, noise: float) -> Draw:
     """Batches of the ring, and of a ring half as large, both with Gaussian noise."""
-    batches = Batches(toy("ring").train, BATCH, seed)
+    batches = Batches(open_data("ring").train, BATCH, seed)
 
     def draw(k: int) -> tuple[Tensor, Tensor]:
         added = noise * torch.randn(2, BATCH, 2, generator=rng(seed, "noise", k))

@@ -3,22 +3,15 @@
 import torch
 from torch import Tensor
 
-from wgan.config import DataConfig
 from wgan.data import open_data
 from wgan.data.batches import Batches
-from wgan.data.samples import Data
 from wgan.figures.critics import Draw
 from wgan.seeds import rng
 
 
-def toy(name: str) -> Data:
-    """The toy data set called ``name``."""
-    return open_data(name, DataConfig(data=name))
-
-
 def beside_noise(name: str, batch: int, seed: int) -> Draw:
     """Batches of a toy, and as generated ones other samples of it with noise N(0, 1) added."""
-    batches = Batches(toy(name).train, batch, seed)
+    batches = Batches(open_data(name).train, batch, seed)
 
     def draw(k: int) -> tuple[Tensor, Tensor]:
         noise = torch.randn(batch, 2, generator=rng(seed, "noise", k))

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
-from wgan.build import Plan
+from wgan.build import Plan, has_fast_bf16
 from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.networks.base import parameters
@@ -28,6 +28,7 @@ def facts_of(
     whose = "averaged generator" if optimizer.ema_half_life else "generator"
     estimate = f"of the {whose}, after {count(run.catch_up, 'critic step')} alone, {bound}"
     workers = count(threads, "thread") + (f" in each of {run.processes} processes" if run.processes > 1 else "")
+    slow = " (very slow here)" if run.precision == "bf16" and not has_fast_bf16(trainer.device) else ""
     steps = f"{count(optimizer.critic_steps, 'critic step')} each{warm}, batch {run.batch}"
     return {
         "data": {
@@ -35,7 +36,7 @@ def facts_of(
             "train": "endless" if size is None else f"{size:,}",
             "held out": "endless" if data.held_out.size is None else f"{data.held_out.size:,}",
             "shape": kind(data.shape),
-            **({"skipped": f"{skipped:,} files{names}"} if skipped else {}),
+            **({"skipped": f"{count(skipped, 'file')}{names}"} if skipped else {}),
         },
         "networks": {
             "generator": f"{config.generator.family}, {parameters(trainer.generator):,} parameters",
@@ -47,7 +48,7 @@ def facts_of(
             **({"estimate": estimate} if trainer.objective.measures_distance else {}),
             "optimizer": f"{optimizer.optimizer}, {rates}, {average}",
             "budget": f"{describe_budget(plan)}; {steps}",
-            "device": f"{run.device}, {workers}, {run.precision}, seed {run.seed}",
+            "device": f"{run.device}, {workers}, {run.precision}{slow}, seed {run.seed}",
         },
         "output": {"folder": folder},
     }

@@ -46,7 +46,7 @@ class Silent:
 
     def fault(self, error: Exception) -> Exception:
         """Training ends by a fault: the error that tells what to do, or the same one."""
-        return WganError(str(error)) if isinstance(error, DivergedError) else error
+        return error
 
 
 class Scribe(Silent):

@@ -23,7 +23,7 @@ from wgan.confidence import lower_bound
 from wgan.distances.estimate import NINETY, null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
-from wgan.limits import check_seed
+from wgan.limits import check_numbers
 from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
 from wgan.measure.moves import rooted, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
@@ -137,10 +137,8 @@ def measure(
     """
     if seconds is None and steps is None:
         seconds = 60.0
-    for name, number, least, rule in (("--time", seconds, 0.0, "as 60s"), ("--steps", steps, 1.0, "at least 1")):
-        if number is not None and not (least <= number < math.inf and number > 0):
-            raise UsageError(f"{name}: {number!r} is no budget; it must be positive and finite, {rule}.")
-    check_seed(seed)
+    budget = {"seconds": seconds, "steps": steps}
+    check_numbers(seed=seed, **{name: number for name, number in budget.items() if number is not None})
     part = 0.5 if null else 1.0
     halves_of_a = _two_of(a, b, seed) if null else None
     found = _measure(a, b, seed, seconds, steps, units, lambda share: progress(part * share))

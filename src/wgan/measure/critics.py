@@ -253,7 +253,7 @@ def _free(sides: Sides, budget: Budget, activation: str, rays: Rays) -> Training
     critic = _perceptron(sides, activation)
     matrices = [weight for weight in critic.features.parameters() if weight.dim() == 2]
     others = [weight for weight in critic.parameters() if all(weight is not matrix for matrix in matrices)]
-    muon = Muon(matrices, lr=0.03)
+    muon = Muon(matrices, lr=0.03, momentum=0.9)
     adam = torch.optim.Adam(others, lr=2e-3, betas=(0.9, 0.99), fused=True)
     return Training(critic, LipschitzPenalty(10.0), (muon, adam), sides, budget, activation, rays)
 

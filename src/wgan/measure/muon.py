@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):
         momentum: :math:`\mu`.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.9) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()

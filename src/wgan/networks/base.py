@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from wgan.errors import UsageError
+from wgan.limits import check_numbers
 from wgan.networks.memory import Head
 from wgan.registry import unknown
 
@@ -38,8 +39,7 @@ class Latent:
     kind: str = "normal"
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UsageError(f"the latent has {self.size} numbers; give at least 1 (128 is usual).")
+        check_numbers(latent=self.size)
         if self.kind not in LATENT_KINDS:
             raise UsageError(unknown("latent kind", self.kind, LATENT_KINDS))
 

@@ -1,7 +1,7 @@
 """The two steps of a Wasserstein GAN, the average of the generator, and the state that goes on after a stop.
 
-A trainer gets objects, never names; it reads no files and prints nothing. Randomness comes from :mod:`wgan.seeds`, so
-what a step draws depends on the seed and the step alone, and measuring never disturbs training.
+A trainer gets objects, and names for its data at most; it prints nothing and writes no files. Randomness comes from
+:mod:`wgan.seeds`, so what a step draws depends on the seed and the step alone, and measuring never disturbs training.
 """
 
 import time
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.constraints import Constraint, GradientPenalty, check_constraint, with_penalties
+from wgan.constraints import Constraint, GradientPenalty, with_penalties
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.errors import UsageError
-from wgan.limits import check_numbers, check_seed
+from wgan.limits import check_numbers
 from wgan.networks import Latent
 from wgan.networks.base import latent_of, samples_of
 from wgan.networks.memory import placed
@@ -31,7 +31,7 @@ from wgan.schedule import CriticSteps, Decay, Rates, set_rates
 from wgan.seeds import rng, seeded
 from wgan.surroundings import with_gradients
 from wgan.trainer.catchup import ahead
-from wgan.trainer.checks import check_networks, first_sample, mixes
+from wgan.trainer.checks import check_kinds, check_networks, device_of, first_sample, mixes
 from wgan.trainer.ema import Average
 from wgan.trainer.ledger import Ledger, check_values, check_weights
 from wgan.trainer.meter import ESTIMATES, Meter
@@ -97,9 +97,11 @@ class Trainer:
         precision: torch.dtype = torch.float32,
         group: Group = ALONE,
     ) -> None:
-        self.device, self.group = torch.device(device), group
-        self.objective, self.constraint = objective or Wasserstein(), check_constraint(constraint or GradientPenalty())
-        check_numbers(batch=batch, critic_steps=critic_steps, catch_up=catch_up, seed=seed, ema_half_life=ema_half_life)
+        self.device, self.group = device_of(device), group
+        self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty()
+        check_kinds(objective=objective, constraint=constraint, optimizer=optimizer, decay=decay)
+        self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
+        check_numbers(batch=batch, catch_up=catch_up, seed=seed, ema_half_life=ema_half_life)
         check_numbers(instance_noise=instance_noise, critic_lr=critic_lr, generator_lr=generator_lr)
         self.latent = latent_of(generator, latent)
         dtype = check_networks(generator, critic, batch, group.size)
@@ -114,7 +116,6 @@ class Trainer:
         self.generator_optimizer = make(self._generator_weights, generator_lr)
         self.critic_optimizer = make(self._critic_weights, critic_lr)
         self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
-        self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         self.catch_up = catch_up if self.objective.measures_distance else 0
         self.batch, self.flip, self.seed, self.decay = int(batch), flip, seed, decay
         self.average = Average(self.generator, ema_half_life)
@@ -227,8 +228,7 @@ class Trainer:
         with self._computed_once(), passes.autocast():
             real_scores, fake_scores = passes.both_scores(self.critic, real, fake, self._one_pass)
             loss = self.objective.critic_loss(real_scores, fake_scores)
-            due = partial(self._penalty, real, fake)
-            total, penalty = with_penalties(loss, self.constraint, update, due)
+            total, penalty = with_penalties(loss, self.constraint, update, partial(self._penalty, real, fake))
         self.critic_optimizer.zero_grad()
         total.backward(inputs=self._critic_weights)
         losses = self._exchange_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
@@ -293,7 +293,7 @@ class Trainer:
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors."""
-        check_seed(seed)
+        check_numbers(seed=seed)
         parts, draw = self.latent.draw(n, rng(seed, "sample")).split(256), self.average.module
         chance = seeded(seed, "samples' own noise", device=self.device)
         with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):

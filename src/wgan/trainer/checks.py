@@ -6,13 +6,52 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from wgan.constraints import Constraint
 from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.networks import Latent
 from wgan.networks.base import check_same_shape, check_trainable, flat_scores, twin
 from wgan.networks.layers import has_batch_norm
+from wgan.objectives import Objective
+from wgan.schedule import Decay
 from wgan.seeds import rng, seeded
-from wgan.words import first_line
+from wgan.words import first_line, is_out_of_memory
+
+KINDS = {"objective": Objective, "constraint": Constraint, "decay": Decay}
+EXAMPLES = {
+    "objective": "Wasserstein()",
+    "constraint": "LipschitzPenalty(10.0)",
+    "decay": "Decay(0, 10_000)",
+    "optimizer": "Adam((0.0, 0.9))",
+}
+
+
+def check_kinds(**given: object) -> None:
+    """Refuse arguments that are names, classes or something else where an object is needed, or None for the usual one.
+
+    Raises:
+        UsageError: One is.
+    """
+    for name, value in given.items():
+        right = isinstance(value, KINDS[name]) if name in KINDS else _makes_optimizers(value)
+        if value is not None and not right:
+            raise UsageError(f"{name} is {value!r}; give an object such as {EXAMPLES[name]}.")
+
+
+def _makes_optimizers(given: object) -> bool:
+    return callable(given) and (not isinstance(given, type) or issubclass(given, torch.optim.Optimizer))
+
+
+def device_of(given: torch.device | str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        UsageError: No device is called so.
+    """
+    try:
+        return torch.device(given)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"device is {given!r}; give cpu, cuda or cuda:1.") from error
 
 
 def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processes: int) -> torch.dtype:
@@ -46,7 +85,7 @@ def first_sample(sample: Callable[[int], Tensor], latent: Latent) -> Tensor:
     try:
         return sample(1)
     except (RuntimeError, TypeError, ValueError) as error:
-        if "memory" in str(error):  # which is said in other words
+        if is_out_of_memory(error):  # which is said in other words
             raise
         raise UsageError(f"the generator fails on noise (1, {latent.size}): {first_line(error)}") from error
 

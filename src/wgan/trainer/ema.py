@@ -38,14 +38,6 @@ class Average:
         for copied, value in zip(copies, others, strict=True):
             copied.copy_(value)
 
-    def state(self) -> dict[str, Tensor]:
-        """The average's weights and buffers."""
-        return self.module.state_dict()
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Take over a state."""
-        self.module.load_state_dict(state)
-
 
 def _split(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """What has an average, and what is copied."""

@@ -12,16 +12,10 @@ _MANY = 1024
 
 
 class DivergedError(WganError):
-    """A quantity became NaN or infinite.
-
-    Attributes:
-        quantity: Its name.
-        step: The generator step at which it was first seen.
-    """
+    """A quantity became NaN or infinite, first seen at a generator step."""
 
     def __init__(self, quantity: str, step: int) -> None:
         super().__init__(f"{quantity} became NaN or infinite at generator step {step}.")
-        self.quantity, self.step = quantity, step
 
 
 class Ledger:

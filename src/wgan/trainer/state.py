@@ -21,7 +21,7 @@ def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {
         **prefixed("generator", trainer.generator.state_dict()),
         **prefixed("critic", trainer.critic.state_dict()),
-        **prefixed("average", trainer.average.state()),
+        **prefixed("average", trainer.average.module.state_dict()),
         **prefixed("generator_optimizer", optimizer_tensors(trainer.generator_optimizer)),
         **prefixed("critic_optimizer", optimizer_tensors(trainer.critic_optimizer)),
         **prefixed("ledger", trainer.ledger.state()),
@@ -40,7 +40,7 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     try:
         trainer.generator.load_state_dict(under("generator", tensors))
         trainer.critic.load_state_dict(under("critic", tensors))
-        trainer.average.load(under("average", tensors))
+        trainer.average.module.load_state_dict(under("average", tensors))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise WganError(
