@@ -3,7 +3,9 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +125,41 @@ def test_vectors_come_back_in_a_type_that_tells_them_apart(mean: float, kind: ty
     assert drawn.dtype == kind and len(np.unique(drawn[:, 1])) > 380
     main(["sample", str(run.folder), "-n", "400", "-o", str(tmp_path / "x.npy")])
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), drawn)
+
+
+def test_a_run_on_a_path_keeps_it_when_its_samples_are_given(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", blobs())
+    run = small_run(tmp_path / "r", str(tmp_path / "a.npy"), steps=2)
+    wgan.resume(run, blobs(), quiet=True, steps=3)
+    assert wgan.resume(run, quiet=True, steps=4).summary["steps"] == 4
+
+
+def test_opened_samples_are_not_opened_otherwise(tmp_path: Path) -> None:
+    data = wgan.open_data(blobs())
+    for given in ({"size": 4}, {"channels": 3}, {"held_out": 0.5}):
+        with pytest.raises(UsageError, match=f"are opened already; give {next(iter(given))} to open_data"):
+            wgan.train(data, out=tmp_path / "r", quiet=True, **SMALL | given)
+    assert wgan.open_data(data, wgan.DataConfig(size=(8, 8), channels=1)) is data
+
+
+def test_the_same_training_leaves_the_same_bytes(tmp_path: Path) -> None:
+    runs = [wgan.train(blobs(40), out=tmp_path / name, quiet=True, **SMALL | {"steps": 2}) for name in "abcd"]
+    assert len({(run.folder / "generator.safetensors").read_bytes() for run in runs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda run: wgan.open_data(" "), "data is an empty text"),
+        (lambda run: wgan.open_data(blobs(), 64), "options is 64; give an object such as DataConfig"),
+        (lambda run: run.generator.sample(2.5), "n is 2.5; give a whole number, at least 1"),
+        (lambda run: wgan.train(blobs(), init_from=run.generator), "init_from is .*; give a run, its folder"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(tmp_path: Path, call: Callable[[Any], object], words: str) -> None:
+    run = wgan.train(blobs(40), out=tmp_path / "r", quiet=True, **SMALL | {"steps": 1})
+    with pytest.raises(UsageError, match=words):
+        call(run)
 
 
 def test_the_remedy_for_changed_data_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,8 @@ def test_data_reports_and_draws_a_contact_sheet(wgan: Wgan, source: Path) -> Non
     with Image.open("blobs-contact-sheet.png") as sheet:
         assert min(sheet.size) > 300
     assert wgan("data", "ring", "-o", "ring.png")[0] == 0 and Path("ring.png").is_file()
+    code, out, err = wgan("data", source, "-o", "/proc/nope/x.png", "--json")
+    assert code == 1 and json.loads(out)["contact_sheet"] is None and "/proc/nope" in err
 
 
 def test_samples_of_vectors_are_drawn(wgan: Wgan) -> None:

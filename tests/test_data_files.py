@@ -68,6 +68,14 @@ def test_classes_order_and_pixels(tmp_path: Path, form: str) -> None:
     json.dumps(data.report.to_json(), allow_nan=False)
 
 
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_classes_of_an_archive_with_a_licence_beside_its_folder(tmp_path: Path, separator: str) -> None:
+    contents = {f"pets/{name}".replace("/", separator): content for name, content in TEN.items()}
+    data = open_data(packed(tmp_path / "x.zip", contents | {"LICENSE.txt": b"free"}), DataConfig())
+    assert data.report.classes == {"cats": 5, "dogs": 5}
+    assert [name for name, _ in data.report.skipped] == ["LICENSE.txt"]
+
+
 def test_no_classes_if_one_picture_lies_outside(tmp_path: Path) -> None:
     data = open_data(fill(tmp_path, TEN | {"z.png": picture(9)}), DataConfig())
     assert data.report.classes == {}

@@ -31,6 +31,9 @@ def test_numbered_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     names = [make(None, name).folder.name for name in ("digits-default", "My Photos!-default", "a")]
     assert names == ["0001-digits-default", "0002-my-photos-default", "0003-a"]
     assert [run.folder.name for run in find_runs(Path("runs"))] == names
+    (tmp_path / "runs" / "2024-holiday").mkdir()
+    (tmp_path / "runs" / "2024-holiday" / "beach.jpg").touch()
+    assert make(None, "b").folder.name == "0004-b"
 
 
 def test_a_folder_that_exists_is_never_written_over(tmp_path: Path) -> None:

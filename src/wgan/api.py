@@ -74,6 +74,8 @@ def train(
         name = "object-" + name.partition("-")[2]
     view: View = make_view(quiet)
     weights = init_from.folder if isinstance(init_from, Run) else init_from
+    if not isinstance(weights, str | PathLike | None):
+        raise UsageError(f"init_from is {weights!r}; give a run, its folder or a generator.safetensors.")
     run = loop.train(made, source=source, out=out, name=name, init_from=weights, view=view)
     assert run is not None  # only a dry run has none
     return run

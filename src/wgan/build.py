@@ -22,6 +22,7 @@ from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
 from wgan.schedule import Budget, Decay, Interval, read_seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
+from wgan.trainer.checks import device_of
 from wgan.words import count, first_line, is_out_of_memory
 
 T = TypeVar("T")
@@ -63,12 +64,7 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = first_line(error).partition(". ")[0].rstrip(".")
-        raise UsageError(f"--device: {name!r} cannot be used here ({reason}); use auto or cpu.") from None
+    device = device_of(name)
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device: {name!r} is not supported; use auto, cpu, cuda or cuda:1.")
     return device

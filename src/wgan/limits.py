@@ -9,7 +9,7 @@ from wgan.errors import UsageError
 
 AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("size", "batch", "latent", "critic_steps", "warmup_critic_steps", "every"), 1),
-    **dict.fromkeys(("steps", "tick", "threads", "processes"), 1),
+    **dict.fromkeys(("steps", "tick", "threads", "processes", "n"), 1),
     **dict.fromkeys(("kimg", "epochs"), 1e-3),
     **dict.fromkeys(("weight", "warmup_steps", "ema_half_life", "instance_noise", "catch_up", "seed", "betas"), 0),
     **dict.fromkeys(("critic_lr", "generator_lr"), 0),
@@ -20,7 +20,7 @@ AT_LEAST: Mapping[str, float] = {
 
 WHOLE = {
     *("batch", "latent", "critic_steps", "warmup_steps", "warmup_critic_steps", "catch_up"),
-    *("steps", "tick", "samples", "seed"),
+    *("steps", "tick", "samples", "n", "seed"),
 }
 
 

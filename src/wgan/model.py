@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from wgan.data.samples import Units
-from wgan.errors import UsageError, WganError
+from wgan.errors import WganError
 from wgan.files import write_atomically
 from wgan.limits import check_numbers
 from wgan.networks import Generator, Latent, make_generator
@@ -69,9 +69,7 @@ class Model:
 
     def stream(self, n: int, seed: int = 0) -> Iterator[NDArray[Any]]:
         """The same samples in blocks of at most 64, so that a million need no more memory than a few."""
-        if n < 1:
-            raise UsageError(f"cannot draw {n} samples; at least 1 is needed.")
-        check_numbers(seed=seed)
+        check_numbers(n=n, seed=seed)
         for block in range(0, n, _BLOCK):
             z = self.latent.draw(_BLOCK, rng(seed, "sample", block // _BLOCK))
             yield self.units.to_user(self(z)[: n - block].cpu())
@@ -122,8 +120,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     described = {"format_version": FORMAT_VERSION, "wgan": __version__, **about}
-    metadata = {"wgan": json.dumps(described, allow_nan=False)}
-    metadata["blake2b"] = _digest(metadata["wgan"], plain)
+    # One entry: safetensors writes several in an order that changes, and the same run would be other bytes each time.
+    metadata = {"wgan": json.dumps(described | {"blake2b": _digest(described, plain)}, allow_nan=False)}
     try:
         write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
     except SafetensorError as error:
@@ -143,14 +141,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if about["format_version"] > FORMAT_VERSION:
             raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update wgan.")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if metadata.get("blake2b") != _digest(metadata["wgan"], tensors):
+    if about.pop("blake2b", None) != _digest(about, tensors):
         raise WganError(f"{path} is damaged: it is not what was saved there; bring back a copy of it, or train anew.")
     return tensors, about
 
 
-def _digest(described: str, tensors: Mapping[str, Tensor]) -> str:
+def _digest(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """A hash of a description and of tensors' bytes, by which a disk's mistakes are noticed."""
-    digest = hashlib.blake2b(described.encode(), digest_size=16)
+    digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=16)
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)

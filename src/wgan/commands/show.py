@@ -10,7 +10,7 @@ from wgan.commands.answers import answer, answer_table
 from wgan.commands.flags import DataFlags, Json, given_flags
 from wgan.console import PlainView, make_view
 from wgan.errors import WganError
-from wgan.files import at_home
+from wgan.files import UnwrittenError, at_home
 
 
 def data(
@@ -52,9 +52,16 @@ def data(
     finally:
         view.end()
     sheet = at_home(out or f"{opened.name}{SHEET}")
-    write_contact_sheet(opened, sheet)
-    text = "\n".join([*opened.report.lines(), f"contact sheet: {sheet}"])
-    answer(opened.report.to_json() | {"contact_sheet": str(sheet)}, as_json, text)
+    unwritten = None
+    try:
+        write_contact_sheet(opened, sheet)
+    except UnwrittenError as error:
+        unwritten = error
+    drawn = None if unwritten else str(sheet)
+    text = "\n".join([*opened.report.lines(), *([f"contact sheet: {drawn}"] if drawn else [])])
+    answer(opened.report.to_json() | {"contact_sheet": drawn}, as_json, text)
+    if unwritten:  # what was read is told all the same
+        raise unwritten
 
 
 def runs(folder: Path = Path("runs"), /, *, as_json: Json = False) -> None:

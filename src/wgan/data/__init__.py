@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wgan.config import Config, DataConfig
 from wgan.data.progress import Progress, quiet
+from wgan.errors import UsageError
 from wgan.files import at_home
 from wgan.registry import DATASETS
 
@@ -29,6 +30,18 @@ def _beside(data: Data, path: Path) -> Data:
     return replace(data, report=replace(data.report, notes=[*data.report.notes, note + "."]))
 
 
+def _check_suits(data: Data, options: DataConfig) -> None:
+    """Refuse options that samples which are opened already do not follow."""
+    usual = DataConfig()
+    broken = {
+        "size": options.size is not None and options.size != data.shape[1:],
+        "channels": options.channels is not None and options.channels != data.shape[0],
+        **{name: getattr(options, name) != getattr(usual, name) for name in ("fit", "value_range", "held_out")},
+    }
+    if names := ", ".join(name for name, is_broken in broken.items() if is_broken):
+        raise UsageError(f"the samples of {data.name} are opened already; give {names} to open_data instead.")
+
+
 def open_data(source: Any, options: DataConfig | None = None, *, progress: Progress = quiet) -> Data:
     """Open a data set and split it into samples to train on and samples held out.
 
@@ -37,8 +50,9 @@ def open_data(source: Any, options: DataConfig | None = None, *, progress: Progr
             or torch tensor; any object with ``__len__`` and ``__getitem__`` (items: a PIL picture, a tensor
             (C, H, W), an array, a pair of one of them and a label, or a mapping such as ``{"image": ..., "label":
             ...}``); or a :class:`~wgan.data.samples.Data`,
-            which is returned as it is. Numbers in 3 or 4 axes are pictures, floats too, and are rounded to 256 levels:
-            reshape signals, point clouds, densities and the like to (N, D), which are vectors and are not rounded.
+            which is returned as it is, unless the options ask for another. Numbers in 3 or 4 axes are pictures, floats
+            too, and are rounded to 256 levels: reshape signals, point clouds, densities and the like to (N, D), which
+            are vectors and are not rounded.
         options: Size, channels, the held-out share and so on, by default the usual ones; ``options.data`` is not looked
             at.
         progress: Called with a label, how many are done, and how many there are.
@@ -52,9 +66,14 @@ def open_data(source: Any, options: DataConfig | None = None, *, progress: Progr
     from wgan.data.samples import Data
     from wgan.options import flatten, make_config
 
-    if isinstance(source, Data):
-        return source
+    if options is not None and not isinstance(options, DataConfig):
+        raise UsageError(f"options is {options!r}; give an object such as DataConfig(size=(64, 64)).")
     options = make_config(flatten(Config(data=options or DataConfig()))).data
+    if isinstance(source, Data):
+        _check_suits(source, options)
+        return source
+    if isinstance(source, str) and not source.strip():
+        raise UsageError("data is an empty text; give a name, a folder or a file.")
     if isinstance(source, str) and source in DATASETS:
         data: Data = DATASETS[source].load()(options, progress)
         return _beside(data, Path(source))

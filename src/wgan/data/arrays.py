@@ -215,7 +215,7 @@ def found_range(dtype: np.dtype[Any], low: float, high: float, place: str) -> tu
     black, white = usual_range(dtype, low, high)
     steps = (high - low) * 255 / (white - black)
     most = high - low if dtype.kind in "iu" else math.inf
-    if 0 < steps < min(FEWEST_LEVELS - 1, most):
+    if 0 < steps < min(FEWEST_LEVELS, most):
         raise UsageError(
             f"{place} has values from {low:g} to {high:g}, which would keep only {math.floor(steps) + 1} of 256 grey "
             f"levels from {black:g} to {white:g}; reshape to (N, D) if they are vectors of numbers, or say what is "

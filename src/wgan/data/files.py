@@ -180,24 +180,31 @@ def archive(path: Path) -> Files:
         opened = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
         raise WganError(f"{path} cannot be read as a .zip: {error}.") from error
-    runs = _runs_in(opened.namelist())
-    listed: list[Listed] = []
+    runs = _runs_in(list(map(_with_slashes, opened.namelist())))
+    members: dict[str, zipfile.ZipInfo] = {}
     skipped = [(shown(run.rstrip("/") or path.name), _A_RUN) for run in runs]
     for member in opened.infolist():
-        if member.is_dir() or any(part.startswith(".") and part != ".." for part in member.filename.split("/")):
+        name = _with_slashes(member.filename)
+        if member.is_dir() or any(part.startswith(".") and part != ".." for part in name.split("/")):
             continue
-        if any(map(member.filename.startswith, runs)):
+        if any(map(name.startswith, runs)):
             continue
         try:
             _check_member(member)
-            listed.append(Listed(member.filename, ""))
+            members[name] = member
         except Unreadable as error:
-            skipped.append((shown(member.filename), str(error)))
+            skipped.append((shown(name), str(error)))
     info = path.stat()
-    # An archive of a folder has that folder in front of every name.
-    levels = int(len({name.split("/")[0] for name, _ in listed}) == 1 and "/" in listed[0].name)
+    # An archive of a folder has that folder in front of all names, but perhaps that of a licence.
+    levels = int(len({name.split("/")[0] for name in members if "/" in name}) == 1)
     stamp = f"{info.st_size} {info.st_mtime_ns}"
-    return Files(path, listed, sorted(skipped), lambda name: _open_member(opened, name), stamp=stamp, levels=levels)
+    listed = [Listed(name, "") for name in members]
+    return Files(path, listed, sorted(skipped), lambda n: _open_member(opened, members[n]), stamp=stamp, levels=levels)
+
+
+def _with_slashes(name: str) -> str:
+    """A member's name as the format wants it; some archives from Windows have backslashes."""
+    return name.replace("\\", "/")
 
 
 def _runs_in(names: list[str]) -> list[str]:
@@ -206,13 +213,13 @@ def _runs_in(names: list[str]) -> list[str]:
     return [run for run in configured if any(name.startswith(f"{run}checkpoints/") for name in names)]
 
 
-def _open_member(opened: zipfile.ZipFile, name: str) -> BinaryIO:
+def _open_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
     # A member yields no more bytes than its header declares, and that was checked.
-    return opened.open(name)  # type: ignore[return-value]
+    return opened.open(member)  # type: ignore[return-value]
 
 
 def _check_member(member: zipfile.ZipInfo) -> None:
-    parts = member.filename.replace("\\", "/").split("/")
+    parts = _with_slashes(member.filename).split("/")
     if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
         raise Unreadable("its name leads out of the archive")
     if member.flag_bits & 1:

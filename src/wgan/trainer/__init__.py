@@ -165,7 +165,7 @@ class Trainer:
         return opened
 
     def fit(self, data: Any, *, steps: int, tick: int = 50) -> Iterator[dict[str, Any]]:
-        """Train until ``steps`` generator steps are done; gives a record every ``tick`` of them.
+        """Train, while it is iterated, until ``steps`` generator steps are done; gives a record every ``tick`` of them.
 
         Raises:
             UsageError, DivergedError: A number is not allowed; a loss, a penalty or a weight became NaN or infinite.
@@ -293,7 +293,7 @@ class Trainer:
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors."""
-        check_numbers(seed=seed)
+        check_numbers(n=n, seed=seed)
         parts, draw = self.latent.draw(n, rng(seed, "sample")).split(256), self.average.module
         chance = seeded(seed, "samples' own noise", device=self.device)
         with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):

@@ -46,12 +46,15 @@ def device_of(given: torch.device | str) -> torch.device:
     """The device of that name.
 
     Raises:
-        UsageError: No device is called so.
+        UsageError: There is none of that name on this machine.
     """
     try:
-        return torch.device(given)
-    except (RuntimeError, TypeError) as error:
-        raise UsageError(f"device is {given!r}; give cpu, cuda or cuda:1.") from error
+        device = torch.device(given)
+        torch.empty(0, device=device)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        reason = first_line(error).partition(". ")[0].rstrip(".")
+        raise UsageError(f"--device: {given!r} cannot be used here ({reason}); use cpu.") from error
+    return device
 
 
 def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processes: int) -> torch.dtype:
