@@ -316,6 +316,8 @@ def test_any_callable_that_is_no_data_set_is_a_sampler(monkeypatch: pytest.Monke
     for a, b in ((Drawn(1.0), Drawn(1.0)), (Drawn(1.0), Drawn(1.0).__call__), (Drawn(1.0), partial(Drawn(1.0)))):
         with pytest.raises(UsageError, match="functions that draw samples go with the method critic"):
             wgan.distance(a, b, method="exact")
+    with pytest.raises(UsageError, match="with the method critic, and without a number of samples, a split or options"):
+        wgan.distance(Drawn(1.0), Drawn(1.0), split="held-out")
     drawn = wgan.distance(Drawn(1.0), Drawn(1e4), steps=1)
     from_a_corner = (math.sqrt(2) + math.asinh(1)) / 3 * 1e4  # the mean distance in the larger square
     assert isinstance(drawn, W1) and drawn.n is None and drawn.value == pytest.approx(from_a_corner, rel=0.1)
@@ -407,3 +409,9 @@ def test_digits_go_as_far_as_an_error_that_is_one() -> None:
 def test_a_distance_below_0_is_explained() -> None:
     found = Estimate(-0.5, 0.2, None, None, 0.1, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for.")
     assert "-0.5 ± 0.2: below 0, so it is not told from the samples' noise" in lines(found)
+    assert "-5 ± 0.2: below 0, by more than noise: samples of one side are" in lines(replace(found, value=-5.0))
+
+
+def test_samples_in_another_order_are_told_from_noise() -> None:
+    a = np.random.default_rng(0).normal(size=(400, 64))
+    assert "below 0, by more than noise" in lines(wgan.distance(a, a[:399] + 0.5))

@@ -112,6 +112,20 @@ def test_copies_are_spread_over_halves() -> None:
     assert line(first, second) < 0.07
 
 
+def test_a_few_copies_stay_together() -> None:
+    x = np.random.default_rng(0).normal(size=(400, 64))
+    x[350:] = x[:50]
+    first, second = (set(map(bytes, half)) for half in halves(x, by_content(x, 0)))
+    assert len(first & second) <= 1  # the copies in the middle
+
+
+def test_copies_on_a_side_are_no_distance() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 600, 64))
+    for side in (x, y):
+        side[:30] = side[30:60]
+    assert quadrature(x, y) < 1.5  # 2.9 where copies in both halves hide the noise
+
+
 def quadrature_square(x: Array, y: Array, seed: int) -> float:
     """Which noise makes negative as often as positive."""
     return less_noise(*across_and_within(x, y, seed))

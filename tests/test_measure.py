@@ -397,6 +397,8 @@ def test_estimates_that_agree_are_believed() -> None:
     verdict = combine(Guess(1.0, 0.01, 0.1), Guess(1.1, 0.01, 0.1), 1.0, 0.8, 5.0, 0.0)
     assert verdict.conclusive and verdict.wasserstein == pytest.approx(1.05)
     assert 0.8 <= verdict.interval[0] < 1.0 and 1.1 < verdict.interval[1] < 1.5
+    nothing = combine(Guess(0.0, 1e-290, 0.0), Guess(0.0, 0.0, 0.0), 0.0, 0.0, 1.0, 0.0)  # a set and itself
+    assert nothing.conclusive and nothing.error == 0
 
 
 def test_estimates_that_disagree_leave_the_bounds() -> None:

@@ -75,12 +75,16 @@ def compare(
     budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
     if _is_sampler(a) or _is_sampler(b):
-        if method not in ("auto", CRITIC) or samples is not None:
-            raise UsageError("functions that draw samples go with the method critic, and without a number of samples.")
+        if method not in ("auto", CRITIC) or samples is not None or split != "all" or options != DataConfig():
+            raise UsageError(
+                "functions that draw samples go with the method critic, and without a number of samples, a split or "
+                "options of data."
+            )
         return measure(a, b, **budget)
     side_a, side_b = open_both(a, b, options, seed, split, progress)
-    n, m = _numbers(side_a.size, side_b.size, samples, DRAWN_FOR_CRITICS if method == CRITIC else DRAWN)
     dim = math.prod(side_a.shape)
+    drawn = {CRITIC: DRAWN_FOR_CRITICS, "auto": min(DRAWN, affordable(dim))}.get(method, DRAWN)
+    n, m = _numbers(side_a.size, side_b.size, samples, drawn)
     why = DISTANCES[method].help if method in DISTANCES else "asked for."
     if method == "auto":
         method, why = choose(n, m, dim)
@@ -119,18 +123,24 @@ def lines(found: Estimate | W1) -> str:
 def _estimate_lines(found: Estimate) -> dict[str, str]:
     few = "unknown: too few samples"
     value, error = with_error(found.value, found.standard_error), found.standard_error
-    ends = "the first if few samples move far, the second if all do, or have noise that is new in each"
+    ends = "nearer to the first the fewer samples move, to the second if all do, or have noise that is new in each"
     if found.value < 0:
-        value += ": below 0, so it is not told from the samples' noise"
+        made = "samples of one side are those of the other, or made from them, in another order or number"
+        by_chance = error is None or found.value > -5 * error
+        value += ": below 0, " + (
+            "so it is not told from the samples' noise"
+            if by_chance
+            else f"by more than noise: {made}; give both in one order, or use --method exact"
+        )
     doubt = {}
-    if found.least is not None and found.most is not None and found.value > (error or 0.0):
+    if found.least is not None and found.most:
         doubt = {"range": f"{digits(max(0.0, found.least), error)} to {digits(found.most, error)}: {ends}"}
     return {
         "distance": value if error is not None else f"{value} (error {few})",
         **doubt,
         "null": few
         if found.null is None
-        else f"{found.null:.3g} (two disjoint parts of A differ by this: {found.null_n:,} each)",
+        else f"{abs(found.null):.3g} (two disjoint parts of A differ by this, by chance: {found.null_n:,} each)",
         "method": f"{found.method}: {found.why}",
         "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each",
     }
@@ -139,7 +149,8 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
 def _critic_lines(found: W1) -> dict[str, str]:
     (low, high), error = found.interval, found.standard_error
     verdict = "conclusive" if found.conclusive else "INCONCLUSIVE"
-    more = "" if found.converged else "; it was still rising: give more --time"
+    overfit = max(0.0, min(found.gap, found.train))
+    more = "" if found.converged else "; it was still rising: give it longer"
     slopes = f"slope at most {found.lipschitz_certified:.6f}, {found.lipschitz_observed:.4f} seen"
     parts = "two disjoint parts of A differ by this at most"
     null = {} if found.null is None else {"null": f"{found.null:.3g} ({parts})"}
@@ -150,7 +161,7 @@ def _critic_lines(found: W1) -> dict[str, str]:
         **null,
         "evidence": f"critic {found.critic:.3g}, transport less noise {found.transport:.3g}, "
         f"means and covariances {found.moments:.3g}{more}",
-        "overfit": f"{found.gap:.3g} of {found.train:.3g} that the critic sees in the samples it was trained on",
+        "overfit": f"{overfit:.3g} of {found.train:.3g} that the critic sees in the samples it was trained on",
         "method": f"{found.method}: {found.why}",
         "samples": "drawn without end"
         if found.n is None

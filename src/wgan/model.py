@@ -22,7 +22,7 @@ from wgan.seeds import rng, seeded
 from wgan.surroundings import undisturbed
 from wgan.words import first_line
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _BLOCK = 64  # drawn and computed whole, so that a sample depends on its seed and number alone
 
 
@@ -138,8 +138,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         about: dict[str, Any] = json.loads(metadata["wgan"])
-        if about["format_version"] > FORMAT_VERSION:
-            raise WganError(f"{path} was written by a newer wgan ({about['wgan']}); update wgan.")
+        if about["format_version"] != FORMAT_VERSION:
+            raise WganError(f"{path} is of another wgan ({about['wgan']}) than this; use that one, or train anew.")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if about.pop("blake2b", None) != _digest(about, tensors):
         raise WganError(f"{path} is damaged: it is not what was saved there; bring back a copy of it, or train anew.")

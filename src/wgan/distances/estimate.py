@@ -130,7 +130,7 @@ def _ends(value: float, ways: Ways, x: Array, y: Array, seed: int) -> tuple[floa
         return 0.0, 0.0
     few = min(len(x), len(y)) < FEWEST_FOR_ERROR  # covariances of so few are mostly noise
     demanded = value if few else signed_root(gaussian_less_noise(x, y, seed=seed))
-    return min(value, above_noise(*ways)), max(value, demanded)
+    return min(value, above_noise(*ways)), max(0.0, value, demanded)
 
 
 def null_size(n: int, m: int) -> int:
@@ -185,7 +185,9 @@ def _error_by_folds(x: Array, y: Array, ways: Ways, seed: int) -> float:
     error = _error_of_mean([less_noise(*each) for each in of_folds]) / _shortfall(FOLDS - 1)
     error *= min(1.0, ways[0] / longer) if longer else 1.0
     square = less_noise(*ways)
-    return (signed_root(square + error) - signed_root(square - error)) / 2
+    # Near 0 a root is steep, and further off by chance it is not: two errors away it may have been near.
+    near, far = ((signed_root(square + k * error) - signed_root(square - k * error)) / (2 * k) for k in (1, 2))
+    return max(near, far)
 
 
 def _shortfall(freedom: int) -> float:

@@ -72,7 +72,7 @@ def quadrature(x: Any, y: Any, *, seed: int = 0) -> float:
     other (within 1 % for D = 32). In 2 to 8 dimensions, where the noise is not quite at right angles, it is 2 to 10 %
     too small for copies that changed by less than their spread; more samples help slowly. It is nearer to :math:`W_2`
     than to :math:`W_1`, and may be several times too large, where few samples move far and the others stay: there
-    :func:`debiased` is nearer, which is too small where all move alike by less than the distance between neighbours.
+    :func:`debiased` is below the truth, as it is where all move alike by less than the distance between neighbours.
     Below what can be told from noise it may be negative: :math:`-\sqrt{|\widehat W^2|}`. A set and itself are at 0.
 
     Samples must be independent, or shared, or y's rows made from x's, one each and in the same order, as blurred

@@ -122,7 +122,8 @@ def measure(
     """Measure W1 between two sets of samples, or between two distributions that can be drawn from.
 
     Args:
-        a: Samples (N, D), or a function ``(n, rng) -> samples (n, D)`` with a ``torch.Generator`` as ``rng``.
+        a: Independent samples (N, D), or a function ``(n, rng) -> samples (n, D)`` with a ``torch.Generator`` as
+            ``rng``. Copies of other samples, if a fifth or more are, let the bound be above the truth.
         b: The same.
         seconds: How long to take; by default a minute, if there are no ``steps``.
         steps: Steps of each critic instead; then the same seed gives the same numbers.

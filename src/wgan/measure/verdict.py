@@ -76,13 +76,15 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
         return sum(share * of(guess) for share, guess in zip(shares, guesses, strict=True))
 
     found = mean(lambda guess: guess.value)
-    value = max(0.0, bound, found if found > ROUNDING * ceiling else 0.0)  # a set and itself
+    value = max(0.0, bound, found if found > ROUNDING * ceiling else 0.0)
     # Both looked at the same samples, and err together.
     error, by_chance = mean(lambda guess: guess.error), mean(lambda guess: guess.ninety * guess.error)
     apart = math.sqrt(mean(lambda guess: (guess.value - value) ** 2))
     margin = mean(lambda guess: guess.margin)
     # What transport misses may be more than what the critic has found, and what both miss more than what moments show.
     half = by_chance + apart + margin + missed + noise * max(0.0, moments - value)
-    conclusive = half <= WIDEST * value
+    rounding = ROUNDING * ceiling  # a set and itself
+    error = error if error > rounding else 0.0
+    conclusive = half <= max(WIDEST * value, rounding)
     low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
     return Verdict(value, error, (max(0.0, bound, low), high), conclusive)
