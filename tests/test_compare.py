@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.stats import wasserstein_distance
 
 import wgan
-from toolbox import SMALL, blobs
+from toolbox import SMALL, blobs, small_run
 from wgan.cli import main
 from wgan.compare import lines
 from wgan.data.samples import Vectors
@@ -410,6 +410,15 @@ def test_a_distance_below_0_is_explained() -> None:
     found = Estimate(-0.5, 0.2, None, None, 0.1, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for.")
     assert "-0.5 ± 0.2: below 0, so it is not told from the samples' noise" in lines(found)
     assert "-5 ± 0.2: below 0, by more than noise: samples of one side are" in lines(replace(found, value=-5.0))
+
+
+def test_data_beside_a_run_are_read_as_the_run_read_them(tmp_path: Path) -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (60, 8, 16), dtype=np.uint8)
+    np.save(tmp_path / "wide.npy", wide)
+    run = small_run(tmp_path / "r", str(tmp_path / "wide.npy"), steps=1, size=8, fit="stretch")
+    found, given = (wgan.distance(run, tmp_path / "wide.npy", **options) for options in ({}, {"fit": "stretch"}))
+    assert isinstance(found, Estimate) and isinstance(given, Estimate)
+    assert found.value == given.value != wgan.distance(run, tmp_path / "wide.npy", fit="pad").value
 
 
 def test_samples_in_another_order_are_told_from_noise() -> None:

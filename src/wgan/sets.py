@@ -26,6 +26,8 @@ from wgan.words import kind
 
 Split = Literal["all", "train", "held-out"]
 
+_HOW_READ = ("fit", "value_range", "held_out")
+
 _SECOND = 2**40  # where B's samples of an endless set begin, so that they are not A's
 
 
@@ -38,12 +40,14 @@ class Side:
         size: How many samples there are; None if they can be drawn without end.
         take: Gives that number of them as float64 (n, D): pixels in [0, 1], vectors in their own units.
         values: What became 0 and 1 of pictures, if that was seen in the values themselves.
+        read: How a run read its data.
     """
 
     shape: tuple[int, ...]
     size: int | None
     take: Callable[[int], NDArray[np.float64]]
     values: tuple[float, float] | None = None
+    read: DataConfig | None = None
 
 
 def open_both(a: Any, b: Any, options: DataConfig, seed: int, split: Split, progress: Progress) -> tuple[Side, Side]:
@@ -94,11 +98,14 @@ def _check_scales(a: Side, b: Side) -> None:
 
 
 def _like(side: Side | None, options: DataConfig) -> DataConfig:
-    """The options that bring pictures to a side's shape."""
+    """The options that bring pictures to a side's shape, in the way in which a run did unless another is given."""
     if side is None or len(side.shape) == 1:
         return options
     channels, height, width = side.shape
-    return replace(options, size=(height, width), channels=cast(Literal[1, 3, 4], channels))
+    usual = DataConfig()
+    names = [name for name in _HOW_READ if getattr(options, name) == getattr(usual, name)]
+    read = {name: getattr(side.read or usual, name) for name in names}
+    return replace(options, size=(height, width), channels=cast(Literal[1, 3, 4], channels), **read)
 
 
 def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Side | None:
@@ -109,7 +116,9 @@ def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Side | None:
     model = _model(source)
     if model is None:
         return None
-    return Side(model.shape, None, lambda n: _flat(model.sample(n, 2 * seed + number)))
+    run = source if isinstance(source, Run) else None if isinstance(source, Model) else Run(at_home(source))
+    read = run.config.data if run and run.config_file.is_file() else None
+    return Side(model.shape, None, lambda n: _flat(model.sample(n, 2 * seed + number)), read=read)
 
 
 def _model(source: Any) -> Model | None:
