@@ -86,9 +86,8 @@ def run(method: str, dim: int, centres: int, seed: int, seconds: float) -> dict[
     torch.manual_seed(seed)
     critic = constraint.prepare(make_critic("mlp", (dim,), width=256, depth=3, activation="relu"))
     adam = torch.optim.Adam(critic.parameters(), lr=rate, betas=(0.0, 0.9), fused=True)
-    rays = (
-        Rays(sides.part("choose"), seed) if constraint.has_penalty() else None
-    )  # as ours, to keep the best critic seen
+    # As ours, to keep the best critic seen.
+    rays = Rays(sides.part("choose"), seed) if constraint.has_penalty() else None
     training = Training(critic, constraint, (adam,), sides, Budget(seconds=seconds), method, rays)
     training.run(1.0, lambda share: None)
     x, y = sides.part("judge")

@@ -139,7 +139,10 @@ def test_opened_samples_are_not_opened_otherwise(tmp_path: Path) -> None:
     for given in ({"size": 4}, {"channels": 3}, {"held_out": 0.5}):
         with pytest.raises(UsageError, match=f"are opened already; give {next(iter(given))} to open_data"):
             wgan.train(data, out=tmp_path / "r", quiet=True, **SMALL | given)
-    assert wgan.open_data(data, wgan.DataConfig(size=(8, 8), channels=1)) is data
+    assert wgan.open_data(data, wgan.DataConfig(size=(8, 8), channels=1, fit="pad", held_out=0.1)) is data
+    halves = wgan.DataConfig(held_out=0.5)
+    half = wgan.open_data(blobs(), halves)
+    assert wgan.open_data(half, halves) is half
 
 
 def test_the_same_training_leaves_the_same_bytes(tmp_path: Path) -> None:

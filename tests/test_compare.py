@@ -419,6 +419,9 @@ def test_data_beside_a_run_are_read_as_the_run_read_them(tmp_path: Path) -> None
     found, given = (wgan.distance(run, tmp_path / "wide.npy", **options) for options in ({}, {"fit": "stretch"}))
     assert isinstance(found, Estimate) and isinstance(given, Estimate)
     assert found.value == given.value != wgan.distance(run, tmp_path / "wide.npy", fit="pad").value
+    few = small_run(tmp_path / "few", steps=1, held_out=30)
+    assert wgan.distance(few, tmp_path / "wide.npy", split="held-out").m == 30
+    assert wgan.distance(few, tmp_path / "wide.npy").m == 60
 
 
 def test_samples_in_another_order_are_told_from_noise() -> None:

@@ -71,7 +71,8 @@ def test_classes_order_and_pixels(tmp_path: Path, form: str) -> None:
 @pytest.mark.parametrize("separator", ["/", "\\"])
 def test_classes_of_an_archive_with_a_licence_beside_its_folder(tmp_path: Path, separator: str) -> None:
     contents = {f"pets/{name}".replace("/", separator): content for name, content in TEN.items()}
-    data = open_data(packed(tmp_path / "x.zip", contents | {"LICENSE.txt": b"free"}), DataConfig())
+    beside = {"LICENSE.txt": b"free", f"pets{separator}": b"", f"pets{separator}cats{separator}": b""}
+    data = open_data(packed(tmp_path / "x.zip", contents | beside), DataConfig())
     assert data.report.classes == {"cats": 5, "dogs": 5}
     assert [name for name, _ in data.report.skipped] == ["LICENSE.txt"]
 

@@ -243,8 +243,8 @@ def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ({"constraint": "clp"}, "Did you mean 'clip'"),
         ({"objective": "wassertein"}, "Did you mean 'wasserstein'"),
         ({"generator": "resnt"}, "Did you mean 'resnet'"),
-        ({"device": "tpu9"}, "--device: 'tpu9' cannot be used here"),
-        ({"device": "cuda:99"}, "--device: 'cuda:99' cannot be used here"),
+        ({"device": "tpu9"}, "device is 'tpu9', which cannot be used here"),
+        ({"device": "cuda:99"}, "device is 'cuda:99', which cannot be used here"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_written(

@@ -277,9 +277,10 @@ def test_what_is_no_generator_is_said(content: bytes | None, tmp_path: Path) -> 
         Model.load(path)
 
 
-def test_a_newer_file_asks_for_an_update(tmp_path: Path) -> None:
-    save_tensors(tmp_path / "g.safetensors", {"a": torch.zeros(1)}, {"format_version": 99, "wgan": "9.9"})
-    with pytest.raises(WganError, match=r"of another wgan \(9\.9\)"):
+@pytest.mark.parametrize(("version", "remedy"), [(99, "update wgan"), (1, "train anew")])
+def test_a_file_of_another_format_is_not_read(tmp_path: Path, version: int, remedy: str) -> None:
+    save_tensors(tmp_path / "g.safetensors", {"a": torch.zeros(1)}, {"format_version": version})
+    with pytest.raises(WganError, match=f"has format {version}, and this wgan reads 2; {remedy}"):
         Model.load(tmp_path / "g.safetensors")
 
 

@@ -58,3 +58,4 @@ def test_the_decay_falls_in_a_line() -> None:
 def test_a_generator_step_needs_a_critic_step(steps: tuple[int, ...], wrong: str) -> None:
     with pytest.raises(UsageError, match=f"^{wrong}; give a whole number, at least"):
         CriticSteps(*steps)
+    assert CriticSteps(1, 0, 0).before(0) == 1  # no warm-up

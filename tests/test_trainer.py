@@ -382,7 +382,7 @@ def test_an_argument_that_cannot_be_meant_is_named_and_nothing_is_changed(name: 
     critic = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
     generator = make_generator("mlp", (2,), Latent(2), width=4)
     given = {"constraint": SpectralNorm(), name: value}
-    with pytest.raises(UsageError, match=f"^({name} is |--{name}: )"):
+    with pytest.raises(UsageError, match=f"^{name} is "):
         Trainer(generator, critic, **given)  # type: ignore[arg-type]
     assert type(critic[0]) is nn.Linear
 

@@ -35,5 +35,5 @@ def test_errors_without_words_are_named(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(WganError, match="the networks cannot be made: MemoryError; use smaller widths"):
         make_trainer(Config(), open_data(torch.rand(20, 3)))
     monkeypatch.setattr(torch, "empty", lambda *_, **__: fail(RuntimeError))
-    with pytest.raises(UsageError, match=r"'cpu' cannot be used here \(RuntimeError\)"):
+    with pytest.raises(UsageError, match=r"'cpu', which cannot be used here \(RuntimeError\)"):
         resolve_device("cpu")

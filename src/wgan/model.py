@@ -138,8 +138,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         about: dict[str, Any] = json.loads(metadata["wgan"])
-        if about["format_version"] != FORMAT_VERSION:
-            raise WganError(f"{path} is of another wgan ({about['wgan']}) than this; use that one, or train anew.")
+        if (found := about["format_version"]) != FORMAT_VERSION:
+            remedy = "update wgan" if found > FORMAT_VERSION else "train anew"
+            raise WganError(f"{path} has format {found}, and this wgan reads {FORMAT_VERSION}; {remedy}.")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if about.pop("blake2b", None) != _digest(about, tensors):
         raise WganError(f"{path} is damaged: it is not what was saved there; bring back a copy of it, or train anew.")

@@ -268,7 +268,10 @@ def numbered_folder(root: Path, name: str) -> Path:
 
 def _may_be_run(folder: Path) -> bool:
     """Whether it is a run's folder, or one that was made a moment ago; others may begin with a year."""
-    return Run(folder).config_file.is_file() or (folder.is_dir() and not any(folder.iterdir()))
+    try:
+        return Run(folder).config_file.is_file() or (folder.is_dir() and not any(folder.iterdir()))
+    except OSError:  # somebody else's, or gone
+        return True
 
 
 @contextmanager

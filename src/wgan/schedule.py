@@ -142,7 +142,9 @@ class CriticSteps:
     warmup: int = 100
 
     def __post_init__(self) -> None:
-        check_numbers(critic_steps=self.usual, warmup_steps=self.warmup_steps, warmup_critic_steps=self.warmup)
+        check_numbers(critic_steps=self.usual, warmup_steps=self.warmup_steps)
+        if self.warmup_steps:
+            check_numbers(warmup_critic_steps=self.warmup)
 
     def before(self, step: int) -> int:
         """Critic steps before the generator step that follows ``step`` finished ones."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Literal, cast
@@ -25,8 +26,6 @@ from wgan.seeds import rng
 from wgan.words import kind
 
 Split = Literal["all", "train", "held-out"]
-
-_HOW_READ = ("fit", "value_range", "held_out")
 
 _SECOND = 2**40  # where B's samples of an endless set begin, so that they are not A's
 
@@ -60,11 +59,11 @@ def open_both(a: Any, b: Any, options: DataConfig, seed: int, split: Split, prog
 
     def opened(source: Any, number: int, like: Side | None) -> Side:
         source = rows(source) if getattr(source, "ndim", None) == 1 else source
-        try:
-            data = open_data(source, _like(like, options), progress=progress)
-        except UsageError:  # perhaps only because vectors cannot be brought to the shape of pictures
-            data = open_data(source, options, progress=progress)
-        return _of_data(data, seed, number, split)
+        read = like.read if like and like.read else DataConfig()
+        for wanted in (_like(like, _as_read(read, options, split)), _like(like, options)):
+            with suppress(UsageError):  # vectors cannot be brought to the shape of pictures, nor bytes to a range
+                return _of_data(open_data(source, wanted, progress=progress), seed, number, split)
+        return _of_data(open_data(source, options, progress=progress), seed, number, split)
 
     plain = split == "all" and options == DataConfig()
     ready_a, ready_b = (_as_it_is(source, seed, number, plain) for number, source in enumerate((a, b)))
@@ -98,14 +97,18 @@ def _check_scales(a: Side, b: Side) -> None:
 
 
 def _like(side: Side | None, options: DataConfig) -> DataConfig:
-    """The options that bring pictures to a side's shape, in the way in which a run did unless another is given."""
+    """The options that bring pictures to a side's shape."""
     if side is None or len(side.shape) == 1:
         return options
     channels, height, width = side.shape
-    usual = DataConfig()
-    names = [name for name in _HOW_READ if getattr(options, name) == getattr(usual, name)]
-    read = {name: getattr(side.read or usual, name) for name in names}
-    return replace(options, size=(height, width), channels=cast(Literal[1, 3, 4], channels), **read)
+    return replace(options, size=(height, width), channels=cast(Literal[1, 3, 4], channels))
+
+
+def _as_read(read: DataConfig, options: DataConfig, split: Split) -> DataConfig:
+    """The options, and where they are the usual ones those with which a run read its data."""
+    usual, names = DataConfig(), ["fit", "value_range", *([] if split == "all" else ["held_out"])]
+    same = [name for name in names if getattr(options, name) == getattr(usual, name)]
+    return replace(options, **{name: getattr(read, name) for name in same})
 
 
 def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Side | None:

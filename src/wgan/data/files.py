@@ -9,6 +9,7 @@ alone pass silently.
 import hashlib
 import os
 import stat
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -185,7 +186,7 @@ def archive(path: Path) -> Files:
     skipped = [(shown(run.rstrip("/") or path.name), _A_RUN) for run in runs]
     for member in opened.infolist():
         name = _with_slashes(member.filename)
-        if member.is_dir() or any(part.startswith(".") and part != ".." for part in name.split("/")):
+        if name.endswith("/") or any(part.startswith(".") and part != ".." for part in name.split("/")):
             continue
         if any(map(name.startswith, runs)):
             continue
@@ -195,11 +196,13 @@ def archive(path: Path) -> Files:
         except Unreadable as error:
             skipped.append((shown(name), str(error)))
     info = path.stat()
-    # An archive of a folder has that folder in front of all names, but perhaps that of a licence.
+    # A single folder is that of which somebody made the archive, whatever lies beside it, as a licence.
     levels = int(len({name.split("/")[0] for name in members if "/" in name}) == 1)
     stamp = f"{info.st_size} {info.st_mtime_ns}"
     listed = [Listed(name, "") for name in members]
-    return Files(path, listed, sorted(skipped), lambda n: _open_member(opened, members[n]), stamp=stamp, levels=levels)
+    files = Files(path, listed, sorted(skipped), lambda n: _open_member(opened, members[n]), stamp=stamp, levels=levels)
+    weakref.finalize(files, opened.close)  # what a picture that could not be read keeps alive would keep it open
+    return files
 
 
 def _with_slashes(name: str) -> str:

@@ -22,7 +22,7 @@ class Muon(torch.optim.Optimizer):
         B_t = \mu B_{t-1} + (1 - \mu) G_t, \qquad
         W_t = W_{t-1} - \eta \sqrt{\max(1, M / N)} \; \mathrm{evened}(\mu B_t + (1 - \mu) G_t)
 
-    so that a step is as long in all directions, also in those in which gradients are small.
+    from :math:`B_0 = 0`, so that a step is as long in all directions, also in those in which gradients are small.
 
     References:
         Muon: An optimizer for hidden layers in neural networks (Jordan et al., 2024),
@@ -44,7 +44,9 @@ class Muon(torch.optim.Optimizer):
             momentum = group["momentum"]
             for weight in group["params"]:
                 if weight.grad is not None:
-                    mean = self.state[weight].setdefault("mean", torch.zeros_like(weight))
+                    if not self.state[weight]:
+                        self.state[weight]["mean"] = torch.zeros_like(weight)
+                    mean = self.state[weight]["mean"]
                     mean.lerp_(weight.grad, 1 - momentum)
                     rows, columns = weight.shape
                     step = group["lr"] * sqrt(max(1.0, rows / columns))

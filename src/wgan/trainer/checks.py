@@ -53,7 +53,7 @@ def device_of(given: torch.device | str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         reason = first_line(error).partition(". ")[0].rstrip(".")
-        raise UsageError(f"--device: {given!r} cannot be used here ({reason}); use cpu.") from error
+        raise UsageError(f"device is {given!r}, which cannot be used here ({reason}); use cpu.") from error
     return device
 
 
