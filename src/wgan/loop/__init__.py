@@ -136,7 +136,7 @@ def open_source(config: Config, source: Any, view: View, run: Run | None = None)
         data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
     finally:
         view.end()
-    name = config.data.data if source is None or run is not None else OBJECT
+    name = config.data.data if source is None else run.config.data.data if run is not None else OBJECT
     if run is None and name in DATASETS and Path(name).exists():
         view.note(f"{name} is the data set of that name; write ./{name} for the folder or file here.")
     if source is None and Path(name).exists() and name not in DATASETS:
