@@ -60,10 +60,11 @@ def open_both(a: Any, b: Any, options: DataConfig, seed: int, split: Split, prog
     def opened(source: Any, number: int, like: Side | None) -> Side:
         source = rows(source) if getattr(source, "ndim", None) == 1 else source
         read = like.read if like and like.read else DataConfig()
-        for wanted in (_like(like, _as_read(read, options, split)), _like(like, options)):
+        *wishes, last = dict.fromkeys((_like(like, _as_read(read, options, split)), _like(like, options), options))
+        for wanted in wishes:
             with suppress(UsageError):  # vectors cannot be brought to the shape of pictures, nor bytes to a range
                 return _of_data(open_data(source, wanted, progress=progress), seed, number, split)
-        return _of_data(open_data(source, options, progress=progress), seed, number, split)
+        return _of_data(open_data(source, last, progress=progress), seed, number, split)
 
     plain = split == "all" and options == DataConfig()
     ready_a, ready_b = (_as_it_is(source, seed, number, plain) for number, source in enumerate((a, b)))

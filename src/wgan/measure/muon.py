@@ -1,6 +1,6 @@
 """Muon, the optimizer of the free critic's matrices, in float32.
 
-``torch.optim.Muon`` multiplies in bfloat16, which takes sixty times as long as in float32 on processors without it.
+``torch.optim.Muon`` multiplies in bfloat16, which takes tens of times as long as in float32 on processors without it.
 """
 
 from collections.abc import Iterable
