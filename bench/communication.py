@@ -80,7 +80,8 @@ class Step(NamedTuple):
 def step_of(name: str) -> Step:
     """Count what a preset's step sends and computes."""
     config = options.make_config(options.preset(name))
-    shape = (2,) if name == "points" else (3, *config.data.size) if config.data.size else (1, 28, 28)
+    channels = 1 if "mnist" in config.data.data or not config.data.size else 3
+    shape = (2,) if name == "points" else (channels, *(config.data.size or (28, 28)))
     latent = Latent(config.latent.latent, config.latent.latent_kind)
     families = [resolve_family(n.family, shape) for n in (config.generator, config.critic)]
     generator = make_generator(families[0], shape, latent, **network_options(config.generator))

@@ -217,6 +217,10 @@ def test_the_command_answers_in_text_and_json(told: Told, run: Run) -> None:
     assert (code, err, out.count("\n")) == (0, "", 1)
     assert answer["method"] == "quadrature" and answer["n"] == 80 and "affordable" in answer["why"]
     assert json.loads(told(run.folder, "blobs.npy", "--json", "--samples", 30)[1])["n"] == 30
+    np.save("few.npy", blobs(50) // 2)
+    for method in ("auto", "quadrature", "debiased"):  # which use as many of the larger set as the smaller has
+        answer = json.loads(told("darker.npy", "few.npy", "--json", "--method", method)[1])
+        assert answer["n"] == answer["m"] == 50 and answer["null"] is not None
     np.save("few.npy", blobs(6))
     code, out, _ = told("few.npy", "few.npy", "--method", "exact")
     assert code == 0 and "too few samples" in out

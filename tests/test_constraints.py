@@ -399,3 +399,11 @@ def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:
     known, arbitrary = (Orthogonal(), GradientPenalty(), LipschitzPenalty()), (WeightClipping(), R1(), R2())
     assert [constraint.arbitrary_under for constraint in known] == [None] * 3
     assert [constraint.arbitrary_under for constraint in arbitrary] == ["weight clipping", "R1 penalty", "R2 penalty"]
+    assert Orthogonal(3.0).arbitrary_under == "orthogonal weights 3"  # three times the distance
+    assert Sum(Orthogonal(3.0), R1()).arbitrary_under == "orthogonal weights 3 + R1 penalty 10"
+
+
+@pytest.mark.parametrize("other", [WeightClipping(), R1(), SpectralNorm()], ids=repr)
+def test_what_flattens_a_critic_further_leaves_no_least_slope(other: Constraint) -> None:
+    assert Sum(GradientPenalty(), other).slope == Sum(other, LipschitzPenalty()).slope == (0, 1)
+    assert Sum(GradientPenalty(), LipschitzPenalty()).slope == (1, 1)

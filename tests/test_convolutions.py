@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wgan.networks import convolutions
-from wgan.networks.convolutions import Conv2d, ConvTranspose2d, Window, down, gather, kernel, pays, scatter, up
+from wgan.networks.convolutions import Conv2d, ConvTranspose2d, Window, down, gather, kernel_gradient, pays, scatter, up
 
 WINDOWS = {
     "4x4, stride 2": Window((4, 4), 2, (1, 1), 8, 6),
@@ -43,7 +43,7 @@ def test_the_three_are_one_form(name: str, pixels: int, gathered: int, monkeypat
     assert torch.allclose(down(x, w, window), wanted, rtol=1e-12, atol=1e-12)
     form = float((wanted * y).sum())
     assert float((up(y, w, window) * x).sum()) == pytest.approx(form, rel=1e-12)
-    assert float((kernel(y, x, window) * w).sum()) == pytest.approx(form, rel=1e-12)
+    assert float((kernel_gradient(y, x, window) * w).sum()) == pytest.approx(form, rel=1e-12)
     assert float((scatter(gather(x, window), window) * x).sum()) == pytest.approx(
         float(gather(x, window).square().sum()), rel=1e-12
     )
@@ -61,7 +61,7 @@ def test_its_derivatives_are_right_twice(name: str, pixels: int, monkeypatch: py
     for function, inputs in (
         (lambda a, b, c: down(a, b, window, c), (x, w, bias)),
         (lambda a, b: up(a, b, window), (y, w)),
-        (lambda a, b: kernel(a, b, window), (y, x)),
+        (lambda a, b: kernel_gradient(a, b, window), (y, x)),
     ):
         assert torch.autograd.gradcheck(function, inputs)
         assert torch.autograd.gradgradcheck(function, inputs)

@@ -216,7 +216,7 @@ def test_the_bound_is_dashed_and_noise_is_a_band_around_zero(tmp_path: Path, dra
     curves([{**r, "wasserstein_bound": 0.5, "noise_floor": 0.2} for r in training(30)], tmp_path / "c.png")
     axes = drawn[0].axes[0]
     labels = axes.get_legend_handles_labels()[1]
-    assert labels == ["training", "held out ± standard error", "at least (certain)", "noise"]
+    assert labels == ["training", "held out ± standard error", "certified lower bound (99.9 %)", "noise"]
     assert [set(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "--"] == [{0.5}]
     heights = axes.collections[-1].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (-0.2, 0.2)

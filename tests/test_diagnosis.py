@@ -128,6 +128,13 @@ def test_a_fault_is_told_once() -> None:
     assert [resumed(record) for record in records(5, gap=1.5)] == [[]] * 5
 
 
+def test_a_remark_of_a_name_does_not_hide_a_later_fault_of_it() -> None:
+    watch = Watch(records(30, gradient_norm=0.1), LipschitzPenalty())
+    assert names(diagnose(watch.records, LipschitzPenalty()), fault=False) == ["lipschitz"]
+    told = [found for record in records(40, gradient_norm=5.0) for found in watch(record)]
+    assert names(told) == ["lipschitz"]
+
+
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_the_scale_is_arbitrary_where_no_slope_is_promised(name: str) -> None:
     constraint: Constraint = CONSTRAINTS[name].load()()
@@ -196,7 +203,7 @@ def test_a_critic_that_is_too_steep_is_compared_by_what_it_sees_at_slope_1() -> 
 def test_the_bound_of_pictures_is_in_other_units_than_their_distance() -> None:
     trainer = picture_trainer("orthogonal")
     _, bound = look_ahead(trainer, open_data(blobs(), DataConfig()), steps=1)
-    assert "(of pictures in [-1, 1]: twice what `wgan distance` says) has no certain bound above 0" in bound.text
+    assert "(of pictures in [-1, 1]: twice what `wgan distance` says) has no lower bound above 0 with 99.9 %" in bound.text
     assert bound.evidence["bound"] < 0  # after so few steps
 
 
@@ -204,7 +211,7 @@ def test_a_critic_without_a_certificate_says_why() -> None:
     trainer = tiny_trainer(constraint=LipschitzPenalty())
     trainer.critic[1] = nn.ELU()
     _, bound = look_ahead(trainer, open_data(vectors(), DataConfig()), steps=1)
-    assert "no certain bound" in bound.text and "ELU" in bound.text and not bound.evidence
+    assert "no certified bound" in bound.text and "ELU" in bound.text and not bound.evidence
 
 
 def contents(folder: Path) -> dict[str, str]:

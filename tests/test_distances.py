@@ -22,7 +22,7 @@ from wgan.distances import memory
 from wgan.distances.estimate import affordable, choose, null_size, standard_error, with_error_and_null
 from wgan.distances.gaussian import gaussian, gaussian_less_noise
 from wgan.distances.kernels import energy, mmd
-from wgan.distances.line import DIRECTIONS, line, shadows, sliced
+from wgan.distances.line import DIRECTIONS, line, projected_distances, sliced
 from wgan.distances.memory import free_memory
 from wgan.distances.samples import by_content, halves, orders, squared_distances
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
@@ -211,7 +211,7 @@ def test_sliced_is_that_of_pot_however_many_lines_are_done_at_once(block: int, m
     expected = ot.sliced_wasserstein_distance(x, y, projections=projections, p=1)
     assert sliced(x, y, seed=7) == pytest.approx(expected, rel=1e-12)
     each = [wasserstein_distance(x @ way, y @ way) for way in projections.T]
-    assert shadows(x, y, 7) == pytest.approx(np.array(each), rel=1e-9)
+    assert projected_distances(x, y, 7) == pytest.approx(np.array(each), rel=1e-9)
 
 
 def test_sliced_needs_memory_for_a_few_lines_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

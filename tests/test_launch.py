@@ -114,7 +114,10 @@ def test_a_used_up_run_is_refused_at_every_start_but_of_the_launcher_that_ended_
     assert loop.resume(run, {"steps": 13}, source=blobs()).summary["steps"] == 13
 
 
-def test_a_start_before_the_first_save_takes_the_given_weights_again(tmp_path: Path, elastic: Elastic) -> None:
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_start_before_the_first_save_takes_the_given_weights_again(
+    by_name: bool, tmp_path: Path, elastic: Elastic
+) -> None:
     other = small_run(tmp_path / "other", seed=9)
     elastic("a")
     run = loop.train(small_config(), source=blobs(), out=tmp_path / "r", init_from=other.folder)
@@ -123,7 +126,10 @@ def test_a_start_before_the_first_save_takes_the_given_weights_again(tmp_path: P
     for left in ("checkpoints/last.safetensors", "generator.safetensors", "metrics.jsonl"):
         (run.folder / left).unlink()
     elastic("a", 1)
-    loop.train(small_config(), source=blobs(), out=tmp_path / "r", init_from=other.folder)
+    if by_name:
+        loop.resume(run, {}, source=blobs())
+    else:
+        loop.train(small_config(), source=blobs(), out=tmp_path / "r", init_from=other.folder)
     found, _ = run.restore()
     assert [name for name in whole if not torch.equal(whole[name], found[name])] == []
 

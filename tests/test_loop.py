@@ -105,7 +105,7 @@ def test_the_facts_name_the_folder_and_the_skipped_files(tmp_path: Path) -> None
 def test_the_facts_say_what_the_estimate_is_of(tmp_path: Path, half_life: int, whose: str) -> None:
     config, view = small_config(steps=1, catch_up=1, ema_half_life=half_life), Facts()
     loop.train(config, source=blobs(), out=tmp_path / "r", view=view)
-    assert view.told["training"]["estimate"].startswith(f"of the {whose}, after 1 critic step alone, ")
+    assert view.told["training"]["estimate"].startswith(f"of the {whose}, after 1 extra critic step, ")
 
 
 @pytest.mark.parametrize(("fast", "words"), [(False, ", bf16 (very slow here), "), (True, ", bf16, ")])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wgan.measure.muon import Muon, evened
+from wgan.measure.muon import Muon, orthogonalised
 
 SHAPES = [(6, 6), (5, 9), (9, 5), (1, 7), (7, 1)]
 
@@ -21,7 +21,7 @@ def test_each_singular_value_follows_the_polynomial(shape: tuple[int, int]) -> N
     s = s / np.linalg.norm(s)
     for _ in range(5):
         s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-    np.testing.assert_allclose(evened(given).numpy(), u * s @ v, atol=1e-12)
+    np.testing.assert_allclose(orthogonalised(given).numpy(), u * s @ v, atol=1e-12)
 
 
 @pytest.mark.parametrize("least", [1 / 500, 0.02, 0.1])
@@ -29,13 +29,13 @@ def test_singular_values_come_near_one(least: float) -> None:
     u, _, v = torch.linalg.svd(matrix((64, 64)))
     given = u * torch.logspace(np.log10(least), 0, 64, dtype=torch.float64) @ v
     share = least / float(given.norm())
-    values = torch.linalg.svdvals(evened(100 * given))
+    values = torch.linalg.svdvals(orthogonalised(100 * given))
     assert float(values.min()) > min(0.5, 400 * share)
     assert float(values.max()) < 1.25
 
 
 def test_nothing_stays_nothing() -> None:
-    assert torch.equal(evened(torch.zeros(3, 4)), torch.zeros(3, 4))
+    assert torch.equal(orthogonalised(torch.zeros(3, 4)), torch.zeros(3, 4))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

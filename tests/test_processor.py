@@ -53,6 +53,28 @@ def test_what_older_torch_tells_of_the_processor_is_enough(supported: bool, monk
         processor.features.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("said", "cores"),
+    [
+        (["200000 100000"], 2),
+        (["150000 100000"], 2),
+        (["10000 100000"], 1),
+        (["max 100000"], 64),
+        (["9900000 100000"], 64),
+        (["400000", "100000"], 4),
+        (["-1", "100000"], 64),
+    ],
+)
+def test_a_container_s_share_of_the_cores_counts(
+    said: list[str], cores: int, many_cores: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = tuple(tmp_path / str(number) for number in range(len(said)))
+    for file, text in zip(files, said, strict=True):
+        file.write_text(text + "\n")
+    monkeypatch.setattr(processor, "_QUOTAS", ((tmp_path / "missing",), files))
+    assert processor.cores() == cores
+
+
 def test_without_affinity_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)

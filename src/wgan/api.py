@@ -20,19 +20,24 @@ if TYPE_CHECKING:
     from wgan.run import Run
     from wgan.sets import Split
 
-Place = str | PathLike[str]
+Location = str | PathLike[str]
 
 TOYS = tuple(name for name, entry in DATASETS.items() if entry.target.startswith("wgan.data.toys:"))
 
 
-def configure(preset: str | None, config: Place | None, given: dict[str, Any]) -> tuple[Config, str]:
-    """The configuration from a preset, a file and single options (later ones win), and a name for the run."""
+def configure(
+    preset: str | None, config: Location | None, given: dict[str, Any], data: str | None = None
+) -> tuple[Config, str]:
+    """The configuration from a preset, a file and single options (later ones win), and a name for the run.
+
+    The name begins with that of the data, or with ``data`` if they are given otherwise.
+    """
     from_file = options.read_toml(at_home(config)) if config is not None else {}
     usual = "points" if given.get("data") in TOYS else "default"
     chosen = preset or (None if config is not None else usual)
     from_preset = options.preset(chosen) if chosen else {}
     made = options.make_config(from_preset, from_file, given)
-    return made, f"{Path(made.data.data).stem}-{chosen or 'config'}"
+    return made, f"{data or Path(made.data.data).stem}-{chosen or 'config'}"
 
 
 @undisturbed
@@ -40,9 +45,9 @@ def train(
     data: Any = None,
     *,
     preset: str | None = None,
-    config: Place | None = None,
-    out: Place | None = None,
-    init_from: "Place | Run | None" = None,
+    config: Location | None = None,
+    out: Location | None = None,
+    init_from: "Location | Run | None" = None,
     quiet: bool = False,
     **given: Any,
 ) -> "Run":
@@ -68,10 +73,9 @@ def train(
     from wgan.run import Run
 
     named = isinstance(data, str | PathLike)
-    made, name = configure(preset, config, given | ({"data": fspath(data)} if named else {}))
     source = None if named or data is None else data
-    if source is not None:
-        name = "object-" + name.partition("-")[2]
+    given |= {"data": fspath(data)} if named else {}
+    made, name = configure(preset, config, given, None if source is None else "object")
     view: View = make_view(quiet)
     weights = init_from.folder if isinstance(init_from, Run) else init_from
     if not isinstance(weights, str | PathLike | None):
@@ -82,7 +86,7 @@ def train(
 
 
 @undisturbed
-def resume(run: "Place | Run", data: Any = None, *, quiet: bool = False, **changes: Any) -> "Run":
+def resume(run: "Location | Run", data: Any = None, *, quiet: bool = False, **changes: Any) -> "Run":
     """Go on with a run exactly where its last save is.
 
     Args:
@@ -101,7 +105,7 @@ def resume(run: "Place | Run", data: Any = None, *, quiet: bool = False, **chang
     return loop.resume(Run.open(run), changes, source=data, view=make_view(quiet))
 
 
-def load(path: "Place | Run") -> "Model":
+def load(path: "Location | Run") -> "Model":
     """The generator of a run or its folder, or of a ``generator.safetensors``.
 
     Raises:
@@ -117,7 +121,7 @@ def load(path: "Place | Run") -> "Model":
 
 
 @undisturbed
-def diagnose(run: "Place | Run", data: Any = None) -> "Diagnosis":
+def diagnose(run: "Location | Run", data: Any = None) -> "Diagnosis":
     """Say what is wrong with a run, if anything is; nothing in it is changed.
 
     Args:

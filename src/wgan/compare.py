@@ -90,6 +90,8 @@ def compare(
         method, why = choose(n, m, dim)
         if method == "quadrature":
             n = m = min(n, m, affordable(dim))
+    if method in ("quadrature", "debiased"):  # which hold sets of one size against each other
+        n = m = min(n, m)
     demand_samples((n + m) * dim * (2 if method == CRITIC else 1))
     if method == CRITIC:
         trained = measure(side_a.take(n), side_b.take(m), units=_units(side_a.shape), **budget)
@@ -123,7 +125,7 @@ def lines(found: Estimate | W1) -> str:
 def _estimate_lines(found: Estimate) -> dict[str, str]:
     few = "unknown: too few samples"
     value, error = with_error(found.value, found.standard_error), found.standard_error
-    ends = "nearer to the first the fewer samples move, to the second if all do, or have noise that is new in each"
+    ends = "near the first if only a few samples differ, near the second if all have moved or have noise of their own"
     if found.value < 0:
         made = "samples of one side are those of the other, or made from them, in another order or number"
         by_chance = error is None or found.value > -5 * error

@@ -152,7 +152,7 @@ class RunConfig:
     log_every: str = "50"
     """Record every so many generator steps or epochs (500, 1epoch), and at steps 1, 4, 16, ... before that."""
     catch_up: int = 20
-    """Extra critic steps against the averaged generator before each record, then undone; more see further."""
+    """Extra critic steps against the averaged generator before each record, then undone; more find larger estimates."""
     sample_every: str = "500"
     """Draw samples every so many generator steps or epochs (500, 1epoch), and at steps 1, 4, 16, ... before that."""
     save_every: str = "60s"
@@ -160,7 +160,7 @@ class RunConfig:
     device: str = "auto"
     """auto, cpu, cuda or cuda:1."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic inside the networks; auto is bf16 for pictures where the CPU or GPU has it. Scores are always fp32."""
+    """Arithmetic inside the networks; auto is bf16 for pictures where the CPU or GPU has it. Last layers stay fp32."""
     threads: int | None = None
     """CPU threads of each process; by default its share of the cores (OMP_NUM_THREADS for a lone process)."""
     processes: int = 1

@@ -172,7 +172,7 @@ def principal_axes(real: Floats) -> tuple[Floats, Floats]:
 def _panels(arbitrary_under: str, classic: bool, slope: float | None) -> list[Panel]:
     training = Line("wasserstein", "training", BLUE)
     held_out = Line("wasserstein_heldout", "held out ± standard error", ORANGE, "wasserstein_stderr")
-    bound = Line("wasserstein_bound", "at least (certain)", GREEN, style="--")
+    bound = Line("wasserstein_bound", "certified lower bound (99.9 %)", GREEN, style="--")
     critic, generator = Line("critic_loss", "critic", BLUE), Line("generator_loss", "generator", ORANGE)
     between = Line("gradient_norm", "between real and generated", BLUE)
     generated = Line("gradient_norm_fake", "at generated", ORANGE)

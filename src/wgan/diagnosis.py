@@ -108,7 +108,7 @@ class Watch:
 
     def __init__(self, records: Iterable[Mapping[str, Any]], constraint: Constraint) -> None:
         self.records, self.constraint = list(records), constraint
-        self._told = {finding.name for finding in diagnose(self.records, constraint)}
+        self._told = {finding.name for finding in diagnose(self.records, constraint) if finding.fault}
 
     def __call__(self, record: Mapping[str, Any]) -> list[Finding]:
         """The faults that a new record is the first to show."""
@@ -182,10 +182,14 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
     try:
         constant = certify(critic, shape).constant
     except UsageError as reason:
-        return Finding("bound", f"the distance has no certain bound: {reason}", {}, fault=False)
+        return Finding("bound", f"there is no certified bound: {reason}", {}, fault=False)
     bound = lower_bound(real, fake, constant) or 0.0
     units = "of pictures in [-1, 1]: twice what `wgan distance` says" if len(shape) == 3 else "of standardised vectors"
-    least = f"is at least {bound:.3g}, with 99.9 % confidence" if bound > 0 else "has no certain bound above 0"
+    least = (
+        f"is at least {bound:.3g}, with 99.9 % confidence"
+        if bound > 0
+        else "has no lower bound above 0 with 99.9 % confidence"
+    )
     return Finding(
         "bound",
         f"the Wasserstein distance ({units}) {least}: the critic, gone on alone, says {with_error(held_out, error)}, "

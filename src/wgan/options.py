@@ -21,12 +21,11 @@ from wgan.limits import AT_LEAST
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
-PLACES = ("data", "data_dir", "download")
-"""Where the data are, not what is in them."""
 READING = ("size", "channels", "fit", "value_range", "held_out", "data_dir", "download")
 """What says how to read data, where nothing trains on them."""
 RESUMABLE = (
-    *BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device", *PLACES
+    *BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device",
+    "data", "data_dir", "download",
 )  # fmt: skip
 """What may change when a run goes on; its data may have moved."""
 

@@ -81,7 +81,7 @@ def closing(run: Run) -> str:
     lines += [
         f"samples  {run.sample_paths()[-1]}",
         f"curves   {run.curves}",
-        f"film     {run.animation}",
+        f"GIF      {run.animation}",
         f"more     wgan sample {run.quoted} -n 64 -o grid.png",
         f"check    wgan diagnose {run.quoted}",
         f"go on    {more(run, summary['steps'], summary['seconds'])}",

@@ -3,9 +3,17 @@
 import os
 import platform
 from functools import cache
+from math import ceil
+from pathlib import Path
 from typing import Any
 
 import torch
+
+_QUOTAS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+"""Of containers: the files with the time that all cores together may give in a period, and with the period."""
 
 
 @cache
@@ -23,9 +31,21 @@ def name() -> str:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """How many cores this process may use, a container's share of their time included."""
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    there = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(there, _quota() or there)
+
+
+def _quota() -> int | None:
+    """As many cores, rounded up, as a container may keep busy; None without such a limit."""
+    for files in _QUOTAS:
+        try:
+            quota, period = " ".join(Path(file).read_text() for file in files).split()
+            return ceil(int(quota) / int(period)) if int(quota) > 0 else None
+        except (OSError, ValueError):  # no container, or one without a limit, which says "max"
+            continue
+    return None
 
 
 def usual_threads() -> int:

@@ -276,8 +276,12 @@ class Sum(Constraint):
 
     @property
     def slope(self) -> tuple[float, float] | None:
-        known = [part.slope for part in self.parts if part.slope is not None]
-        return (max(low for low, _ in known), min(high for _, high in known)) if known else None
+        slopes = [part.slope for part in self.parts]
+        known = [slope for slope in slopes if slope is not None]
+        if not known:
+            return None
+        least = 0.0 if None in slopes else max(low for low, _ in known)  # such a part may flatten the critic further
+        return least, min(high for _, high in known)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         kinds = [type(part) for part in self.parts]

@@ -73,10 +73,10 @@ class Constraint:
 
     @property
     def arbitrary_under(self) -> str | None:
-        """What leaves the scale of the estimate arbitrary, in words; None if a part bounds the gradient norm."""
-        if self.slope is not None:
-            return None
-        return " and ".join(part.label for part in self.parts)
+        """What makes the estimate another than that of W1, in words; None if a part bounds the gradient norm by 1."""
+        if self.slope is None:
+            return " and ".join(part.label for part in self.parts)
+        return None if self.slope[1] == 1 else str(self)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         """Reparametrise the critic, once, before its optimizer is made.

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import hadamard
 
 from wgan.distances.gaussian import gaussian_less_noise
-from wgan.distances.line import shadows, sliced
+from wgan.distances.line import projected_distances, sliced
 from wgan.distances.memory import round_down
 from wgan.distances.samples import SMALLEST, Array, by_content, checked, halves, orders, spread
 from wgan.distances.transport import (
@@ -167,7 +167,7 @@ def standard_error(method: Method, x: Array, y: Array, seed: int) -> float:
         one, other = (_of_part(method, *half, seed) for half in of_halves)
         differences.append(one - other)
     error = math.sqrt(statistics.fmean(each**2 for each in differences)) / 2 / _shortfall(len(differences))
-    return math.hypot(error, _error_of_mean(shadows(x, y, seed))) if method is sliced else error
+    return math.hypot(error, _error_of_mean(projected_distances(x, y, seed))) if method is sliced else error
 
 
 def _error_by_folds(x: Array, y: Array, ways: Ways, seed: int) -> float:

@@ -52,10 +52,10 @@ def sliced(x: Any, y: Any, *, seed: int = 0) -> float:
     Raises:
         UsageError: The samples do not suit each other.
     """
-    return float(shadows(x, y, seed).mean())
+    return float(projected_distances(x, y, seed).mean())
 
 
-def shadows(x: Any, y: Any, seed: int) -> Array:
+def projected_distances(x: Any, y: Any, seed: int) -> Array:
     """The Wasserstein distance of the samples' shadows on each of the 500 lines (500,).
 
     Args and errors are those of :func:`sliced`, which is their mean.

@@ -96,9 +96,9 @@ def debiased(x: Any, y: Any, *, seed: int = 0) -> float:
 
     .. math:: \tfrac12 \big( W_1(A, B') + W_1(A', B) \big) - \tfrac12 W_1(A, A') - \tfrac12 W_1(B, B')
 
-    It is 0 for one distribution, with little noise, and positive for any two others, so it tells small differences
-    well. But its scale is not that of :math:`W_1`: of a shift by :math:`m` it shows only :math:`m^2 / 2c` where samples
-    of one distribution are at :math:`c \gg m`, and :math:`m - c` where they are nearer.
+    Its mean is 0 for one distribution, with little noise, and mostly positive for two others, so it tells small
+    differences well. But its scale is not that of :math:`W_1`: of a shift by :math:`m` it shows only :math:`m^2 / 2c`
+    where samples of one distribution are at :math:`c \gg m`, and :math:`m - c` where they are nearer.
 
     Args and errors are those of :func:`exact`; the halves are those of :func:`quadrature`.
     """

@@ -72,14 +72,15 @@ def train(
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
         if out is not None and not dry_run and (begun := restart.begun_by_this_launch(out, group)):
-            return _continue(begun, config, source, view, group, ours=True, init_from=init_from)
+            return _continue(begun, config, source, view, group, ours=True)
         check_used(config.loss)
         parts = _prepare(config, source, view, group)
-        if init_from is not None:
-            restart.take_weights(parts.trainer, at_home(init_from))
+        weights = None if init_from is None else at_home(init_from)
+        if weights is not None:
+            restart.take_weights(parts.trainer, weights)
         if config.run.tensorboard:
             require_tensorboard()
-        run = None if dry_run else _make_folder(parts, out, name, group)
+        run = None if dry_run else _make_folder(parts, out, name, weights, group)
         place = str(out or f"the next number under {Path('runs').absolute()}") if run is None else str(run.folder)
         view.facts(facts_of(parts.config, parts.data, parts.trainer, parts.plan, parts.threads, place))
         for note in parts.data.report.notes:
@@ -137,8 +138,6 @@ def open_source(config: Config, source: Any, view: View, run: Run | None = None)
     finally:
         view.end()
     name = config.data.data if source is None else run.config.data.data if run is not None else OBJECT
-    if run is None and name in DATASETS and Path(name).exists():
-        view.note(f"{name} is the data set of that name; write ./{name} for the folder or file here.")
     if source is None and Path(name).exists() and name not in DATASETS:
         name = str(Path(name).absolute())  # so that it is found from another folder too
     folder = config.data.data_dir and str(at_home(config.data.data_dir).absolute())
@@ -175,24 +174,17 @@ def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | N
     return _Parts(config, data, *make_trainer(config, data, group), threads)
 
 
-def _make_folder(parts: _Parts, out: Path | None, name: str, group: Group) -> Run:
+def _make_folder(parts: _Parts, out: Path | None, name: str, weights: Path | None, group: Group) -> Run:
     """The new run's folder, which the first process makes."""
     if not group.first:
         return Run(Path(str(out)))
     run = parts.config.run
-    return Run.create(parts.config, out, name, describe_environment(run.device, parts.threads, group.size))
+    described = describe_environment(run.device, parts.threads, group.size)
+    described["init_from"] = weights and str(weights.absolute())
+    return Run.create(parts.config, out, name, described)
 
 
-def _continue(
-    run: Run,
-    config: Config,
-    source: Any,
-    view: View,
-    group: Group,
-    *,
-    ours: bool = False,
-    init_from: str | os.PathLike[str] | None = None,
-) -> Run:
+def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *, ours: bool = False) -> Run:
     """Go on with a run: one that was named, or one that is ``ours``, begun by this launch or one of the same name."""
     again = worker.is_again()
     if again:
@@ -211,8 +203,8 @@ def _continue(
             restore(trainer, tensors, counters)
         else:  # killed in its first moment, it begins again
             restart.check_same_place(parts.config, run)
-            if init_from is not None:
-                restart.take_weights(trainer, at_home(init_from))
+            if init_from := run.environment.get("init_from"):
+                restart.take_weights(trainer, Path(init_from))
         # After reading, so that the first process writes nothing before all have read.
         if group.first_says(restart.is_used_up(plan.budget, trainer, run)):
             launcher = worker.launcher_id()

@@ -20,13 +20,15 @@ def facts_of(
     loss, optimizer, run = config.loss, config.optimizer, config.run
     decay = "" if optimizer.decay == "none" else ", linear decay"
     rates = f"critic {optimizer.critic_lr:g}, generator {optimizer.generator_lr:g}"
-    average = (f"EMA over {optimizer.ema_half_life:,.0f} samples" if optimizer.ema_half_life else "no EMA") + decay
+    average = (
+        f"EMA of half-life {optimizer.ema_half_life:,.0f} samples" if optimizer.ema_half_life else "no EMA"
+    ) + decay
     warm = f" ({optimizer.warmup_critic_steps} in the first {optimizer.warmup_steps})" if optimizer.warmup_steps else ""
     bound = (
         "with a certified bound" if trainer.constraint.certified else "without a certified bound (see `wgan diagnose`)"
     )
     whose = "averaged generator" if optimizer.ema_half_life else "generator"
-    estimate = f"of the {whose}, after {count(run.catch_up, 'critic step')} alone, {bound}"
+    estimate = f"of the {whose}, after {count(run.catch_up, 'extra critic step')}, {bound}"
     workers = count(threads, "thread") + (f" in each of {run.processes} processes" if run.processes > 1 else "")
     slow = " (very slow here)" if run.precision == "bf16" and not has_fast_bf16(trainer.device) else ""
     steps = f"{count(optimizer.critic_steps, 'critic step')} each{warm}, batch {run.batch}"

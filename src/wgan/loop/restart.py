@@ -140,6 +140,7 @@ def take_weights(trainer: Trainer, path: Path) -> None:
             f"--init-from: the networks of {path} are not built like this run's; take its settings with {named}the "
             f"options that it was trained with ({difference})."
         ) from None
+    # An average begins anew: it forgets its first steps quickly, and would forget an old average, too.
     trainer.average.module.load_state_dict(trainer.generator.state_dict())
 
 

@@ -25,7 +25,7 @@ from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
-from wgan.measure.moves import rooted, transported
+from wgan.measure.moves import root_with_error, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
 from wgan.measure.verdict import Guess, between, combine
 from wgan.schedule import Budget
@@ -231,7 +231,7 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tup
     (train, _), (held, error) = (
         difference(fitted.critic, sides.part(part), sides.paired) for part in ("train", "judge")
     )
-    most, spread = rooted(train * held, train * error) if train > 0 else (held, error)
+    most, spread = root_with_error(train * held, train * error) if train > 0 else (held, error)
     least = max(min(most, held), evenness * most) if most > 0 else most
     value, margin = between(least, most, evenness)
     margin += abs(most) * max(0.0, 1 / max(fitted.slope, FLATTEST) - 1)

@@ -94,7 +94,7 @@ def _summed_up(costs: Array, squares: Array, moments: Array) -> Moves:
     even = np.array([less_noise(*each) for each in costs])
     across, within = float(costs[:, 0].mean()), float(costs[:, 1:].mean())
     square, error = float(even.mean()), float(even.std(ddof=1)) / math.sqrt(len(even))
-    most, spread = rooted(square, error)
+    most, spread = root_with_error(square, error)
     evenness = _evenness(squares, even)
     ninety = float(stdtrit(len(even) - 1, 0.95))  # an error from so few squares is not known well
     value, margin = between(evenness * most, most, evenness)
@@ -105,7 +105,7 @@ def _summed_up(costs: Array, squares: Array, moments: Array) -> Moves:
     )
 
 
-def rooted(square: float, error: float) -> tuple[float, float]:
+def root_with_error(square: float, error: float) -> tuple[float, float]:
     """The root of a square, with its sign, and the error of the square carried through it, from 0 if it is negative."""
     likely = max(square, 0.0)
     return signed_root(square), (signed_root(likely + error) - signed_root(likely - error)) / 2

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the polynomial in :func:`evened`: the steepest at 0 that keeps larger values between about 0.7 and 1.2."""
+"""Of the polynomial in :func:`orthogonalised`: the steepest at 0 that keeps larger values between about 0.7 and 1.2."""
 
 ITERATIONS = 5
 
@@ -20,7 +20,7 @@ class Muon(torch.optim.Optimizer):
 
     .. math::
         B_t = \mu B_{t-1} + (1 - \mu) G_t, \qquad
-        W_t = W_{t-1} - \eta \sqrt{\max(1, M / N)} \; \mathrm{evened}(\mu B_t + (1 - \mu) G_t)
+        W_t = W_{t-1} - \eta \sqrt{\max(1, M / N)} \; \mathrm{orthogonalised}(\mu B_t + (1 - \mu) G_t)
 
     from :math:`B_0 = 0`, so that a step is as long in all directions, also in those in which gradients are small.
 
@@ -50,10 +50,10 @@ class Muon(torch.optim.Optimizer):
                     mean.lerp_(weight.grad, 1 - momentum)
                     rows, columns = weight.shape
                     step = group["lr"] * sqrt(max(1.0, rows / columns))
-                    weight.sub_(evened(weight.grad.lerp(mean, momentum)), alpha=step)
+                    weight.sub_(orthogonalised(weight.grad.lerp(mean, momentum)), alpha=step)
 
 
-def evened(matrix: Tensor) -> Tensor:
+def orthogonalised(matrix: Tensor) -> Tensor:
     r"""A matrix with the same singular vectors, whose singular values are all near 1.
 
     .. math:: X \leftarrow a X + b \, X X^\top X + c \, (X X^\top)^2 X

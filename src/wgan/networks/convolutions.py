@@ -88,7 +88,7 @@ class _Down(Function):
         y = gradients[0]
         return (
             up(y, w, ctx.window) if for_x else None,
-            kernel(y, x, ctx.window) if for_w else None,
+            kernel_gradient(y, x, ctx.window) if for_w else None,
             y.sum((0, 2, 3)) if for_bias else None,
             None,
         )
@@ -110,7 +110,7 @@ class _Up(Function):
         y, w = ctx.saved_tensors
         for_y, for_w, _ = ctx.needs_input_grad
         x = gradients[0]
-        return down(x, w, ctx.window) if for_y else None, kernel(y, x, ctx.window) if for_w else None, None
+        return down(x, w, ctx.window) if for_y else None, kernel_gradient(y, x, ctx.window) if for_w else None, None
 
 
 class _Kernel(Function):
@@ -234,7 +234,7 @@ def up(y: Tensor, w: Tensor, window: Window) -> Tensor:
     return _Up.apply(y, w, window)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def kernel(y: Tensor, x: Tensor, window: Window) -> Tensor:
+def kernel_gradient(y: Tensor, x: Tensor, window: Window) -> Tensor:
     """The gradient of <y, down(x, w)> with respect to w: (K, C, k, l)."""
     return _Kernel.apply(y, x, window)  # type: ignore[no-any-return,no-untyped-call]
 

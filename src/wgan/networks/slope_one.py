@@ -71,12 +71,12 @@ class DistanceTo(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Samples (N, D) to scores (N,)."""
-        distance: Tensor = torch.linalg.vector_norm(self.ways(x), dim=1)
+        distance: Tensor = torch.linalg.vector_norm(self.displacement(x), dim=1)
         return self.sign * distance
 
     @abstractmethod
-    def ways(self, x: Tensor) -> Tensor:
-        """From the set to samples, (N, D)."""
+    def displacement(self, x: Tensor) -> Tensor:
+        """Vectors from the set's nearest points to the samples, (N, D)."""
 
     def extra_repr(self) -> str:
         """The sign and the sizes, for ``repr``."""
@@ -104,7 +104,7 @@ class Outside(DistanceTo):
         self.register_buffer("low", low)
         self.register_buffer("high", high)
 
-    def ways(self, x: Tensor) -> Tensor:
+    def displacement(self, x: Tensor) -> Tensor:
         """What is outside the box."""
         return x - x.clamp(self.low, self.high)
 
@@ -133,7 +133,7 @@ class ReconstructionError(DistanceTo):
         self.register_buffer("centre", centre)
         self.register_buffer("directions", directions)
 
-    def ways(self, x: Tensor) -> Tensor:
+    def displacement(self, x: Tensor) -> Tensor:
         """What stands at right angles to the subspace."""
         x = x - self.centre
         return x - x @ self.directions.mT @ self.directions

@@ -46,7 +46,7 @@ class Trainer:
 
     Args:
         generator: Noise (N, L) to samples (N, ...).
-        critic: Samples to scores (N,) or (N, 1); real high, fake low. If it mixes a batch, they go in two passes.
+        critic: Samples to scores (N,) or (N, 1); real high, fake low. One that mixes a batch suits no gradient penalty.
         objective: Scores to losses.
         constraint: What keeps the critic Lipschitz.
         latent: The noise; by default the generator's own ``latent``.
