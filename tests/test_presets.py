@@ -55,7 +55,7 @@ def built(name: str, channels: int = 1, **changes: Any) -> tuple[Trainer, Config
 
 @pytest.mark.parametrize("name", options.presets())
 def test_it_builds_and_takes_two_steps(name: str, tmp_path: Path) -> None:
-    light = {"batch": 4, "warmup_critic_steps": 2, "steps": 2, "threads": 1}
+    light = {"batch": 4, "warmup_critic_steps": 2, "steps": 2, "threads": 1, "catch_up": 2}
     run = loop.train(options.make_config(options.preset(name), light), source=blobs(40, 28), out=tmp_path / "r")
     assert run is not None and run.summary["steps"] == 2
     samples = [path.read_bytes() for path in run.sample_paths()]

@@ -74,7 +74,7 @@ def test_every_kind_of_state_goes_on(constraint: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", options.presets())
 def test_every_preset_goes_on_bit_for_bit_with_a_decay(name: str, tmp_path: Path) -> None:
     steps = 4 if name in HEAVY else 6
-    lighter = {"batch": 4, "warmup_critic_steps": 3, "critic_steps": 2}
+    lighter = {"batch": 4, "warmup_critic_steps": 3, "critic_steps": 2, "catch_up": 2}
     given = {"steps": steps, "log_every": "2", "sample_every": "3", "decay": "linear", "threads": 1, **lighter}
     config = options.make_config(options.preset(name), given)
     source = blobs(24, config.data.size[0] if config.data.size else 28)
