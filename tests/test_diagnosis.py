@@ -203,7 +203,9 @@ def test_a_critic_that_is_too_steep_is_compared_by_what_it_sees_at_slope_1() -> 
 def test_the_bound_of_pictures_is_in_other_units_than_their_distance() -> None:
     trainer = picture_trainer("orthogonal")
     _, bound = look_ahead(trainer, open_data(blobs(), DataConfig()), steps=1)
-    assert "(of pictures in [-1, 1]: twice what `wgan distance` says) has no lower bound above 0 with 99.9 %" in bound.text
+    assert (
+        "(of pictures in [-1, 1]: twice what `wgan distance` says) has no lower bound above 0 with 99.9 %" in bound.text
+    )
     assert bound.evidence["bound"] < 0  # after so few steps
 
 

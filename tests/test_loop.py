@@ -227,6 +227,16 @@ def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not list(tmp_path.glob("r*"))
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_folder_that_is_not_empty_is_refused_before_data_are_read(tmp_path: Path, dry_run: bool) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"--out: .* exists and is not empty"):
+        loop.train(small_config(data="nowhere"), out=tmp_path, dry_run=dry_run)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(WganError, match="--out: cannot make the folder"):
+        loop.train(small_config(data="nowhere"), out=tmp_path / "notes.txt", dry_run=dry_run)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -1,14 +1,18 @@
 """Files: where they are, and whole or not at all."""
 
 import errno
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from wgan.errors import WganError
 
 _PART = ".part"
+RUN_CONFIG, CHECKPOINTS = "config.toml", "checkpoints"
+"""The names in a folder by which a run is known, to what reads data too."""
 
 
 class UnwrittenError(WganError, OSError):
@@ -66,6 +70,28 @@ def at_home(path: str | os.PathLike[str]) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically, for people to read too."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an empty one where there is no file.
+
+    Raises:
+        WganError: It is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise WganError(f"{path} is damaged; delete it: wgan goes on without it.")
+    return value
 
 
 def claim(folder: Path, part: str) -> bool:

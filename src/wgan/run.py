@@ -17,10 +17,10 @@ from wgan import options
 from wgan.config import Config
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
-from wgan.files import at_home, claim, sweep, write_text
+from wgan.files import CHECKPOINTS, RUN_CONFIG, at_home, claim, read_json, sweep, write_json, write_text
 from wgan.model import Model, read_tensors, save_model, save_tensors
 
-_SUBFOLDERS = ("samples", "checkpoints")
+_SUBFOLDERS = ("samples", CHECKPOINTS)
 
 
 class Run:
@@ -32,14 +32,14 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config_file = folder / "config.toml"
+        self.config_file = folder / RUN_CONFIG
         self.metrics = folder / "metrics.jsonl"
         self.reals = folder / "reals.png"
         self.curves = folder / "curves.png"
         self.animation = folder / "progress.gif"
         self.samples = folder / "samples"
         self.tensorboard = folder / "tensorboard"
-        self._checkpoint = folder / "checkpoints" / "last.safetensors"
+        self._checkpoint = folder / CHECKPOINTS / "last.safetensors"
         self._generator = folder / "generator.safetensors"
         self._summary = folder / "summary.json"
         self._environment = folder / "environment.json"
@@ -67,16 +67,30 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
             run, claimed = cls(folder), claim(folder, _SUBFOLDERS[0])
         if not claimed:
-            go_on = f"or go on with it, if it is finished with a larger --time or --steps: wgan resume {run.quoted}"
-            raise UsageError(
-                f"--out: {folder} exists and is not empty, and a run is never written over; "
-                f"choose another folder, {go_on if run.config_file.is_file() else 'or empty it.'}"
-            )
+            raise run._not_empty()
         for sub in _SUBFOLDERS:
             (folder / sub).mkdir(exist_ok=True)
         run.write_config(config)
-        _write_json(run._environment, environment)
+        write_json(run._environment, environment)
         return run
+
+    def check_empty(self) -> None:
+        """Refuse, before any work, the folder that :meth:`create` would refuse.
+
+        Raises:
+            UsageError: It exists and is not an empty folder.
+        """
+        with _making():
+            used = self.folder.exists() and any(self.folder.iterdir())
+        if used:
+            raise self._not_empty()
+
+    def _not_empty(self) -> UsageError:
+        go_on = f"or go on with it, if it is finished with a larger --time or --steps: wgan resume {self.quoted}"
+        return UsageError(
+            f"--out: {self.folder} exists and is not empty, and a run is never written over; "
+            f"choose another folder, {go_on if self.config_file.is_file() else 'or empty it.'}"
+        )
 
     @classmethod
     def open(cls, folder: "str | PathLike[str] | Run") -> "Run":
@@ -229,16 +243,16 @@ class Run:
     @property
     def summary(self) -> dict[str, Any]:
         """How training stands: what the last process that trained here wrote; empty before its first stop."""
-        return _read_json(self._summary)
+        return read_json(self._summary)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Set the summary."""
-        _write_json(self._summary, summary)
+        write_json(self._summary, summary)
 
     @property
     def environment(self) -> dict[str, Any]:
         """Versions, device, threads and command line of the process that made the run."""
-        return _read_json(self._environment)
+        return read_json(self._environment)
 
 
 def find_runs(root: Path) -> list[Run]:
@@ -281,19 +295,3 @@ def _making() -> Iterator[None]:
         yield
     except OSError as error:
         raise WganError(f"--out: cannot make the folder {error.filename}: {error.strerror}.") from error
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise WganError(f"{path} is damaged; delete it: wgan goes on without it.")
-    return value

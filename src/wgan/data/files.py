@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple, final
 from wgan.data.images import MOST_BYTES, Header, Target, Unreadable, decode, header, reason
 from wgan.data.source import Read, Source, in_order
 from wgan.errors import UsageError, WganError
+from wgan.files import CHECKPOINTS, RUN_CONFIG
 from wgan.processor import cores
 from wgan.words import shown
 
@@ -145,7 +146,7 @@ def folder(path: Path) -> Files:
 
 
 def _is_run(place: Path) -> bool:
-    return (place / "config.toml").is_file() and (place / "checkpoints").is_dir()
+    return (place / RUN_CONFIG).is_file() and (place / CHECKPOINTS).is_dir()
 
 
 def _look(entry: os.DirEntry[str]) -> Path | str:
@@ -212,8 +213,8 @@ def _with_slashes(name: str) -> str:
 
 def _runs_in(names: list[str]) -> list[str]:
     """The runs' folders in an archive, each with the slash at its end; "" if it is one."""
-    configured = [name.removesuffix("config.toml") for name in names if f"/{name}".endswith("/config.toml")]
-    return [run for run in configured if any(name.startswith(f"{run}checkpoints/") for name in names)]
+    configured = [name.removesuffix(RUN_CONFIG) for name in names if f"/{name}".endswith(f"/{RUN_CONFIG}")]
+    return [run for run in configured if any(name.startswith(f"{run}{CHECKPOINTS}/") for name in names)]
 
 
 def _open_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:

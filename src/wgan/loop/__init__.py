@@ -74,6 +74,8 @@ def train(
         if out is not None and not dry_run and (begun := restart.begun_by_this_launch(out, group)):
             return _continue(begun, config, source, view, group, ours=True)
         check_used(config.loss)
+        if out is not None and group.first:
+            Run(out).check_empty()
         parts = _prepare(config, source, view, group)
         weights = None if init_from is None else at_home(init_from)
         if weights is not None:
