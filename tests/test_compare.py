@@ -80,6 +80,16 @@ def test_vectors_are_compared_in_their_own_units(tmp_path: Path) -> None:
     assert (found.n, found.m, found.dim) == (90, 90, 3) and "own units" in found.units
 
 
+def test_single_numbers_are_samples_wherever_they_are(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 300))
+    for name, array in (("x.npy", x), ("y.npy", y[:200])):
+        np.save(tmp_path / name, array)
+    for a, b in ((x, y[:200]), (tmp_path / "x.npy", tmp_path / "y.npy"), (x, tmp_path / "y.npy")):
+        found = wgan.distance(a, b)
+        assert (found.method, found.dim, found.n, found.m) == ("line", 1, 300, 200)
+        assert found.value == pytest.approx(wasserstein_distance(x, y[:200]), rel=1e-9)
+
+
 @pytest.mark.parametrize("shift", [0.0, 1e8])
 def test_vectors_from_files_keep_every_digit(tmp_path: Path, shift: float) -> None:
     """Float32 steps by 8 at 1e8; and samples in both sets are only seen to be the same if no digit changes."""
@@ -242,6 +252,7 @@ def test_the_command_answers_in_text_and_json(told: Told, run: Run) -> None:
         (["blobs.npy", "blobs.npy", "--seed", "-1"], 2, ["seed is -1", "at least 0"]),
         (["blobs.npy", "blobs.npy", "--split", "test"], 2, ["--split", "held-out"]),
         (["points.npy", "points.npy", "--size", "8"], 2, ["size", "pictures"]),
+        (["blobs.npy", "blobs.npy", "--held-out", "0.5"], 2, ["--held-out", "--split"]),
         (["points.npy", "points.npy", "--method", "critic"], 2, ["60", "200"]),
         (["points.npy", "points.npy", "--time", "5s"], 2, ["--time", "--method critic", "quadrature"]),
         (["points.npy", "points.npy", "--method", "critic", "--time", "soon"], 2, ["--time", "90s"]),
@@ -423,9 +434,22 @@ def test_data_beside_a_run_are_read_as_the_run_read_them(tmp_path: Path) -> None
     found, given = (wgan.distance(run, tmp_path / "wide.npy", **options) for options in ({}, {"fit": "stretch"}))
     assert isinstance(found, Estimate) and isinstance(given, Estimate)
     assert found.value == given.value != wgan.distance(run, tmp_path / "wide.npy", fit="pad").value
+    cropped = wgan.distance(small_run(tmp_path / "c", str(tmp_path / "wide.npy"), steps=1, size=8).generator, wide)
+    assert wgan.distance(run, tmp_path / "wide.npy", fit="crop").value != found.value, "the usual one, but given"
+    assert wgan.distance(run.generator, wide, fit="crop").value == wgan.distance(run, wide, fit="crop").value
+    assert cropped.m == 60
     few = small_run(tmp_path / "few", steps=1, held_out=30)
     assert wgan.distance(few, tmp_path / "wide.npy", split="held-out").m == 30
+    assert wgan.distance(few, tmp_path / "wide.npy", split="held-out", held_out=0.1).m == 6
     assert wgan.distance(few, tmp_path / "wide.npy").m == 60
+    for options, words in (
+        ({"size": 9}, "--size: the generator makes grey pictures of 8x8"),
+        ({"channels": 3}, "--chan"),
+    ):
+        for sides in ((run, wide), (wide, run)):
+            with pytest.raises(UsageError, match=words):
+                wgan.distance(*sides, **options)
+    assert wgan.distance(run, wide, size=8, channels=1).value == found.value
 
 
 def test_samples_in_another_order_are_told_from_noise() -> None:

@@ -12,9 +12,9 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from toolbox import tiny_trainer
-from wgan.build import check_used, make_constraint
+from wgan.build import check, make_constraint
 from wgan.certificate import certify
-from wgan.config import LossConfig
+from wgan.config import Config, LossConfig, RunConfig
 from wgan.constraints import (
     R1,
     R2,
@@ -26,7 +26,7 @@ from wgan.constraints import (
     Sum,
     WeightClipping,
 )
-from wgan.constraints.base import descend
+from wgan.constraints.base import descend, with_penalties
 from wgan.errors import UsageError
 from wgan.networks import make_critic
 from wgan.networks.layers import NORM_LAYERS
@@ -312,14 +312,14 @@ def test_an_interval_is_told_where_it_does_something_and_refused_elsewhere(name:
 def test_one_interval_for_all_is_that_of_the_penalties() -> None:
     made = make_constraint(LossConfig(constraint="spectral+gp", every=(3,)))
     assert [part.every for part in made.parts] == [1, 3]
-    check_used(LossConfig(constraint="spectral+gp", every=(3,)))
+    check(Config(loss=LossConfig(constraint="spectral+gp", every=(3,)), run=RunConfig(steps=1)))
     for loss, message in (
         (LossConfig(constraint="spectral+gp", every=(2, 3)), "--every: 2, but spectral holds at every step"),
         (LossConfig(constraint="clip", every=(4,)), "--every: 4, but clip holds at every step"),
         (LossConfig(constraint="none", weight=(5.0,)), "--weight: 5, but the constraint none has no weight"),
     ):
         with pytest.raises(UsageError, match=message):
-            check_used(loss)
+            check(Config(loss=loss, run=RunConfig(steps=1)))
         waiting = [part.every for part in make_constraint(loss).parts if not part.has_penalty()]
         assert waiting == [1], "for a run of before goes on"
 
@@ -407,3 +407,15 @@ def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:
 def test_what_flattens_a_critic_further_leaves_no_least_slope(other: Constraint) -> None:
     assert Sum(GradientPenalty(), other).slope == Sum(other, LipschitzPenalty()).slope == (0, 1)
     assert Sum(GradientPenalty(), LipschitzPenalty()).slope == (1, 1)
+
+
+def test_a_penalty_that_is_no_scalar_is_refused() -> None:
+    class Each(Constraint):
+        label = "my penalty"
+
+        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+            return gradient_norms(critic, real)
+
+    made, x = nn.Linear(2, 1), torch.zeros(3, 2)
+    with pytest.raises(UsageError, match=r"my penalty: the penalty has shape \(3,\); give a scalar, such as its mean"):
+        with_penalties(torch.zeros(()), Each(), 0, lambda _, part: part.penalty(made, x, x, torch.zeros(3)))

@@ -103,11 +103,21 @@ def test_default_channels(tmp_path: Path, modes: list[str], options: dict[str, i
     assert open_data(tmp_path, DataConfig(**options)).shape == (channels, 4, 6)  # type: ignore[arg-type]
 
 
-def test_default_size_is_the_most_frequent(tmp_path: Path) -> None:
-    sizes = [(5, 5), (8, 9), (8, 9), (7, 7)]
+def test_default_size_is_that_of_most(tmp_path: Path) -> None:
+    sizes = [(5, 5), (8, 9), (8, 9), (8, 9), (7, 7)]
     data = open_data(fill(tmp_path, {f"{n}.png": picture(n, s) for n, s in enumerate(sizes)}), DataConfig())
-    assert data.shape == (3, 9, 8)
+    assert data.shape == (3, 9, 8) and not [note for note in data.report.notes if "--size" in note]
     assert list(data.report.sizes) == ["9x8", "5x5", "7x7"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "side"), [([(21, 117), (90, 80), (70, 60), (65, 66)], 64), ([(5, 9), (8, 9), (8, 9), (7, 7)], 9)]
+)
+def test_no_single_picture_decides_the_size_of_all(sizes: list[tuple[int, int]], side: int, tmp_path: Path) -> None:
+    data = open_data(fill(tmp_path, {f"{n}.png": picture(n, s) for n, s in enumerate(sizes)}), DataConfig())
+    assert data.shape == (3, side, side)
+    said = f"the pictures have {len(set(sizes))} sizes; all are brought to {side}x{side}, if no --size says otherwise."
+    assert said in data.report.notes
 
 
 def test_large_pictures_default_to_64(tmp_path: Path) -> None:

@@ -227,6 +227,25 @@ def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not list(tmp_path.glob("r*"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"save_every": "banana"}, "--save-every: 'banana' is not an interval"),
+        ({"steps": None, "time": "5"}, "--time: '5' is not a time"),
+        ({"steps": None, "time": "5s", "decay": "linear"}, "--decay linear needs to know where it ends"),
+        ({"init_from": "nope"}, "nope does not exist"),
+    ],
+)
+def test_a_mistyped_option_is_refused_before_data_are_read(
+    changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "open_data", lambda *_, **__: pytest.fail("the data are read"))
+    init_from = changes.pop("init_from", None)
+    given = {name: value for name, value in {**SMALL, **changes}.items() if value is not None}
+    with pytest.raises(WganError, match=message):
+        loop.train(options.make_config(given), source=blobs(), init_from=init_from)
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_folder_that_is_not_empty_is_refused_before_data_are_read(tmp_path: Path, dry_run: bool) -> None:
     (tmp_path / "notes.txt").write_text("mine")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import wgan
@@ -24,9 +25,10 @@ from wgan.data import open_data
 from wgan.errors import UsageError, WganError
 from wgan.loop.restart import check_same_config, check_same_data, fingerprint, fixed_options
 from wgan.loop.stop import Interrupted
+from wgan.model import read_tensors, save_tensors
 from wgan.overview import closing, overview
 from wgan.run import Run
-from wgan.trainer.state import restore, snapshot
+from wgan.trainer.state import load, restore, save, snapshot
 from wgan.view import View
 
 HEAVY = {"dcgan64-clip", "dcgan64-gp"}
@@ -191,6 +193,35 @@ def test_time_goes_on_where_it_was_saved() -> None:
     assert 1234.5 < other.seconds < 1294.5
     restore(other, saved, counters)  # back again, as after a divergence
     assert other.seconds == 1234.5
+
+
+def test_a_trainer_of_own_networks_goes_on_from_a_file(tmp_path: Path) -> None:
+    whole, first, second = tiny_trainer(), tiny_trainer(), tiny_trainer()
+    first.critic_optimizer.param_groups[0]["lr"] = whole.critic_optimizer.param_groups[0]["lr"] = 0.01  # by hand
+    for trainer, steps in ((whole, 6), (first, 3)):
+        for _ in range(steps):
+            trainer.advance()
+    save(first, tmp_path / "t.safetensors")
+    load(second, str(tmp_path / "t.safetensors"))
+    for _ in range(3):
+        second.advance()
+    one, other = snapshot(whole)[0], snapshot(second)[0]
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    assert second.critic_optimizer.param_groups[0]["lr"] == 0.01 != second.generator_optimizer.param_groups[0]["lr"]
+
+
+def test_tied_weights_can_be_saved(tmp_path: Path) -> None:
+    weight = torch.arange(6.0).reshape(2, 3)
+    save_tensors(tmp_path / "t.safetensors", {"a": weight, "b": weight, "c": weight + 1}, {})
+    found, _ = read_tensors(tmp_path / "t.safetensors")
+    assert torch.equal(found["a"], weight) and torch.equal(found["b"], weight) and torch.equal(found["c"], weight + 1)
+
+
+def test_a_save_of_another_optimizer_is_refused() -> None:
+    saved, counters = snapshot(tiny_trainer())
+    other = tiny_trainer(optimizer=lambda weights, rate: torch.optim.SGD(weights, lr=rate))
+    with pytest.raises(WganError, match="the save is of the optimizer Adam, and this trainer has SGD"):
+        restore(other, saved, counters)
 
 
 def test_time_that_is_used_up_stays_used_up(tmp_path: Path) -> None:

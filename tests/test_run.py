@@ -18,7 +18,7 @@ from wgan.errors import UsageError, WganError
 from wgan.files import write_atomically, write_text
 from wgan.model import Model, save_model, save_tensors
 from wgan.networks import Latent, make_generator
-from wgan.overview import overview
+from wgan.overview import overview, overview_table
 from wgan.run import Run, find_runs
 
 
@@ -126,6 +126,7 @@ def test_looking_at_a_run_makes_nothing_and_believes_what_it_may_not_open(
     assert overview(run)["status"] == "training"
     monkeypatch.setattr(Run, "records", refused)
     assert overview(run)["status"] == "unreadable"
+    assert overview_table([overview(run)]).splitlines()[-1].startswith(f"{run.folder}: [Errno 13] Permission denied")
 
 
 def test_records_survive_a_half_written_line_and_rewind(tmp_path: Path) -> None:
@@ -184,7 +185,9 @@ def test_a_save_that_is_damaged_is_refused(where: int, tmp_path: Path) -> None:
 def test_a_line_that_is_no_record_is_named(line: str, tmp_path: Path) -> None:
     run = make(tmp_path / "r")
     run.metrics.write_text(f'{{"step": 1}}\n{line}\n')
-    with pytest.raises(WganError, match=r"metrics\.jsonl, line 2, is not a record of measurements; delete it\.$"):
+    with pytest.raises(
+        WganError, match=r"metrics\.jsonl, line 2, is not a record of measurements; delete that line\.$"
+    ):
         run.records()
 
 

@@ -183,7 +183,6 @@ def distance(
     for name in given:
         if name not in options.READING:
             raise UsageError(unknown("option", name, options.READING))
-    made = options.make_config(given).data
     return compare(
-        a, b, made, method=method, samples=samples, seed=seed, split=split, time=time, steps=steps, null=null
+        a, b, given, method=method, samples=samples, seed=seed, split=split, time=time, steps=steps, null=null
     )

@@ -19,7 +19,7 @@ from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, RMSprop
 from wgan.parallel import ALONE, Group
 from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
-from wgan.schedule import Budget, Decay, Interval, read_seconds
+from wgan.schedule import Budget, CriticSteps, Decay, Interval, read_seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
 from wgan.trainer.checks import device_of
@@ -102,12 +102,20 @@ def make_constraint(loss: LossConfig) -> Constraint:
     return made[0] if len(made) == 1 else Sum(*made)
 
 
-def check_used(loss: LossConfig) -> None:
-    """Refuse a weight or an interval that would do nothing in a new run.
+def check(config: Config) -> None:
+    """Refuse, before any data are read, what a new run could not use.
 
     Raises:
-        UsageError: There is one; or a name is unknown.
+        UsageError: There is no budget, an interval cannot be read, a name is unknown, or a weight or an interval would
+            do nothing.
     """
+    _check_used(config.loss)
+    plan = make_plan(config, 1.0)
+    if config.optimizer.decay == "linear":
+        decay_end(plan)
+
+
+def _check_used(loss: LossConfig) -> None:
     parts = _parts(loss)
     if loss.weight is not None and [part.kind for part in parts] == [Unconstrained]:
         name = parts[0].name
@@ -173,7 +181,7 @@ def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trai
             group=group,
         )
     trainer.attach(data)
-    plan = make_plan(config, trainer)
+    plan = make_plan(config, trainer.batches.per_epoch)
     if optimizer.decay == "linear":
         trainer.decay = Decay(0, decay_end(plan))
     return trainer, plan
@@ -212,18 +220,23 @@ def enough_memory_for_steps(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def make_plan(config: Config, trainer: Trainer) -> Plan:
+def make_plan(config: Config, batches: float) -> Plan:
     """When to stop, log, draw and save, in generator steps and seconds.
+
+    Args:
+        config: What to do.
+        batches: In one pass over the data.
 
     Raises:
         UsageError: There is no budget, or an interval cannot be read.
     """
-    run, steps_for = config.run, trainer.critic_steps.generator_steps
-    per_epoch = trainer.batches.per_epoch / trainer.critic_steps.usual
+    run, optimizer = config.run, config.optimizer
+    moves = CriticSteps(optimizer.critic_steps, optimizer.warmup_steps, optimizer.warmup_critic_steps)
+    per_epoch = batches / moves.usual
     limits = [
         run.steps,
-        steps_for(run.kimg * 1000 / run.batch) if run.kimg is not None else None,
-        steps_for(run.epochs * trainer.batches.per_epoch) if run.epochs is not None else None,
+        moves.generator_steps(run.kimg * 1000 / run.batch) if run.kimg is not None else None,
+        moves.generator_steps(run.epochs * batches) if run.epochs is not None else None,
     ]
     steps = min((limit for limit in limits if limit is not None), default=None)
     if steps is None and run.time is None:

@@ -1,6 +1,7 @@
 """Two sets of samples, wherever they come from, and the distance between them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from time import monotonic
@@ -8,7 +9,6 @@ from typing import Any, get_args
 
 from torch import nn
 
-from wgan.config import DataConfig
 from wgan.data.objects import Items
 from wgan.data.progress import Progress, quiet
 from wgan.distances.estimate import CRITIC, Estimate, affordable, choose, null_size, with_error_and_null
@@ -32,7 +32,7 @@ _UNITS = {"energy": "the square root of the ", "mmd": "none, but relative to the
 def compare(
     a: Any,
     b: Any,
-    options: DataConfig,
+    reading: Mapping[str, Any],
     *,
     method: str = "auto",
     samples: int | None = None,
@@ -50,7 +50,7 @@ def compare(
             a generator or its ``generator.safetensors``; or a sampler, if b is one (see :func:`wgan.measure.measure`).
         b: Likewise. Its pictures are brought to the size and channels of a's (or the other way round, if b is a
             generator).
-        options: How to read pictures: size, channels, fit and so on.
+        reading: How to read data, as far as a person says so: names of ``wgan.options.READING`` and values.
         method: A name in ``wgan.registry.DISTANCES``, "critic", or "auto".
         samples: Use at most this many samples a side, chosen by the seed; by default all. Of a generator or an endless
             set this many are drawn, by default as many as the other side has; the two sides draw different ones.
@@ -71,17 +71,18 @@ def compare(
             raise UsageError(f"{name} is {text!r}, but it must be text.")
     check_numbers(seed=seed, **{name: n for name, n in {"samples": samples, "steps": steps}.items() if n is not None})
     seed, samples = int(seed), None if samples is None else int(samples)
-    _check(method, split)
+    given = {name: value for name, value in reading.items() if value is not None}
+    _check(method, split, given)
     budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
     if _is_sampler(a) or _is_sampler(b):
-        if method not in ("auto", CRITIC) or samples is not None or split != "all" or options != DataConfig():
+        if method not in ("auto", CRITIC) or samples is not None or split != "all" or given:
             raise UsageError(
                 "functions that draw samples go with the method critic, and without a number of samples, a split or "
                 "options of data."
             )
         return measure(a, b, **budget)
-    side_a, side_b = open_both(a, b, options, seed, split, progress)
+    side_a, side_b = open_both(a, b, given, seed, split, progress)
     dim = math.prod(side_a.shape)
     drawn = {CRITIC: DRAWN_FOR_CRITICS, "auto": min(DRAWN, affordable(dim))}.get(method, DRAWN)
     n, m = _numbers(side_a.size, side_b.size, samples, drawn)
@@ -176,11 +177,13 @@ def _is_sampler(source: Any) -> bool:
     return callable(source) and not isinstance(source, Model | Items | PathLike | nn.Module | type)
 
 
-def _check(method: str, split: str) -> None:
+def _check(method: str, split: str, given: Mapping[str, Any]) -> None:
     if method not in ("auto", CRITIC, *DISTANCES):
         raise UsageError("--method: " + unknown("method", method, ["auto", CRITIC, *DISTANCES]))
     if split not in get_args(Split):
         raise UsageError("--split: " + unknown("value", split, get_args(Split)))
+    if split == "all" and "held_out" in given:
+        raise UsageError("--held-out: all samples are used, held out or not; choose with --split train or held-out.")
 
 
 def _numbers(size_a: int | None, size_b: int | None, samples: int | None, otherwise: int) -> tuple[int, int]:

@@ -20,11 +20,11 @@ class DataConfig:
     data: str = "digits"
     """A name (see `wgan data --list`), a folder or .zip of pictures, or a .npy/.npz file."""
     size: tuple[int, int] | None = None
-    """Height and width of the pictures, as 64 or 48x64; by default the most frequent, or 64 if that is above 128."""
+    """Height and width of the pictures, as 64 or 48x64; by default what most have, or 64 if that is above 128."""
     channels: Literal[1, 3, 4] | None = None
     """1 grey, 3 colour, 4 colour with transparency; by default 1 or 3, as the source has."""
     fit: Fit = "crop"
-    """To reach the size: crop (cover it and cut the rest), pad (shrink to fit, black border), stretch."""
+    """To reach the size: crop (cover it and cut the rest), pad (shrink to fit, black or clear border), stretch."""
     flip: bool = False
     """Mirror half of the training pictures left to right."""
     value_range: tuple[float, float] | None = None
@@ -142,7 +142,7 @@ class RunConfig:
     kimg: float | None = None
     """Stop after the critic has seen this many thousand real pictures in total."""
     epochs: float | None = None
-    """Stop after this many passes over the training data in total."""
+    """Stop after this many passes over the training data in total (of endless toys, a pass is 65,536 samples)."""
     time: str | None = None
     """Stop after this much training time in total: 90s, 10m, 1h30m or 1d; the last record and pictures come on top."""
     batch: int = 64

@@ -54,7 +54,8 @@ def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:
              f"{row['step']:,}", clock(row["seconds"]), number]
         )  # fmt: skip
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    table = ["  ".join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([*table, *(f"{shown(row['run'])}: {row['error']}" for row in rows if "error" in row)])
 
 
 def more(run: Run, steps: int, seconds: float) -> str:

@@ -75,11 +75,7 @@ class Run:
         return run
 
     def check_empty(self) -> None:
-        """Refuse, before any work, the folder that :meth:`create` would refuse.
-
-        Raises:
-            UsageError: It exists and is not an empty folder.
-        """
+        """Refuse, before any work, the folder that :meth:`create` would refuse, with the same errors."""
         with _making():
             used = self.folder.exists() and any(self.folder.iterdir())
         if used:
@@ -172,7 +168,9 @@ class Run:
             if type(record["step"]) is not int:
                 raise ValueError("a step is a whole number")
         except (ValueError, TypeError, KeyError) as error:
-            raise WganError(f"{self.metrics}, line {number}, is not a record of measurements; delete it.") from error
+            raise WganError(
+                f"{self.metrics}, line {number}, is not a record of measurements; delete that line."
+            ) from error
         return record
 
     def sample_path(self, step: int) -> Path:
@@ -217,17 +215,20 @@ class Run:
         Raises:
             WganError: There is none, or it cannot be read.
         """
+        again = f"wgan train --config {shlex.quote(str(self.config_file))}"
         try:
             tensors, about = read_tensors(self._checkpoint)
             return tensors, about["counters"]
         except FileNotFoundError:
-            again = f"wgan train --config {shlex.quote(str(self.config_file))}"
             missing = f"{self._checkpoint.relative_to(self.folder)} is missing"
             raise WganError(
                 f"{self.folder} has no save to go on from ({missing}); bring it back, or start again: {again}"
             ) from None
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise WganError(f"{self._checkpoint} cannot be read: {error}.") from error
+            start = f"{again} --init-from {shlex.quote(str(self._generator))}"
+            raise WganError(
+                f"{self._checkpoint} cannot be read: {error}; bring back a copy, or begin with the average: {start}"
+            ) from error
 
     def save_generator(self, tensors: Mapping[str, Tensor], network: Mapping[str, Any], units: Units) -> None:
         """Write ``generator.safetensors``."""

@@ -1,7 +1,7 @@
 """The two sets of a comparison, opened: data, arrays or generators become rows of numbers in a person's units."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -20,6 +20,7 @@ from wgan.distances.samples import rows
 from wgan.errors import UsageError
 from wgan.files import at_home
 from wgan.model import Model
+from wgan.options import make_config
 from wgan.registry import DATASETS
 from wgan.run import Run
 from wgan.seeds import rng
@@ -49,25 +50,31 @@ class Side:
     read: DataConfig | None = None
 
 
-def open_both(a: Any, b: Any, options: DataConfig, seed: int, split: Split, progress: Progress) -> tuple[Side, Side]:
+def open_both(
+    a: Any, b: Any, given: Mapping[str, Any], seed: int, split: Split, progress: Progress
+) -> tuple[Side, Side]:
     """Both sides; what has a shape of its own leads, else A.
 
     Raises:
-        UsageError: They are of different shapes, or on different scales.
+        UsageError: They are of different shapes, or on different scales, or an option does not suit one.
         WganError: One cannot be read.
     """
+    options = make_config(given).data
 
     def opened(source: Any, number: int, like: Side | None) -> Side:
-        source = rows(source) if getattr(source, "ndim", None) == 1 else source
         read = like.read if like and like.read else DataConfig()
-        *wishes, last = dict.fromkeys((_like(like, _as_read(read, options, split)), _like(like, options), options))
+        *wishes, last = dict.fromkeys(
+            (_like(like, _as_read(read, options, given, split)), _like(like, options), options)
+        )
         for wanted in wishes:
             with suppress(UsageError):  # vectors cannot be brought to the shape of pictures, nor bytes to a range
                 return _of_data(open_data(source, wanted, progress=progress), seed, number, split)
         return _of_data(open_data(source, last, progress=progress), seed, number, split)
 
-    plain = split == "all" and options == DataConfig()
+    plain = split == "all" and not given
     ready_a, ready_b = (_as_it_is(source, seed, number, plain) for number, source in enumerate((a, b)))
+    for ready in filter(None, (ready_a, ready_b)):
+        _check_shape(ready.shape, options)
     side_a = ready_a or opened(a, 0, ready_b)
     side_b = ready_b or opened(b, 1, side_a)
     if side_a.shape != side_b.shape:
@@ -105,11 +112,23 @@ def _like(side: Side | None, options: DataConfig) -> DataConfig:
     return replace(options, size=(height, width), channels=cast(Literal[1, 3, 4], channels))
 
 
-def _as_read(read: DataConfig, options: DataConfig, split: Split) -> DataConfig:
-    """The options, and where they are the usual ones those with which a run read its data."""
-    usual, names = DataConfig(), ["fit", "value_range", *([] if split == "all" else ["held_out"])]
-    same = [name for name in names if getattr(options, name) == getattr(usual, name)]
-    return replace(options, **{name: getattr(read, name) for name in same})
+def _check_shape(shape: tuple[int, ...], options: DataConfig) -> None:
+    """Refuse a size or channels that a generator does not make.
+
+    Raises:
+        UsageError: Its samples are of another shape.
+    """
+    for name, wanted, made in (("size", options.size, shape[1:]), ("channels", options.channels, shape[0])):
+        if wanted is not None and (len(shape) == 1 or wanted != made):
+            raise UsageError(
+                f"--{name}: the generator makes {kind(shape)}, and the other side is read like them; leave it out."
+            )
+
+
+def _as_read(read: DataConfig, options: DataConfig, given: Mapping[str, Any], split: Split) -> DataConfig:
+    """The options, and where none is given those with which a run read its data."""
+    names = ["fit", "value_range", *([] if split == "all" else ["held_out"])]
+    return replace(options, **{name: getattr(read, name) for name in names if name not in given})
 
 
 def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Side | None:

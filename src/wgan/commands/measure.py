@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from wgan import options
 from wgan.commands.answers import answer, answer_table
 from wgan.commands.flags import DataFlags, Json, Whole, given_flags
 from wgan.console import make_view
@@ -56,11 +55,10 @@ def distance(
     """
     from wgan.compare import compare, lines
 
-    how = options.make_config(given_flags(flags)).data
     view = make_view(as_json)
     try:
         found = compare(
-            *(a, b, how),
+            *(a, b, given_flags(flags)),
             method=method,
             samples=samples,
             seed=seed,

@@ -121,9 +121,19 @@ def with_penalties(
     between = math.gcd(*(part.every for _, part in penalties))
     if not penalties or taken % between:
         return loss, None
-    terms = [part.every * part.weight * penalty(n, part) for n, part in penalties if taken % part.every == 0]
+    terms = [
+        part.every * part.weight * _scalar(penalty(n, part), part) for n, part in penalties if taken % part.every == 0
+    ]
     added = sum(terms, loss.new_zeros(()))
     return loss + added, added / between
+
+
+def _scalar(penalty: Tensor, part: Constraint) -> Tensor:
+    if penalty.dim():
+        raise UsageError(
+            f"{part.label}: the penalty has shape {tuple(penalty.shape)}; give a scalar, such as its mean."
+        )
+    return penalty
 
 
 def descend(

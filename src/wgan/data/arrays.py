@@ -74,7 +74,8 @@ def open_array(
     if array.size == 0 or array.ndim == 0:
         raise WganError(f"{origin.place} has shape {array.shape}: there are no samples in it.")
     names = _label_names(labels, len(array), origin)
-    if array.ndim == 2:
+    if array.ndim <= 2:
+        array = array.reshape(len(array), -1)  # single numbers are vectors of one
         return vectors(origin.name, origin.place, array, names, options, official)
     return pictures(ArrayPictures(layout(array, origin), names, origin, options), options, progress, official)
 
@@ -107,7 +108,9 @@ class ArrayPictures(Source):
         self._origin = origin
         self._given = checked_range(options.value_range)
         if self._given is not None and array.dtype == np.uint8:
-            raise UsageError(f"value_range is for float pictures, but {origin.place} has bytes; leave it out.")
+            raise UsageError(
+                f"--value-range: the pictures of {origin.name} are bytes, for which it does nothing; leave it out."
+            )
 
     def __len__(self) -> int:
         return len(self._array)
@@ -190,7 +193,7 @@ def layout(array: NDArray[Any], origin: Origin) -> NDArray[Any]:
             return array.transpose(0, 2, 3, 1)
     raise WganError(
         f"{origin.place} has shape {array.shape}; pictures are (N, H, W), (N, H, W, C) or (N, C, H, W) "
-        "with 1, 3 or 4 channels, vectors are (N, D); single numbers, too: x.reshape(-1, 1)."
+        "with 1, 3 or 4 channels, vectors are (N, D) and single numbers (N,)."
     )
 
 

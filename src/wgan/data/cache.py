@@ -182,13 +182,15 @@ def _demand_room(source: Source, target: Target, folder: Path) -> None:
     if count * each > free:
         raise WganError(
             f"{count:,} pictures of {target.height}x{target.width}x{target.channels} take "
-            f"{_gigabytes(count * each)} in the cache folder {cache_folder()}, and {_gigabytes(free)} are free there; "
+            f"{_size(count * each)} in the cache folder {cache_folder()}, and {_size(free)} are free there; "
             "make them smaller with --size, or set $WGAN_CACHE to a folder that has room."
         )
 
 
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
+def _size(count: int) -> str:
+    """Bytes in the unit that leaves them a digit."""
+    unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= 0.1 * u or n == "kB")
+    return f"{count / unit:,.1f} {name}"
 
 
 def _move(part: Path, place: Path) -> None:

@@ -19,7 +19,7 @@ from wgan.data.split import digest, duplicates_in
 from wgan.errors import UsageError, WganError
 
 LARGE = 128
-"""Sources with a longer side default to 64x64: large pictures are a choice, not an accident."""
+"""Pictures with a longer side become 64x64 if nobody says otherwise: large ones are a choice, not an accident."""
 
 DEFAULT = 64
 TOLD_EVERY = 64
@@ -44,6 +44,8 @@ class Found:
         digests: Of each picture's pixels.
         skipped: Names of files that cannot be used, and why.
         brightest: The largest byte of those that had more than 8 bits.
+        cut: How many of their numbers became black or white.
+        deep: How many numbers they have.
     """
 
     headers: Counter[Header]
@@ -51,6 +53,8 @@ class Found:
     digests: list[int]
     skipped: list[tuple[str, str]]
     brightest: int = 0
+    cut: int = 0
+    deep: int = 0
 
 
 def choose_target(source: Source, options: DataConfig, progress: Progress) -> tuple[Target, list[str]]:
@@ -74,15 +78,22 @@ def choose_target(source: Source, options: DataConfig, progress: Progress) -> tu
         grey, transparent = grey and seen.grey, transparent or seen.transparent
     if not sizes:
         raise nothing_left(source, reasons)
-    notes = []
-    height, width = options.size or sizes.most_common(1)[0][0]
-    if options.size is None and max(height, width) > LARGE:
-        most = f"most pictures are {height}x{width}" if len(sizes) > 1 else f"the pictures are {height}x{width}"
-        notes.append(f"{most}; all are brought to {DEFAULT}x{DEFAULT}, if no --size says otherwise.")
-        height = width = DEFAULT
+    (height, width), notes = (options.size, []) if options.size else _usual_size(sizes)
     if options.channels is None and transparent:
         notes.append("there are pictures with transparency, now laid on white; --channels 4 keeps it.")
     return _target(options, height, width, options.channels or (1 if grey else 3)), notes
+
+
+def _usual_size(sizes: Counter[tuple[int, int]]) -> tuple[tuple[int, int], list[str]]:
+    """The size that most pictures have, or a square where there is none or it is large, and notes that say so."""
+    (height, width), times = sizes.most_common(1)[0]
+    if 2 * times > sizes.total():
+        if max(height, width) <= LARGE:
+            return (height, width), []
+        side, found = DEFAULT, f"{'most' if len(sizes) > 1 else 'the'} pictures are {height}x{width}"
+    else:
+        side, found = min(DEFAULT, max(map(max, sizes))), f"the pictures have {len(sizes):,} sizes"
+    return (side, side), [f"{found}; all are brought to {side}x{side}, if no --size says otherwise."]
 
 
 def _target(options: DataConfig, height: int, width: int, channels: int) -> Target:
@@ -129,6 +140,8 @@ def write_rows(
         found.headers[seen] += 1
         if is_deep(seen.mode):
             found.brightest = max(found.brightest, int(pixels.max()))
+            found.cut += int(((pixels == 0) | (pixels == 255)).sum())
+            found.deep += pixels.size
         found.labels.append(label)
         found.digests.append(hashed)
     if not found.digests:
@@ -168,7 +181,8 @@ def _finish(
             "pictures with more than 8 bits: their format or values say what is black and white; "
             "--value-range=LOW,HIGH overrides it."
             if value_range is None
-            else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white."
+            else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white"
+            + (f", as {found.cut / found.deep:.0%} of their numbers are." if 2 * found.cut > found.deep else ".")
         )
     elif value_range is None and target.value_range is not None:
         more.append(

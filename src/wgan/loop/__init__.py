@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wgan import options, worker
-from wgan.build import Plan, check_used, enough_memory_for_steps, make_plan, make_trainer, resolve, set_threads
+from wgan.build import Plan, check, enough_memory_for_steps, make_plan, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
@@ -73,11 +73,13 @@ def train(
         view = view if view and group.first else View()
         if out is not None and not dry_run and (begun := restart.begun_by_this_launch(out, group)):
             return _continue(begun, config, source, view, group, ours=True)
-        check_used(config.loss)
+        check(config)
+        weights = None if init_from is None else at_home(init_from)
+        if weights is not None and not weights.is_file():
+            Run.open(weights)
         if out is not None and group.first:
             Run(out).check_empty()
         parts = _prepare(config, source, view, group)
-        weights = None if init_from is None else at_home(init_from)
         if weights is not None:
             restart.take_weights(parts.trainer, weights)
         if config.run.tensorboard:
@@ -227,7 +229,7 @@ def _rewind(run: Run, parts: _Parts, view: View) -> None:
     lost = "; records of later steps are made again" if later else ""
     start = f"step {trainer.step:,}, the last save" if run.was_saved else "the beginning: nothing was saved yet"
     view.note(f"going on from {start}{lost}.")
-    was = make_plan(run.config, trainer)  # the end of training alone made what was not due then
+    was = make_plan(run.config, trainer.batches.per_epoch)  # the end of training alone made what was not due then
     run.rewind(trainer.step, was.log.due(trainer.step), was.sample.due(trainer.step))
     run.write_config(config)
     view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))

@@ -45,7 +45,7 @@ class Trainer:
     """Alternates critic and generator steps.
 
     Args:
-        generator: Noise (N, L) to samples (N, ...).
+        generator: Noise (N, L) to samples (N, ...): pixels from -1 to 1, or numbers standardised as the data are.
         critic: Samples to scores (N,) or (N, 1); real high, fake low. One that mixes a batch suits no gradient penalty.
         objective: Scores to losses.
         constraint: What keeps the critic Lipschitz.

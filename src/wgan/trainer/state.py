@@ -1,6 +1,7 @@
 """A trainer as a flat dictionary of tensors, which is what a safetensors file holds, and a few counters."""
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from wgan.errors import WganError
+from wgan.files import at_home
+from wgan.model import read_tensors, save_tensors
 from wgan.schedule import Decay
 from wgan.trainer import Trainer
 
@@ -28,15 +31,22 @@ def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     }
     decay = None if trainer.decay is None else [trainer.decay.start, trainer.decay.end]
     counters = {"step": trainer.step, "critic_updates": trainer.critic_updates, "seconds": trainer.seconds}
-    return tensors, counters | {"decay": decay, "mark": list(trainer.mark)}
+    made = [{"kind": kind, "rates": rates} for kind, rates in map(_described, _optimizers(trainer))]
+    return tensors, counters | {"decay": decay, "mark": list(trainer.mark), "optimizers": made}
 
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
     """Let a trainer go on exactly where a snapshot was taken.
 
     Raises:
-        WganError: Its networks are not those of the snapshot.
+        WganError: Its networks or optimizers are not those of the snapshot.
     """
+    for optimizer, saved in zip(_optimizers(trainer), counters["optimizers"], strict=True):
+        if _described(optimizer)[0] != saved["kind"]:
+            kind = type(optimizer).__name__
+            raise WganError(
+                f"the save is of the optimizer {saved['kind']}, and this trainer has {kind}; make it alike."
+            )
     try:
         trainer.generator.load_state_dict(under("generator", tensors))
         trainer.critic.load_state_dict(under("critic", tensors))
@@ -49,12 +59,45 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
         ) from None
     load_optimizer(trainer.generator_optimizer, under("generator_optimizer", tensors))
     load_optimizer(trainer.critic_optimizer, under("critic_optimizer", tensors))
+    for optimizer, saved in zip(_optimizers(trainer), counters["optimizers"], strict=True):
+        for group, rate in zip(optimizer.param_groups, saved["rates"], strict=True):
+            group["lr"] = rate
     trainer.ledger.load(under("ledger", tensors))
     trainer.step, trainer.critic_updates = counters["step"], counters["critic_updates"]
     seconds, images = counters["mark"]
     trainer.earlier, trainer.mark = counters["seconds"], (seconds, images)
     trainer.since = None  # the clock starts again with the next step
     trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
+
+
+def save(trainer: Trainer, path: str | PathLike[str]) -> None:
+    """Write all that an exact continuation needs into one safetensors file, atomically.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    tensors, counters = snapshot(trainer)
+    save_tensors(at_home(path), tensors, {"counters": counters})
+
+
+def load(trainer: Trainer, path: str | PathLike[str]) -> None:
+    """Let a trainer that is built alike go on exactly where :func:`save` was called.
+
+    Raises:
+        WganError: The file is damaged, or of other networks or optimizers.
+        OSError: It cannot be read.
+    """
+    tensors, about = read_tensors(at_home(path))
+    restore(trainer, tensors, about["counters"])
+
+
+def _optimizers(trainer: Trainer) -> tuple[Optimizer, Optimizer]:
+    return trainer.generator_optimizer, trainer.critic_optimizer
+
+
+def _described(optimizer: Optimizer) -> tuple[str, list[float]]:
+    """Its kind, and the learning rate of each of its groups."""
+    return type(optimizer).__name__, [float(group["lr"]) for group in optimizer.param_groups]
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
