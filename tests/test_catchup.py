@@ -12,6 +12,7 @@ from toolbox import picture_trainer, tiny_trainer, vectors
 from wgan.config import RunConfig
 from wgan.constraints import GradientPenalty, WeightClipping
 from wgan.networks import Latent, make_generator
+from wgan.objectives import NonSaturating
 from wgan.registry import CONSTRAINTS
 from wgan.schedule import Decay, Rates
 from wgan.seeds import rng
@@ -162,3 +163,13 @@ def test_a_fault_inside_leaves_the_critic_where_it_was() -> None:
         raise KeyError
     assert all(torch.equal(before[key], value) for key, value in trainer.critic.state_dict().items())
     assert trainer.critic_updates == 0
+
+
+def test_a_discriminator_does_not_catch_up() -> None:
+    trainer = tiny_trainer(objective=NonSaturating(), constraint=WeightClipping(), catch_up=5)
+    trainer.advance()
+    shown: list[object] = []
+    trainer.critic.register_forward_hook(lambda *given: shown.append(given))
+    with trainer.caught_up():
+        pass
+    assert shown == []

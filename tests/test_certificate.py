@@ -322,3 +322,47 @@ def test_the_steepest_of_many_points_is_seen() -> None:
 
     assert observed(Square(), torch.linspace(-1, 3, 1000)[:, None]) == pytest.approx(6)
     assert observed(Square(), torch.linspace(-4, 3, 1000)[:, None]) == pytest.approx(8)
+
+
+def test_a_hook_before_a_layer_is_refused_by_the_certificate() -> None:
+
+    critic = nn.Sequential(nn.Linear(4, 1))
+    critic[0].register_forward_pre_hook(lambda module, given: (100 * given[0],))
+    with pytest.raises(UsageError, match="has hooks; remove them"):
+        certify(critic, (4,))
+
+
+def test_leaky_relu_with_a_negative_slope_is_as_steep_as_certified() -> None:
+
+    assert certify(nn.LeakyReLU(-3.0), (3,)).constant == 3.0
+
+
+@pytest.mark.parametrize("name", ["inward", "outward"])
+def test_both_matrices_of_an_orthogonal_convolution_count(name: str) -> None:
+
+    layer = OrthogonalConv2d(3, 8, (3, 3), (1, 1), (1, 1))
+    before = certify(layer, (3, 6, 6)).constant
+    with torch.no_grad():
+        getattr(layer, name).mul_(5)
+    assert certify(layer, (3, 6, 6)).constant == pytest.approx(5 * before, rel=1e-4)
+
+
+def test_a_transposed_convolution_is_bounded_on_the_map_that_it_makes() -> None:
+    """One tap less another, four pixels apart, at every second pixel: a difference of next but one, 2 cos(pi / 10)."""
+
+    layer = nn.ConvTranspose2d(1, 1, (1, 6), (1, 2), bias=False)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[0, 0, 0, 0], layer.weight[0, 0, 0, 4] = 1.0, -1.0
+    exact = 2 * math.cos(math.pi / 10)
+    assert exact <= certify(layer, (1, 1, 8)).constant <= 2.001
+
+
+def test_a_spectral_norm_in_training_is_certified_as_in_evaluation() -> None:
+
+    torch.manual_seed(0)
+    layer = spectral_norm(nn.Linear(40, 30), n_power_iterations=1)
+    layer.eval()
+    exact = float(torch.linalg.matrix_norm(layer.weight.detach().double(), 2))
+    layer.train()
+    assert certify(layer, (40,)).constant == pytest.approx(exact, rel=1e-5)

@@ -419,3 +419,52 @@ def test_a_penalty_that_is_no_scalar_is_refused() -> None:
     made, x = nn.Linear(2, 1), torch.zeros(3, 2)
     with pytest.raises(UsageError, match=r"my penalty: the penalty has shape \(3,\); give a scalar, such as its mean"):
         with_penalties(torch.zeros(()), Each(), 0, lambda _, part: part.penalty(made, x, x, torch.zeros(3)))
+
+
+def test_a_sum_promises_the_narrowest_slope_of_its_parts() -> None:
+    assert Sum(LipschitzPenalty(), GradientPenalty()).slope == (1.0, 1.0)
+    assert Sum(Orthogonal(3.0), LipschitzPenalty(), WeightClipping()).slope == (0.0, 1.0)
+    assert Sum(Orthogonal(), GradientPenalty()).certified and not Sum(GradientPenalty(), WeightClipping()).certified
+
+
+def test_usual_weights_are_those_of_the_papers() -> None:
+    assert (WeightClipping().weight, GradientPenalty().weight, LipschitzPenalty().weight) == (0.01, 10, 10)
+
+
+def test_a_step_depends_on_the_generator_it_is_given() -> None:
+
+    ends = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        critic, x = make_critic("mlp", (2,), width=8), torch.randn(16, 2)
+        torch.manual_seed(len(ends))
+        loss = critic(x).mean() - critic(2 * x + 3).mean()
+        descend(
+            critic,
+            GradientPenalty(),
+            [torch.optim.SGD(critic.parameters(), 0.1)],
+            loss,
+            x,
+            2 * x + 3,
+            0,
+            torch.Generator().manual_seed(7),
+        )
+        ends.append(torch.cat([w.detach().flatten() for w in critic.parameters()]))
+    assert torch.equal(*ends)
+
+
+def test_critic_steps_begin_with_no_gradient_and_end_projected() -> None:
+
+    critic, data = nn.Linear(2, 1, bias=False), torch.ones(8, 2)
+    critic.weight.data.fill_(0.0)
+    optimizer = torch.optim.SGD(critic.parameters(), 1.0)
+    for step in range(2):
+        descend(critic, WeightClipping(10.0), [optimizer], critic(data).mean(), data, data, step, torch.Generator())
+    assert critic.weight.tolist() == [[-2.0, -2.0]]
+    descend(critic, WeightClipping(0.5), [optimizer], critic(data).mean(), data, data, 2, torch.Generator())
+    assert critic.weight.tolist() == [[-0.5, -0.5]]
+
+
+def test_pools_that_round_up_still_do() -> None:
+    (layer,) = Orthogonal().prepare(nn.Sequential(nn.AvgPool2d(2, ceil_mode=True)))
+    assert layer(torch.zeros(1, 1, 5, 5)).shape == (1, 1, 3, 3)

@@ -156,6 +156,8 @@ def test_a_given_range_clips_and_says_so() -> None:
     expected = np.rint((np.clip(GREY, 100.0, 200.0) - 100) * 2.55)
     np.testing.assert_array_equal(pixels(data)[..., 0], expected)
     assert any("clipped" in note for note in data.report.notes)
+    dark = open_data(GREY.astype(np.int32) - 5, DataConfig(value_range=(0, 255)))
+    assert any(f"{int(GREY.min()) - 5} to " in note and "clipped" in note for note in dark.report.notes)
 
 
 @pytest.mark.parametrize(

@@ -272,3 +272,38 @@ def test_12_bits_in_files_of_16_are_not_taken_for_nearly_black(tmp_path: Path) -
     with pytest.raises(UsageError, match=r"would keep only 17 of 256 grey levels.*--value-range=LOW,HIGH"):
         open_data(tmp_path, DataConfig())
     assert open_data(tmp_path, DataConfig(value_range=(0, 4095))).report.count == 4
+
+
+def _decoded(image: Any, kind: str, size: tuple[int, int], how: str) -> np.ndarray:
+
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **({"quality": 100} if kind == "JPEG" else {}))
+    return decode(io.BytesIO(buffer.getvalue()), Target(*size, 1, how))[1][..., 0].astype(int)
+
+
+@pytest.mark.parametrize("how", ["crop", "stretch", "pad"])
+@pytest.mark.parametrize("shape", [(512, 512), (128, 1024)])
+def test_a_jpeg_that_is_shrunk_while_decoding_keeps_the_detail_that_fits(shape: tuple[int, int], how: str) -> None:
+    """Stripes of two pixels of the result; the same pixels as PNG are decoded whole."""
+
+    size = (64, 64)
+    wide = 2 * shape[1] // 64 if how == "stretch" else 2 * max(shape) // 64 if how == "pad" else 2 * min(shape) // 64
+    stripes = np.broadcast_to(np.where(np.arange(shape[1]) // wide % 2, 255, 0).astype(np.uint8), shape)
+    image = Image.fromarray(np.ascontiguousarray(stripes))
+    one, other = (_decoded(image, kind, size, how) for kind in ("JPEG", "PNG"))
+    assert other.std() > 20 and np.abs(one - other).mean() < 10
+
+
+@pytest.mark.parametrize("how", ["crop", "stretch", "pad"])
+def test_fine_stripes_become_grey_when_shrunk(how: str) -> None:
+
+    stripes = Image.fromarray(np.ascontiguousarray(np.broadcast_to(np.arange(64) % 2 * 255, (64, 64)).astype(np.uint8)))
+    assert np.abs(fit(stripes, Target(16, 16, 1, how))[2:-2, 2:-2].astype(int) - 127).max() <= 8
+
+
+def test_floats_below_0_have_no_scale_of_their_own() -> None:
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.linspace(-1, 1, 35, dtype=np.float32).reshape(5, 7)).save(buffer, "TIFF")
+    with pytest.raises(UsageError, match="--value-range"):
+        decode(io.BytesIO(buffer.getvalue()), Target(5, 7, 1, "crop"))

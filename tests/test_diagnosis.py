@@ -13,10 +13,11 @@ from torch import nn
 import wgan
 from toolbox import Interrupter, blobs, picture_trainer, small_config, small_run, tiny_trainer, vectors
 from wgan import loop, options
+from wgan.confidence import stderr
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
 from wgan.data import open_data
-from wgan.diagnosis import FEWEST, LAG_SAMPLES, POOLED, Watch, diagnose, look_ahead, pooled
+from wgan.diagnosis import FEWEST, LAG_SAMPLES, POOLED, Watch, _lag, diagnose, look_ahead, pooled
 from wgan.errors import Stopped, WganError
 from wgan.overview import closing
 from wgan.registry import CONSTRAINTS
@@ -311,3 +312,26 @@ def test_a_run_that_failed_is_not_called_right(tmp_path: Path) -> None:
 def test_nothing_is_not_called_right(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=2, objective="minimax", constraint="none")
     assert "Nothing could be measured." in wgan.diagnose(run).lines()  # its data were an object
+
+
+def test_a_lag_is_a_share_of_what_is_found_later() -> None:
+
+    assert not _lag(1.0, 1.55, 0.01, 120, (1.0, 1.0)).fault and _lag(1.0, 1.7, 0.01, 120, (1.0, 1.0)).fault
+
+
+def test_errors_of_lag_and_bound_are_those_of_the_compared_scores() -> None:
+
+    trainer, data = tiny_trainer(constraint=LipschitzPenalty(), catch_up=0), open_data(vectors(), DataConfig())
+    with torch.no_grad():
+        trainer.critic[-1].weight *= 300
+    lag, bound = look_ahead(trainer, data, steps=1)
+    meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
+    scores, factors = [], []
+    for further in (0, 1):
+        with trainer.caught_up(further):
+            scores.append(meter.scores(trainer.average.module, trainer.critic, trainer.step)[1:])
+            factors.append(meter.slope(trainer.average.module, trainer.critic, trainer.step))
+    assert min(factors) > 1.2
+    real, fake = (b / factors[1] - a / factors[0] for a, b in zip(*scores, strict=True))
+    assert lag.evidence["rise_stderr"] == pytest.approx(stderr(real, fake))
+    assert bound.evidence["held_out_stderr"] == pytest.approx(stderr(*scores[1]))

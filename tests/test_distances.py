@@ -484,3 +484,11 @@ def test_halves_whose_samples_nearly_coincide_cost_no_answer(method: Callable[..
     y[7] = 0.3
     found = with_error_and_null(method, x, y)
     assert found.value > 0 and found.null == 0 and found.standard_error is not None
+
+
+def test_sinkhorn_smooths_by_a_tenth_of_the_mean_distance() -> None:
+
+    x, y = normal(12, 2), normal(15, 2) * 2 + 1
+    eps = 0.1 * cdist(x, y).mean()
+    cost = [entropic_cost(cdist(a, b), eps) for a, b in ((x, y), (x, x), (y, y))]
+    assert sinkhorn(x, y) == pytest.approx(cost[0] - cost[1] / 2 - cost[2] / 2, rel=1e-9)

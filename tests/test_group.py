@@ -53,3 +53,40 @@ def test_what_is_done_meanwhile_is_done_once_between_sending_and_waiting_and_may
     )
     assert told == [(1, 0, True)] and present.waited == 1
     assert value == 3 and torch.equal(weight.grad, torch.tensor([1.0, 2.0]))  # the mean of both, who are equal
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_all_learn_the_largest_and_what_the_first_one_says(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[list[int]] = []
+
+    def all_reduce(told: Tensor, op: Any) -> None:
+        assert op == torch.distributed.ReduceOp.MAX
+        sent.append(told.tolist())
+        told.copy_(torch.maximum(told, torch.tensor([3, 0])[: len(told)]))
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    assert Group(rank, 2).largest(1, 2) == [3, 2] and sent == [[1, 2]]
+    Group(rank, 2).first_says(True)
+    assert sent[1:] == [[int(rank == 0)]]
+
+
+@pytest.mark.parametrize(("local_rank", "order"), [(0, ["read", "wait"]), (1, ["wait", "read"])])
+def test_the_first_process_of_a_machine_reads_before_its_others(
+    local_rank: int, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(Group, "_wait", lambda group: seen.append("wait"))
+    with Group(3, 4, local_rank, 2).first_alone():
+        seen.append("read")
+    assert seen == order
+
+
+def test_gradients_of_two_widths_are_averaged_in_the_wider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "distributed", Present())
+    weights = [nn.Parameter(torch.ones(1, dtype=dtype)) for dtype in (torch.float32, torch.float64)]
+    exchange = Exchange(Group(0, 2), weights)
+    gradients = [1 + 2**-20, 1 + 2**-40]
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = torch.tensor([gradient], dtype=weight.dtype)
+    exchange()
+    assert [float(weight.grad) for weight in weights if weight.grad is not None] == gradients

@@ -47,3 +47,26 @@ def test_a_value_that_changes_later_counts_as_it_was() -> None:
     ledger.add("penalty", value, 1)
     value.fill_(5)
     assert ledger.means()["penalty"] == 1
+
+
+def test_a_resumed_ledger_forgets_what_was_waiting_and_bad() -> None:
+
+    ledger = Ledger(("a",))
+    state = ledger.state()
+    ledger.add("a", torch.tensor(math.nan), 1)
+    ledger.load(state)
+    ledger.check()
+    assert ledger.means() == {"a": None}
+    ledger.add("a", torch.tensor(math.nan), 1)
+    ledger.means()
+    ledger.load(state)
+    ledger.check()
+
+
+def test_what_waits_at_a_reset_is_not_counted_afterwards() -> None:
+
+    ledger = Ledger(("a",))
+    ledger.add("a", torch.tensor(7.0), 1)
+    ledger.reset()
+    ledger.add("a", torch.tensor(1.0), 2)
+    assert ledger.means() == {"a": 1.0}

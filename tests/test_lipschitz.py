@@ -110,6 +110,14 @@ def test_orthogonal_convolutions_have_norm_one_and_the_sizes_of_ordinary_ones(ca
         assert largest == pytest.approx(1, abs=1e-6)
 
 
+def test_a_kernel_that_is_rounded_up_reaches_further_right_and_down() -> None:
+    layer, x = OrthogonalConv2d(2, 5, (3, 3), (2, 2), (1, 1), bias=False), torch.randn(2, 2, 6, 7)
+    around = torch.zeros(2, 2, 9, 10)
+    around[:, :, 1:7, 1:8] = x
+    assert layer.weight().shape == (5, 2, 4, 4)
+    torch.testing.assert_close(layer(x), nn.functional.conv2d(around, layer.weight(), stride=2))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 4), (5, 7)])
 @pytest.mark.parametrize(
     "layer", [GlobalPool(), *Orthogonal().prepare(nn.Sequential(nn.AdaptiveAvgPool2d(1)))], ids=str
@@ -251,7 +259,7 @@ def test_every_family_trains_and_stays_within_its_bound(family: str) -> None:
     assert max(orthogonality(weight) for weight in matrices[:-1]) < 0.01
     assert orthogonality(matrices[-1] / 2) < 0.01
     assert certify(trainer.critic, shape).constant == pytest.approx(2, rel=0.01)
-    assert trainer.constraint.arbitrary_under is None
+    assert trainer.constraint.arbitrary_under == "orthogonal weights 2"
 
 
 def test_gradients_do_not_vanish_with_depth() -> None:

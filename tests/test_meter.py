@@ -288,3 +288,83 @@ def test_a_critic_with_a_hook_has_no_bound_and_trains() -> None:
     trainer.critic[2].register_forward_hook(lambda *_: None)
     trainer.advance()
     assert trainer.record()["wasserstein_bound"] is None
+
+
+class Half(nn.Module):
+    """f(x) = |x|^2 / 2, whose slope is |x|."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.w * x.flatten(1).square().sum(1) / 2
+
+
+class Same(nn.Module):
+    def __init__(self, at: float) -> None:
+        super().__init__()
+        self.at = at
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.full((len(z), 2), self.at) + 0 * z[:, :1]
+
+
+def meter_of(train: np.ndarray, held_out: np.ndarray, batch: int = 16) -> Meter:
+    opened = open_data(vectors(40, 2), DataConfig())
+    data = replace(opened, train=Vectors(train.astype(np.float32)), held_out=Vectors(held_out.astype(np.float32)))
+    return Meter(data, Latent(3), batch, 0, lambda x: x.float())
+
+
+def test_noise_floor_is_of_held_out_scores_in_closed_form() -> None:
+    class First(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, 0]
+
+    draw = np.random.default_rng(0)
+    train, held = draw.normal(size=(96, 2)), 3 * draw.normal(size=(32, 2))
+    floor = meter_of(train, held)(Same(0.0), First(2, 1), 0).noise_floor
+    used = held.astype(np.float32)[:, 0]
+    assert floor == pytest.approx(1.96 * used.std(ddof=1) * math.sqrt(1 / 32 + 1 / 96), rel=1e-5)
+
+
+def test_gradient_norms_are_between_held_out_and_generated_at_new_points() -> None:
+    train, held = np.full((64, 2), 100.0), np.full((512, 2), 3.0)
+    meter = meter_of(train, held)
+    found = [meter(Same(1.0), Half(), step) for step in (0, 1)]
+    for each in found:
+        assert math.sqrt(2) < each.gradient_norm < 3 * math.sqrt(2)
+        assert each.gradient_norm == pytest.approx(2 * math.sqrt(2), rel=0.1)
+        assert each.gradient_norm_fake == pytest.approx(math.sqrt(2), rel=1e-4)
+    assert found[0].gradient_norm != found[1].gradient_norm
+    assert meter.slope(Same(1.0), Half(), 0) == found[0].gradient_norm
+    assert sum(map(len, meter.held_out_index)) == 512
+    points: list[Tensor] = []
+    critic = Half()
+    critic.register_forward_pre_hook(lambda _, given: points.append(given[0]))
+    meter.slope(Same(1.0), critic, 0)
+    assert sum(map(len, points)) == 2 * 256  # between and at generated samples
+
+
+@pytest.mark.parametrize(("shape", "samples"), [((3, 32, 32), 1024), ((1, 33, 32), 512), ((3000,), 1024)])
+def test_how_many_samples_are_measured(shape: tuple[int, ...], samples: int) -> None:
+    opened = open_data(vectors(40, 2), DataConfig())
+    assert Meter(replace(opened, shape=shape), Latent(3), 16, 0, lambda x: x).samples == samples
+
+
+def test_slopes_are_those_of_evaluation() -> None:
+    class Batchy(nn.Module):
+        """Batch norm before a linear score: in evaluation the slope is that of the running statistics."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.head = nn.BatchNorm1d(2), nn.Linear(2, 1, bias=False)
+            nn.init.ones_(self.head.weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.norm(x))
+
+    critic = Batchy()
+    meter = meter_of(np.random.default_rng(0).normal(size=(64, 2)), np.random.default_rng(1).normal(size=(64, 2)) * 9)
+    found = meter(Same(1.0), critic.train(), 0)
+    assert found.gradient_norm == pytest.approx(math.sqrt(2), rel=1e-3)

@@ -214,3 +214,25 @@ def test_without_a_graph_where_none_is_asked_for(name: str) -> None:
         found = input_gradient(critic, x)
     assert not found.requires_grad
     assert torch.allclose(found, automatic(critic, x), rtol=1e-10)
+
+
+def test_what_a_hook_does_on_the_way_there_is_not_left_out() -> None:
+
+    critic, x = make_critic("mlp", (3,), width=8, depth=2), torch.randn(5, 3)
+    plain = gradient_norms(critic, x)
+    critic.head.register_forward_hook(lambda m, given, out: 3 * out)
+    torch.testing.assert_close(gradient_norms(critic, x), 3 * plain)
+
+
+@pytest.mark.parametrize("options", [{"groups": 2}, {"dilation": 2}, {"padding_mode": "circular", "padding": 1}])
+def test_convolutions_that_are_not_plain_are_left_to_pytorch(options: Any) -> None:
+
+    torch.manual_seed(0)
+    conv = Conv2d(2, 4, 3, **options)
+    x = torch.randn(5, 2, 6, 6)
+    size = conv(x)[0].numel()
+    critic = Critic(nn.Sequential(conv, nn.LeakyReLU(0.2), nn.Flatten()), size, (2, 6, 6))
+    assert _layers(critic) is None
+    y = x.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad(critic(y).sum(), y)
+    torch.testing.assert_close(input_gradient(critic, x), wanted)

@@ -1,6 +1,7 @@
 """The two steps: against a loop written out by hand, for every constraint and objective, in both precisions."""
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -421,3 +422,44 @@ def test_a_generator_that_does_not_take_the_noise_is_told_so() -> None:
     trainer = Trainer(nn.Linear(5, 6), nn.Linear(6, 1), latent=Latent(4))
     with pytest.raises(UsageError, match=r"the generator fails on noise \(1, 4\): .*1x4 and 5x6"):
         trainer.attach(vectors())
+
+
+def test_a_record_counts_epochs_and_tells_both_rates() -> None:
+    trainer = tiny_trainer(critic_lr=4e-4, generator_lr=1e-4, critic_steps=3)
+    for _ in range(4):
+        trainer.advance()
+    record = trainer.record()
+    assert record["epoch"] == pytest.approx(4 * 3 * 16 / trainer.batches.samples.size)
+    assert (record["generator_lr"], record["critic_lr"]) == (1e-4, 4e-4)
+
+
+def test_means_are_those_since_the_last_record() -> None:
+    trainer = tiny_trainer(constraint=GradientPenalty())
+    trainer.advance()
+    trainer.record()
+    again = tiny_trainer(constraint=GradientPenalty())
+    again.advance()
+    again.ledger.reset()
+    for one in (trainer, again):
+        one.advance()
+        one.advance()
+    found = trainer.record()["generator_loss"]
+    assert found is not None and found == again.ledger.means()["generator_loss"]
+
+
+def test_rmsprop_is_its_formula() -> None:
+    weight = nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+    optimizer, mean, expected = RMSprop()([weight], 0.1), 0.0, 1.0
+    for gradient in (2.0, -1.0, 3.0):
+        weight.grad = torch.tensor([gradient], dtype=torch.float64)
+        optimizer.step()
+        mean = 0.99 * mean + 0.01 * gradient**2
+        expected -= 0.1 * gradient / (math.sqrt(mean) + 1e-8)
+    assert weight.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_generator_of_plain_layers_trains_in_bfloat16() -> None:
+    trainer = Trainer(nn.Linear(3, 6), nn.Linear(6, 1), latent=Latent(3), batch=16, precision=torch.bfloat16)
+    trainer.attach(vectors())
+    assert next(trainer._fakes(1, trainer.generator)).dtype == torch.float32
+    trainer.advance()
