@@ -234,6 +234,7 @@ def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ({"steps": None, "time": "5"}, "--time: '5' is not a time"),
         ({"steps": None, "time": "5s", "decay": "linear"}, "--decay linear needs to know where it ends"),
         ({"init_from": "nope"}, "nope does not exist"),
+        ({"optimizer": "rmsprop", "betas": (0.5, 0.9)}, "--betas: they are Adam's, and the optimizer is rmsprop"),
     ],
 )
 def test_a_mistyped_option_is_refused_before_data_are_read(

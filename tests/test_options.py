@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wgan import options
-from wgan.config import Config
+from wgan.config import Config, OptimizerConfig
 from wgan.errors import UsageError, WganError
 from wgan.registry import CONSTRAINTS
 
@@ -60,6 +60,9 @@ def test_later_layers_win_and_drop_what_contradicts_them() -> None:
     assert (paper.widths, paper.width, paper.refine, paper.modulate) == ((8, 8), None, None, None)
     same = options.make_config(options.preset("wgan"), {"generator_width": 8}).generator
     assert same.refine is False and same.modulate is False
+    classic = options.preset("gan-minimax")
+    assert options.make_config(classic, {"optimizer": "rmsprop"}).optimizer.betas == OptimizerConfig().betas
+    assert options.make_config(classic, {"optimizer": "adam"}).optimizer.betas == (0.5, 0.999)
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)

@@ -106,13 +106,14 @@ def check(config: Config) -> None:
     """Refuse, before any data are read, what a new run could not use.
 
     Raises:
-        UsageError: There is no budget, an interval cannot be read, a name is unknown, or a weight or an interval would
-            do nothing.
+        UsageError: There is no budget, an interval cannot be read, a name is unknown, or an option would do nothing.
     """
     _check_used(config.loss)
-    plan = make_plan(config, 1.0)
-    if config.optimizer.decay == "linear":
+    plan, optimizer = make_plan(config, 1.0), config.optimizer
+    if optimizer.decay == "linear":
         decay_end(plan)
+    if optimizer.optimizer != "adam" and optimizer.betas != OptimizerConfig().betas:
+        raise UsageError(f"--betas: they are Adam's, and the optimizer is {optimizer.optimizer}; leave them out.")
 
 
 def _check_used(loss: LossConfig) -> None:

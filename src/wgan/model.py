@@ -119,7 +119,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
     from wgan import __version__
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    if len({tensor.data_ptr() for tensor in plain.values()}) < len(plain):  # the format has no tied weights
+    if len({tensor.untyped_storage().data_ptr() for tensor in plain.values()}) < len(plain):  # tied: not in the format
         plain = {name: tensor.clone() for name, tensor in plain.items()}
     described = {"format_version": FORMAT_VERSION, "wgan": __version__, **about}
     # One entry: safetensors writes several in an order that changes, and the same run would be other bytes each time.

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 import tomli_w
 from docstring_parser import parse_from_object
 
-from wgan.config import Config
+from wgan.config import Config, OptimizerConfig
 from wgan.errors import UsageError, WganError
 from wgan.limits import AT_LEAST
 from wgan.registry import unknown
@@ -73,7 +73,7 @@ def make_config(*layers: Mapping[str, Any]) -> Config:
 
     What contradicts a later layer is dropped: the budgets of earlier layers when it names one, a network's widths when
     it gives a width or a depth (and the other way round), all of a network's options when it names another family, and
-    weight and interval when it names another constraint.
+    weight and interval when it names another constraint, and Adam's factors when it names another optimizer.
 
     Raises:
         UsageError: A name or a value is not allowed; the message says what is.
@@ -99,6 +99,9 @@ def _displaced(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]
     names = set(BUDGETS) if given.keys() & set(BUDGETS) else set()
     if given.get("constraint", earlier.get("constraint")) != earlier.get("constraint"):
         names |= {"weight", "every"}
+    adam = OptimizerConfig.optimizer
+    if given.get("optimizer", earlier.get("optimizer", adam)) != earlier.get("optimizer", adam):
+        names |= {"betas"}
     for network in ("generator", "critic"):
         sizes, widths = {f"{network}_width", f"{network}_depth"}, {f"{network}_widths"}
         names |= widths if given.keys() & sizes else set()
