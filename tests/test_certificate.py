@@ -325,7 +325,6 @@ def test_the_steepest_of_many_points_is_seen() -> None:
 
 
 def test_a_hook_before_a_layer_is_refused_by_the_certificate() -> None:
-
     critic = nn.Sequential(nn.Linear(4, 1))
     critic[0].register_forward_pre_hook(lambda module, given: (100 * given[0],))
     with pytest.raises(UsageError, match="has hooks; remove them"):
@@ -333,13 +332,11 @@ def test_a_hook_before_a_layer_is_refused_by_the_certificate() -> None:
 
 
 def test_leaky_relu_with_a_negative_slope_is_as_steep_as_certified() -> None:
-
     assert certify(nn.LeakyReLU(-3.0), (3,)).constant == 3.0
 
 
 @pytest.mark.parametrize("name", ["inward", "outward"])
 def test_both_matrices_of_an_orthogonal_convolution_count(name: str) -> None:
-
     layer = OrthogonalConv2d(3, 8, (3, 3), (1, 1), (1, 1))
     before = certify(layer, (3, 6, 6)).constant
     with torch.no_grad():
@@ -349,7 +346,6 @@ def test_both_matrices_of_an_orthogonal_convolution_count(name: str) -> None:
 
 def test_a_transposed_convolution_is_bounded_on_the_map_that_it_makes() -> None:
     """One tap less another, four pixels apart, at every second pixel: a difference of next but one, 2 cos(pi / 10)."""
-
     layer = nn.ConvTranspose2d(1, 1, (1, 6), (1, 2), bias=False)
     with torch.no_grad():
         layer.weight.zero_()
@@ -359,7 +355,6 @@ def test_a_transposed_convolution_is_bounded_on_the_map_that_it_makes() -> None:
 
 
 def test_a_spectral_norm_in_training_is_certified_as_in_evaluation() -> None:
-
     torch.manual_seed(0)
     layer = spectral_norm(nn.Linear(40, 30), n_power_iterations=1)
     layer.eval()

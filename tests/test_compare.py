@@ -19,6 +19,7 @@ import wgan
 from toolbox import SMALL, blobs, small_run
 from wgan.cli import main
 from wgan.compare import lines
+from wgan.config import DataConfig
 from wgan.data.samples import Vectors
 from wgan.distances import memory
 from wgan.distances.estimate import Estimate
@@ -26,6 +27,7 @@ from wgan.errors import UsageError, WganError
 from wgan.measure import W1
 from wgan.registry import DISTANCES
 from wgan.run import Run
+from wgan.sets import _as_read
 
 Told = Callable[..., tuple[int, str, str]]
 
@@ -455,3 +457,12 @@ def test_data_beside_a_run_are_read_as_the_run_read_them(tmp_path: Path) -> None
 def test_samples_in_another_order_are_told_from_noise() -> None:
     a = np.random.default_rng(0).normal(size=(400, 64))
     assert "below 0, by more than noise" in lines(wgan.distance(a, a[:399] + 0.5))
+
+
+def test_what_is_beside_a_run_has_its_range_and_its_fit_unless_others_are_given() -> None:
+    read = DataConfig(fit="pad", value_range=(0.0, 100.0), held_out=7)
+    plain = DataConfig()
+    assert _as_read(read, plain, {}, "all") == replace(plain, fit="pad", value_range=(0.0, 100.0))
+    assert _as_read(read, plain, {}, "train") == replace(plain, fit="pad", value_range=(0.0, 100.0), held_out=7)
+    given = replace(plain, value_range=(-1.0, 1.0))
+    assert _as_read(read, given, {"value_range": (-1.0, 1.0)}, "all") == replace(given, fit="pad")

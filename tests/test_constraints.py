@@ -432,7 +432,6 @@ def test_usual_weights_are_those_of_the_papers() -> None:
 
 
 def test_a_step_depends_on_the_generator_it_is_given() -> None:
-
     ends = []
     for _ in range(2):
         torch.manual_seed(0)
@@ -454,7 +453,6 @@ def test_a_step_depends_on_the_generator_it_is_given() -> None:
 
 
 def test_critic_steps_begin_with_no_gradient_and_end_projected() -> None:
-
     critic, data = nn.Linear(2, 1, bias=False), torch.ones(8, 2)
     critic.weight.data.fill_(0.0)
     optimizer = torch.optim.SGD(critic.parameters(), 1.0)

@@ -302,7 +302,6 @@ def test_sizes(photos: Path, cache: Path) -> None:
 
 
 def test_other_channels_are_decoded_again(tmp_path: Path) -> None:
-
     for n in range(6):
         Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(tmp_path / f"{n}.png")
     assert [open_data(tmp_path, DataConfig(channels=c)).shape for c in (3, 1, 3)] == [(3, 8, 8), (1, 8, 8), (3, 8, 8)]

@@ -275,7 +275,6 @@ def test_12_bits_in_files_of_16_are_not_taken_for_nearly_black(tmp_path: Path) -
 
 
 def _decoded(image: Any, kind: str, size: tuple[int, int], how: str) -> np.ndarray:
-
     buffer = io.BytesIO()
     image.save(buffer, kind, **({"quality": 100} if kind == "JPEG" else {}))
     return decode(io.BytesIO(buffer.getvalue()), Target(*size, 1, how))[1][..., 0].astype(int)
@@ -296,13 +295,11 @@ def test_a_jpeg_that_is_shrunk_while_decoding_keeps_the_detail_that_fits(shape: 
 
 @pytest.mark.parametrize("how", ["crop", "stretch", "pad"])
 def test_fine_stripes_become_grey_when_shrunk(how: str) -> None:
-
     stripes = Image.fromarray(np.ascontiguousarray(np.broadcast_to(np.arange(64) % 2 * 255, (64, 64)).astype(np.uint8)))
     assert np.abs(fit(stripes, Target(16, 16, 1, how))[2:-2, 2:-2].astype(int) - 127).max() <= 8
 
 
 def test_floats_below_0_have_no_scale_of_their_own() -> None:
-
     buffer = io.BytesIO()
     Image.fromarray(np.linspace(-1, 1, 35, dtype=np.float32).reshape(5, 7)).save(buffer, "TIFF")
     with pytest.raises(UsageError, match="--value-range"):

@@ -234,7 +234,6 @@ def test_toys_refuse_picture_options(name: str) -> None:
 
 
 def test_of_an_official_test_split_those_with_the_smallest_digests_are_taken() -> None:
-
     digests = np.random.default_rng(0).permutation(1000).astype(np.uint64)
     train, held = split(digests, 20, official=600)
     assert sorted(digests[held]) == sorted(digests[600:])[:20] and len(train) == 600

@@ -315,12 +315,10 @@ def test_nothing_is_not_called_right(tmp_path: Path) -> None:
 
 
 def test_a_lag_is_a_share_of_what_is_found_later() -> None:
-
     assert not _lag(1.0, 1.55, 0.01, 120, (1.0, 1.0)).fault and _lag(1.0, 1.7, 0.01, 120, (1.0, 1.0)).fault
 
 
 def test_errors_of_lag_and_bound_are_those_of_the_compared_scores() -> None:
-
     trainer, data = tiny_trainer(constraint=LipschitzPenalty(), catch_up=0), open_data(vectors(), DataConfig())
     with torch.no_grad():
         trainer.critic[-1].weight *= 300

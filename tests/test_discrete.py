@@ -176,3 +176,12 @@ def test_exact_numbers_of_python_are_numbers() -> None:
     p, q = [Fraction(1, 2)] * 2, [Fraction(1, 4), Fraction(3, 4)]
     assert total_variation(p, q) == 0.25
     assert earth_mover([1, 0], [0, 1], [[0, 10**20], [10**20, 0]]) == pytest.approx(1e20)
+
+
+def test_probabilities_are_made_to_sum_to_1_if_they_nearly_do() -> None:
+    half = [0.5, 0.5]
+    assert kullback_leibler([0.5 * (1 + 8e-6)] * 2, half) == pytest.approx(0.0, abs=1e-12)
+    assert total_variation([0.5 * (1 + 8e-6)] * 2, half) == pytest.approx(0.0, abs=1e-12)
+    for total in (1 - 2e-5, 1 + 2e-5):
+        with pytest.raises(UsageError, match="probabilities sum to 1"):
+            total_variation(half, [0.5 * total] * 2)

@@ -487,7 +487,6 @@ def test_halves_whose_samples_nearly_coincide_cost_no_answer(method: Callable[..
 
 
 def test_sinkhorn_smooths_by_a_tenth_of_the_mean_distance() -> None:
-
     x, y = normal(12, 2), normal(15, 2) * 2 + 1
     eps = 0.1 * cdist(x, y).mean()
     cost = [entropic_cost(cdist(a, b), eps) for a, b in ((x, y), (x, x), (y, y))]

@@ -117,7 +117,6 @@ def test_endless_readings_of_two_seeds_do_not_overlap() -> None:
 
 
 def test_parts_have_their_shares_and_batches_depend_on_the_seed() -> None:
-
     x = np.random.default_rng(0).normal(size=(1200, 2))
     places = []
     for seed in (0, 1):
@@ -129,7 +128,6 @@ def test_parts_have_their_shares_and_batches_depend_on_the_seed() -> None:
 
 
 def test_what_samplers_draw_hangs_on_the_seed() -> None:
-
     def draw(n: int, generator: torch.Generator) -> Tensor:
         return torch.rand(n, 2, generator=generator)
 

@@ -1,10 +1,14 @@
 """What is made of a free critic's scores, for a critic whose scores are known."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from toolbox import normal
 from wgan.measure import _held_out
 from wgan.measure.critics import Fitted
 from wgan.measure.sides import Arrays, Part
@@ -58,3 +62,37 @@ def test_what_still_rose_is_added_to_what_it_may_be_off_by() -> None:
     sides = Arrays(rng.normal(size=(400, 3)) + 2, rng.normal(size=(400, 3)), 0)
     margins = [_held_out(sides, Fitted(ramp(1.0), 1.0, 1, 0.0), rise, 1.0)[0].margin for rise in (0.0, 0.7)]
     assert margins[1] - margins[0] == pytest.approx(0.7)
+
+
+def test_a_critic_that_sees_the_sides_the_wrong_way_round_finds_less_than_nothing() -> None:
+    sides = Arrays(normal(600, 3) + 2, normal(600, 3, 1), 0)
+    x, y = (side[:, 0].double().numpy() for side in sides.part("judge"))
+    guess, train, _ = _held_out(sides, Fitted(ramp(-1.0), 1.0, 1, 0.0), 0.0, evenness=1.0)
+    assert train < 0 and guess.value == pytest.approx(-(x.mean() - y.mean()) * sides.scale, rel=1e-4)
+    error = math.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y)) * sides.scale
+    assert guess.error == pytest.approx(error, rel=1e-2)
+
+
+class Given:
+    """Sides whose parts differ by so much in the first number."""
+
+    scale, paired = 3.0, False
+
+    def __init__(self, **differences: float) -> None:
+        self.parts = {name: Part(torch.eye(3)[:1] * far + torch.zeros(9, 3), torch.zeros(9, 3))
+                      for name, far in differences.items()}  # fmt: skip
+
+    def part(self, name: str) -> Part:
+        return self.parts[name]
+
+
+@pytest.mark.parametrize(("evenness", "least"), [(0.9, 0.9 * 2.0), (0.25, 1.0)])
+def test_the_least_is_what_unseen_samples_or_evenness_leave_if_that_is_more(evenness: float, least: float) -> None:
+    """Differences of 4 where it was trained and of 1 elsewhere, whose geometric mean is 2."""
+    sides: Any = Given(train=4.0, judge=1.0)
+    guess, train, gap = _held_out(sides, Fitted(ramp(1.0), 1.0, 1, 0.0), 0.0, evenness)
+    value = least + evenness * (2.0 - least)
+    assert (train, gap) == pytest.approx((3 * 4.0, 3 * 3.0))
+    assert guess.value == pytest.approx(3 * value) and guess.margin == pytest.approx(
+        3 * (0.1 * value + 2 * (2 - value))
+    )

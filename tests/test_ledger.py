@@ -50,7 +50,6 @@ def test_a_value_that_changes_later_counts_as_it_was() -> None:
 
 
 def test_a_resumed_ledger_forgets_what_was_waiting_and_bad() -> None:
-
     ledger = Ledger(("a",))
     state = ledger.state()
     ledger.add("a", torch.tensor(math.nan), 1)
@@ -64,7 +63,6 @@ def test_a_resumed_ledger_forgets_what_was_waiting_and_bad() -> None:
 
 
 def test_what_waits_at_a_reset_is_not_counted_afterwards() -> None:
-
     ledger = Ledger(("a",))
     ledger.add("a", torch.tensor(7.0), 1)
     ledger.reset()

@@ -368,3 +368,40 @@ def test_slopes_are_those_of_evaluation() -> None:
     meter = meter_of(np.random.default_rng(0).normal(size=(64, 2)), np.random.default_rng(1).normal(size=(64, 2)) * 9)
     found = meter(Same(1.0), critic.train(), 0)
     assert found.gradient_norm == pytest.approx(math.sqrt(2), rel=1e-3)
+
+
+class Own(nn.Module):
+    """Less its batch's mean, as people write it, and dropped as a function; each in training, in evaluation or both."""
+
+    def __init__(self, centred: str = "", dropped: str = "") -> None:
+        super().__init__()
+        self.linear, self.centred, self.dropped = nn.Linear(6, 1), centred, dropped
+
+    def forward(self, x: Tensor) -> Tensor:
+        mode = "train" if self.training else "eval"
+        x = x - x.mean(0) if mode in self.centred else x
+        made: Tensor = self.linear(nn.functional.dropout(x, 0.5, mode in self.dropped))
+        return made
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize(
+    ("critic", "mixed"),
+    [
+        (Own(), False),
+        (Own(centred="train"), True),
+        (Own(centred="eval"), True),
+        (Own(centred="train eval", dropped="train"), True),
+        (Own(dropped="train"), False),
+        (Own(dropped="train eval"), True),  # it cannot be told
+    ],
+)
+def test_a_critic_mixes_if_it_does_so_in_training_or_evaluation(critic: Own, mixed: bool, trained: bool) -> None:
+    assert mixes(critic.train(trained), torch.zeros(1, 6), open_data(vectors())) == mixed
+    assert critic.training == trained
+
+
+def test_a_critic_is_taken_to_mix_where_samples_are_too_few_to_tell() -> None:
+    for size, mixed in ((3, True), (4, False)):
+        data = open_data(vectors(size + 2), DataConfig(held_out=2))
+        assert data.train.size == size and mixes(Own(), torch.zeros(1, 6), data) == mixed

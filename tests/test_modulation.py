@@ -90,3 +90,13 @@ def test_all_norms_of_a_generator_are_modulated_or_none(options: dict[str, Any],
     owned = [m.norm for m in generator.modules() if isinstance(m, Modulated)]
     assert norms and len(owned) == (len(norms) if modulated else 0)
     assert all(getattr(norm, "weight", None) is None for norm in owned)
+
+
+def test_gains_and_biases_of_a_modulated_norm_are_learnt() -> None:
+    layer = Modulated(nn.Identity(), Latent(4), 3)
+    x, z, way = torch.randn(2, 3, 2, 2), torch.randn(2, 4), torch.randn(2, 3, 2, 2)
+    (layer(x, z) * way).sum().backward()
+    assert {name for name, weight in layer.named_parameters() if weight.grad is not None} == {
+        "gain.weight", "gain.bias", "bias"
+    }  # fmt: skip
+    assert layer.bias.grad is not None and torch.allclose(layer.bias.grad, way.sum((0, 2, 3)), atol=1e-5)

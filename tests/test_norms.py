@@ -124,3 +124,9 @@ def test_gradients_of_gain_and_bias_do_not_share_their_numbers() -> None:
 def test_a_single_pixel_is_refused_by_pytorch() -> None:
     with pytest.raises(ValueError, match="more than 1 spatial element"):
         InstanceNorm2d(3)(torch.zeros(2, 3, 1, 1))
+
+
+def test_a_map_larger_than_a_part_is_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(norms, "PART", 10)
+    x = torch.randn(3, 2, 4, 4).contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(norms.InstanceNorm2d(2)(x), nn.functional.instance_norm(x), atol=1e-6)

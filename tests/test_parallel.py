@@ -276,3 +276,9 @@ def test_the_table_of_what_is_sent_is_the_script_s(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     as_one_of_two(Path(sys.argv[1]))
+
+
+@pytest.mark.parametrize(("batch", "nearest"), [(17, 18), (16, 15), (1, 3)])
+def test_the_nearest_batch_that_can_be_divided_is_named(batch: int, nearest: int) -> None:
+    with pytest.raises(UsageError, match=f"{batch} samples cannot be divided among 3 processes; use {nearest}"):
+        tiny_trainer(group=Group(0, 3), batch=batch)

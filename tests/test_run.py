@@ -19,7 +19,7 @@ from wgan.files import write_atomically, write_text
 from wgan.model import Model, save_model, save_tensors
 from wgan.networks import Latent, make_generator
 from wgan.overview import overview, overview_table
-from wgan.run import Run, find_runs
+from wgan.run import Run, find_runs, numbered_folder
 
 
 def make(out: Path | None, name: str = "digits-default") -> Run:
@@ -292,3 +292,35 @@ def test_the_summary_is_empty_before_the_first_stop(tmp_path: Path) -> None:
     assert run.summary == {}
     run.write_summary({"status": "finished"})
     assert json.loads((run.folder / "summary.json").read_text()) == run.summary == {"status": "finished"}
+
+
+def test_the_next_number_is_above_all_that_are_taken(tmp_path: Path) -> None:
+    for name in ("0002-a", "0007-b"):
+        (tmp_path / name).mkdir()
+    assert numbered_folder(tmp_path, "!!!").name == "0008-run"
+    (tmp_path / "10000-c").mkdir()
+    assert numbered_folder(tmp_path, "d").name == "10001-d"
+
+
+@pytest.mark.parametrize(("kept", "left"), [({}, [1, 3]), ({"keep_record": False, "keep_picture": False}, [1])])
+def test_going_back_keeps_the_step_itself_unless_its_end_alone_made_it(
+    kept: dict[str, bool], left: list[int], tmp_path: Path
+) -> None:
+    run = Run.create(small_config(), tmp_path / "r", "r", {})
+    for step in (5, 3, 1):
+        run.sample_path(step).touch()
+    for step in (1, 3, 5):
+        run.log({"step": step})
+    run.rewind(3, **kept)
+    assert [record["step"] for record in run.records()] == left
+    assert [int(path.stem) for path in run.sample_paths()] == left
+
+
+def test_a_numbered_folder_that_one_may_not_look_into_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "0004-others").mkdir()
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert numbered_folder(tmp_path, "a").name == "0005-a"

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 
 from toolbox import Array, normal
 from wgan.distances import samples
 from wgan.distances.estimate import with_error_and_null
-from wgan.distances.samples import checked, rows, squared_distances
-from wgan.distances.transport import exact
+from wgan.distances.kernels import mmd
+from wgan.distances.samples import both_halves, by_content, checked, orders, rows, squared_distances
+from wgan.distances.transport import debiased, exact
 from wgan.errors import UsageError
 from wgan.registry import DISTANCES
 
@@ -98,3 +99,52 @@ def test_a_set_of_next_to_no_spread_has_no_null_to_speak_of() -> None:
     assert (
         found.value == pytest.approx(2**0.5) and found.null == 0 and found.standard_error == pytest.approx(0, abs=1e-15)
     )
+
+
+def test_mmd_of_many_samples_does_not_depend_on_how_they_are_sorted() -> None:
+    x, y = (np.sort(normal(1200, 1, seed) ** 3, axis=0) for seed in (0, 1))
+    assert mmd(x, y) == pytest.approx(mmd(x[::-1], y), rel=1e-9, abs=1e-12)
+    lengths = pdist(np.concatenate([x, y]))
+    kernel = [np.exp(-(cdist(a, b) ** 2) / (2 * np.median(lengths) ** 2)) for a, b in ((x, x), (y, y), (x, y))]
+    whole = sum((k.sum() - 1200) / (1200 * 1199) for k in kernel[:2]) - 2 * kernel[2].mean()
+    assert mmd(x, y) == pytest.approx(whole, rel=0.2)
+
+
+def test_discrete_data_of_which_one_sample_has_changed_have_corresponding_halves() -> None:
+    """By the triangle inequality: half of it went 1 away, so each cost across and within differ by 1/200 at most."""
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, 4, (400, 2)).astype(float)
+    y = x[draw.permutation(400)]
+    y[7, 0] += 1
+    assert abs(debiased(x, y)) <= 1 / 200 + 1e-9
+
+
+def test_samples_that_two_sets_share_have_one_place_though_a_few_are_copies() -> None:
+    x, fresh = normal(200, 3), normal(100, 3, 1)
+    x[199] = x[198]
+    mixed = np.random.default_rng(2).permutation(200)
+    y = np.concatenate([x[:100], fresh])[mixed]
+    in_x, in_y = (np.argsort(order) for order in orders(x, y, 0))  # the place of each row
+    assert np.corrcoef(in_x[:100], in_y[np.argsort(mixed)[:100]])[0, 1] > 0.95
+
+
+def test_a_zero_is_a_zero_whatever_its_sign() -> None:
+    x = np.random.default_rng(0).integers(0, 2, (30, 8)).astype(float)
+    assert np.array_equal(by_content(x, 0), by_content(np.where(x == 0, -0.0, x), 0))
+
+
+def test_squared_distances_keep_their_digits_in_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wgan.distances.samples.BLOCK", 7 * 40)
+    x = normal(60, 5)
+    y = x[20:] + 1e-9 * normal(40, 5, 1)
+    np.testing.assert_allclose(squared_distances(x, y), ((x[:, None] - y) ** 2).sum(-1), rtol=1e-6)
+
+
+def test_halves_are_as_large_as_asked_for() -> None:
+    x, y = normal(41, 2), normal(30, 2, 1)
+    for most, size in ((7, 7), (None, 15), (99, 15)):
+        of_x, of_y = both_halves(x, y, 0, most)
+        assert [len(half) for half in (*of_x, *of_y)] == [size] * 4
+        for whole, (one, other) in ((x, of_x), (y, of_y)):
+            rows = {tuple(row) for row in (*one, *other)}
+            assert len(rows) == 2 * size and rows <= {tuple(row) for row in whole}

@@ -59,3 +59,14 @@ def test_a_generator_step_needs_a_critic_step(steps: tuple[int, ...], wrong: str
     with pytest.raises(UsageError, match=f"^{wrong}; give a whole number, at least"):
         CriticSteps(*steps)
     assert CriticSteps(1, 0, 0).before(0) == 1  # no warm-up
+
+
+def test_generator_steps_are_as_many_as_show_all_batches() -> None:
+    assert [CriticSteps(5).generator_steps(n) for n in (1, 5, 5.1, 10)] == [1, 1, 2, 2]
+    warm = CriticSteps(5, warmup_steps=2)
+    assert [warm.before(step) for step in (0, 1, 2, 100, 250, 499, 500)] == [100, 100, 5, 5, 5, 5, 100]
+    assert [warm.generator_steps(n) for n in (1, 100, 101, 200, 205, 206)] == [1, 1, 2, 2, 3, 4]
+
+
+def test_a_decay_without_length_falls_at_once() -> None:
+    assert [Decay(5, 5).factor(step) for step in (0, 5, 6)] == [1.0, 1.0, 0.0]

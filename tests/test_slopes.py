@@ -217,7 +217,6 @@ def test_without_a_graph_where_none_is_asked_for(name: str) -> None:
 
 
 def test_what_a_hook_does_on_the_way_there_is_not_left_out() -> None:
-
     critic, x = make_critic("mlp", (3,), width=8, depth=2), torch.randn(5, 3)
     plain = gradient_norms(critic, x)
     critic.head.register_forward_hook(lambda m, given, out: 3 * out)
@@ -226,7 +225,6 @@ def test_what_a_hook_does_on_the_way_there_is_not_left_out() -> None:
 
 @pytest.mark.parametrize("options", [{"groups": 2}, {"dilation": 2}, {"padding_mode": "circular", "padding": 1}])
 def test_convolutions_that_are_not_plain_are_left_to_pytorch(options: Any) -> None:
-
     torch.manual_seed(0)
     conv = Conv2d(2, 4, 3, **options)
     x = torch.randn(5, 2, 6, 6)

@@ -8,11 +8,13 @@ import ot
 import pytest
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
+from scipy.stats import chi
 
+import wgan
 from toolbox import Array, normal
-from wgan.distances.estimate import with_error_and_null
-from wgan.distances.samples import by_content, halves
-from wgan.distances.transport import debiased, exact, quadrature, w2
+from wgan.distances.estimate import choose, standard_error, with_error_and_null
+from wgan.distances.samples import by_content, halves, orders
+from wgan.distances.transport import debiased, exact, less_noise, quadrature, w2
 
 
 def test_transport_is_the_best_of_all_permutations() -> None:
@@ -94,3 +96,35 @@ def test_transport_of_sets_of_two_sizes_has_the_scale_of_the_samples(scale: floa
     x, y = normal(40, 3), normal(30, 3, 1)
     for method in (exact, w2):
         assert method(scale * x, scale * y) / scale == pytest.approx(method(x, y), rel=1e-6)
+
+
+def test_squares_that_differ_by_rounding_alone_differ_by_nothing() -> None:
+    assert less_noise(0.1 * 3, 0.3, 0.3) == 0.0 != (0.1 * 3) ** 2 - 0.3 * 0.3
+    assert less_noise(1 + 1e-9, 1.0, 1.0) == pytest.approx(2e-9)
+    assert less_noise(1.0, 1 + 1e-9, 1.0) == pytest.approx(-1e-9)
+
+
+def test_the_standard_error_of_a_mean_is_that_of_the_means_of_eight_groups() -> None:
+    """Of a mean, the 7 ways of halving 8 groups give their means' variance; the root is without bias if these are 7."""
+    x, y = normal(400, 1), normal(320, 1, 1)
+    of_x, of_y = ([part.mean() for part in np.array_split(side[order], 8)]
+                  for side, order in zip((x, y), orders(x, y, 5), strict=True))  # fmt: skip
+    wanted = np.std(np.subtract(of_x, of_y), ddof=1) / math.sqrt(8)
+    shortfall = chi.mean(7) / math.sqrt(7)
+    found = standard_error(lambda a, b, *, seed: float(a.mean() - b.mean()), x, y, 5)
+    assert found == pytest.approx(wanted / shortfall, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 50), (50, 1), (1, 1)])
+def test_a_single_sample_on_a_side_is_transported_exactly(n: int, m: int) -> None:
+    assert choose(n, m, 3)[0] == "exact" and choose(2, 50, 3)[0] == "quadrature"
+    x, y = normal(n, 3), normal(m, 3, 1)
+    assert wgan.distance(x, y).value == pytest.approx(cdist(x, y).mean())
+
+
+def test_the_least_of_a_distance_is_never_above_it() -> None:
+    found = [with_error_and_null(quadrature, normal(40, 3, seed), normal(40, 3, seed + 50)) for seed in range(12)]
+    assert any(each.value < 0 for each in found) and any(each.value > 0 for each in found)
+    for each in found:
+        assert each.least is not None and each.most is not None
+        assert each.least <= each.value <= each.most and each.most >= 0

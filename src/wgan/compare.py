@@ -89,8 +89,6 @@ def compare(
     why = DISTANCES[method].help if method in DISTANCES else "asked for."
     if method == "auto":
         method, why = choose(n, m, dim)
-        if method == "quadrature":
-            n = m = min(n, m, affordable(dim))
     if method in ("quadrature", "debiased"):  # which hold sets of one size against each other
         n = m = min(n, m)
     demand_samples((n + m) * dim * (2 if method == CRITIC else 1))
