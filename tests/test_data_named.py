@@ -197,5 +197,5 @@ def test_what_is_nowhere_says_where_it_may_be_put(tmp_path: Path, monkeypatch: p
 
 
 def test_a_value_range_does_not_suit_bytes() -> None:
-    with pytest.raises(UsageError, match="value_range"):
+    with pytest.raises(UsageError, match="--value-range: the pictures of digits are bytes"):
         open_data("digits", DataConfig(value_range=(0, 1)))
