@@ -27,8 +27,7 @@ def test_errors_of_rows_made_from_each_other_are_those_of_their_differences() ->
     assert wrong <= stats.binom.ppf(0.999, 600, 0.001)
 
 
-def test_the_error_of_pairs_is_never_below_that_of_independent_samples() -> None:  # conf6
-
+def test_the_error_of_pairs_is_never_below_that_of_independent_samples() -> None:
     a = torch.randn(500, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     b = a + 0.01 * torch.randn(500, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     expected = math.sqrt(a.numpy().var(ddof=1) / 500 + b.numpy().var(ddof=1) / 500)

@@ -210,6 +210,23 @@ def test_a_trainer_of_own_networks_goes_on_from_a_file(tmp_path: Path) -> None:
     assert second.critic_optimizer.param_groups[0]["lr"] == 0.01 != second.generator_optimizer.param_groups[0]["lr"]
 
 
+def test_what_is_no_save_of_a_trainer_is_refused_and_an_older_one_is_read(tmp_path: Path) -> None:
+    trainer, file = tiny_trainer(), tmp_path / "t.safetensors"
+    for content in (b"", b"no tensors at all"):
+        file.write_bytes(content)
+        with pytest.raises(WganError, match="is not what a trainer has saved"):
+            load(trainer, file)
+    save_tensors(file, {"a": torch.zeros(1)}, {})
+    with pytest.raises(WganError, match="is not what a trainer has saved"):
+        load(trainer, file)
+    trainer.advance()
+    saved, counters = snapshot(trainer)
+    del counters["optimizers"]  # which saves of before did not have
+    other = tiny_trainer()
+    restore(other, saved, counters)
+    assert other.step == 1
+
+
 def test_tied_weights_can_be_saved(tmp_path: Path) -> None:
     weight = torch.arange(6.0).reshape(2, 3)
     save_tensors(tmp_path / "t.safetensors", {"a": weight, "b": weight, "c": weight + 1}, {})

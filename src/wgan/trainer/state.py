@@ -5,6 +5,7 @@ from os import PathLike
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -41,7 +42,8 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     Raises:
         WganError: Its networks or optimizers are not those of the snapshot.
     """
-    for optimizer, saved in zip(_optimizers(trainer), counters["optimizers"], strict=True):
+    made = list(zip(_optimizers(trainer), counters.get("optimizers", ()), strict=False))  # older saves tell nothing
+    for optimizer, saved in made:
         if _described(optimizer)[0] != saved["kind"]:
             kind = type(optimizer).__name__
             raise WganError(
@@ -59,7 +61,7 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
         ) from None
     load_optimizer(trainer.generator_optimizer, under("generator_optimizer", tensors))
     load_optimizer(trainer.critic_optimizer, under("critic_optimizer", tensors))
-    for optimizer, saved in zip(_optimizers(trainer), counters["optimizers"], strict=True):
+    for optimizer, saved in made:
         for group, rate in zip(optimizer.param_groups, saved["rates"], strict=True):
             group["lr"] = rate
     trainer.ledger.load(under("ledger", tensors))
@@ -84,11 +86,15 @@ def load(trainer: Trainer, path: str | PathLike[str]) -> None:
     """Let a trainer that is built alike go on exactly where :func:`save` was called.
 
     Raises:
-        WganError: The file is damaged, or of other networks or optimizers.
+        WganError: The file is damaged, or of something else, or of other networks or optimizers.
         OSError: It cannot be read.
     """
-    tensors, about = read_tensors(at_home(path))
-    restore(trainer, tensors, about["counters"])
+    try:
+        tensors, about = read_tensors(at_home(path))
+        counters = about["counters"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise WganError(f"{path} is not what a trainer has saved; give a file that state.save wrote.") from error
+    restore(trainer, tensors, counters)
 
 
 def _optimizers(trainer: Trainer) -> tuple[Optimizer, Optimizer]:
