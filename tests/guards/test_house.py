@@ -12,7 +12,7 @@ MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker"}
-    | {"processor", "words", "surroundings", "limits", "confidence"},
+    | {"processor", "crowd", "words", "surroundings", "limits", "confidence"},
     {"parallel"},
     {"networks", "data", "distances", "objectives", "optimizers", "pictures", "options"},
     {"slopes", "penalties"},

@@ -241,7 +241,7 @@ def _train_to_the_end(run: Run, parts: _Parts, view: View, group: Group) -> Run:
     with Stop() as stop, kept_memory(), enough_memory_for_steps(run.folder):
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
-            number = _step_until_done(trainer, plan, scribe, stop, view, group)
+            number = _step_until_done(trainer, plan, scribe, stop, group)
         except Exception as error:
             told = scribe.fault(error)
             if told is error:
@@ -254,7 +254,7 @@ def _train_to_the_end(run: Run, parts: _Parts, view: View, group: Group) -> Run:
     return run
 
 
-def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, view: View, group: Group) -> int:
+def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, group: Group) -> int:
     """Train until the budget is used up, or a signal asks to stop, which it gives."""
     scribe.begin()
     patience = plan.save.seconds or float("inf")
@@ -279,7 +279,7 @@ def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, v
     while not signal and not over:
         scribe.sum_up()  # after a save that was due: what keeps it from being drawn costs no more
         trainer.advance()
-        view.step(plan.budget.progress(trainer.step, trainer.seconds), trainer.step)
+        scribe.step(plan.budget.progress(trainer.step, trainer.seconds))
         signal, over, late = decide()
         report(bool(over) or plan.log.due(trainer.step), bool(over) or plan.sample.due(trainer.step))
         if plan.save.due(trainer.step) or late:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 from wgan.build import Plan, has_fast_bf16
 from wgan.config import Config
+from wgan.crowd import Crowd
 from wgan.data.samples import Data
 from wgan.networks.base import parameters
+from wgan.run import Run
 from wgan.trainer import Trainer
 from wgan.words import count, kind
 
@@ -62,3 +64,11 @@ def describe_budget(plan: Plan) -> str:
     parts = [count(steps, "generator step")] if steps is not None else []
     parts += [f"{seconds:g} s"] if seconds is not None else []
     return " or ".join(parts)
+
+
+def crowded(crowd: Crowd, fewer: int, run: Run) -> str:
+    """What is to be known when other programs leave cores for ``fewer`` threads only."""
+    why = f"other programs take the processor's cores, and a step waits for the slowest of {crowd.threads} threads; "
+    if crowd.follows:
+        return why + f"going on with {fewer}, and with more when cores are free (--threads keeps their number)."
+    return why + f"{fewer} may be faster: press Ctrl-C, then wgan resume {run.quoted} --threads {fewer}"

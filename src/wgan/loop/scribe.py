@@ -5,13 +5,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+import torch
+
 from wgan import worker
 from wgan.build import Plan, network_options
 from wgan.config import Config
+from wgan.crowd import Crowd
 from wgan.data.samples import Data
 from wgan.diagnosis import Watch, diagnose
 from wgan.environment import peak_memory
 from wgan.errors import WganError
+from wgan.loop.facts import crowded
 from wgan.loop.gallery import Gallery
 from wgan.loop.restart import fingerprint, fixed_options
 from wgan.networks import Generator, complete_options
@@ -28,6 +32,9 @@ class Silent:
 
     def begin(self) -> None:
         """Training begins."""
+
+    def step(self, share: float) -> None:
+        """A generator step is done, and this share of the budget is used up."""
 
     def record(self, record: Mapping[str, Any]) -> None:
         """A record was made."""
@@ -68,11 +75,19 @@ class Scribe(Silent):
         self._summarise("training")
         self._watch = Watch(self.run.records(), self.trainer.constraint)
         self._stale = set[Callable[[], None]]()
+        timed = self.plan.budget.steps is None  # else the same seed gives the same run, with the same threads
+        lone = self.config.run.threads is None and self.config.run.processes == 1
+        self._crowd = Crowd(torch.get_num_threads(), follows=timed and lone)
         self._gallery = Gallery(self.run, self.trainer, self.data, self.config, self.view)
         if self.trainer.step == 0:
             self._gallery.reals()
             self._gallery.samples()
             self.save()
+
+    def step(self, share: float) -> None:
+        self.view.step(share, self.trainer.step)
+        if number := self._crowd():
+            self.view.note(crowded(self._crowd, number, self.run))
 
     def record(self, record: Mapping[str, Any]) -> None:
         self.run.log(record)

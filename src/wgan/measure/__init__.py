@@ -20,6 +20,7 @@ import torch
 
 from wgan.certificate import certify, observed
 from wgan.confidence import lower_bound
+from wgan.crowd import Crowd
 from wgan.distances.estimate import NINETY, null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
@@ -140,12 +141,18 @@ def measure(
         seconds = 60.0
     budget = {"seconds": seconds, "steps": steps}
     check_numbers(seed=seed, **{name: number for name, number in budget.items() if number is not None})
+    crowd = Crowd(torch.get_num_threads(), follows=steps is None)
     part = 0.5 if null else 1.0
+
+    def tell(share: float) -> None:
+        crowd()  # whose number of threads is given back at the end
+        progress(share)
+
     halves_of_a = _two_of(a, b, seed) if null else None
-    found = _measure(a, b, seed, seconds, steps, units, lambda share: progress(part * share))
+    found = _measure(a, b, seed, seconds, steps, units, lambda share: tell(part * share))
     if halves_of_a is None:
         return found
-    nothing = _measure(*halves_of_a, seed, seconds, steps, units, lambda share: progress(part + part * share))
+    nothing = _measure(*halves_of_a, seed, seconds, steps, units, lambda share: tell(part + part * share))
     error = max(nothing.standard_error, nothing.wasserstein / 2)  # what is nothing but noise varies by about its size
     by_chance = nothing.wasserstein + NINETY * math.sqrt(2) * error
     return replace(found, null=by_chance, seconds=found.seconds + nothing.seconds)

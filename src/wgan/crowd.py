@@ -1,0 +1,98 @@
+"""Whether other programs take the cores that training counts on, and what to do about it.
+
+A step waits for the slowest of its threads, and threads that wait keep their cores busy. So one thread that shares its
+core with another program makes all of them slow: two cores that are shared by three can be slower than one.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+
+_TASKS, _CORES = Path("/proc/self/task"), Path("/proc/stat")
+_LONG = 10.0
+"""Seconds that are looked at together."""
+_MUCH = 0.25
+"""How long threads without a core are waited for, as a share of the time, until that matters."""
+_ROUND = 0.1
+"""What may be missing of a core."""
+
+
+class Times(NamedTuple):
+    """Seconds since some moment.
+
+    Attributes:
+        wall: That passed.
+        busy: That this process's threads computed, all together.
+        kept: That they could have computed and had no core for it.
+        idle: That the cores which this process may use did nothing, all together.
+    """
+
+    wall: float
+    busy: float
+    kept: float
+    idle: float
+
+    @classmethod
+    def now(cls) -> Self | None:
+        """As Linux counts them; None on other systems."""
+        try:
+            kept = sum(int((task / "schedstat").read_text().split()[1]) for task in _TASKS.iterdir())
+            idle = sum(_idle(_CORES.read_text(), os.sched_getaffinity(0)))
+            return cls(time.monotonic(), time.process_time(), kept / 1e9, idle / os.sysconf("SC_CLK_TCK"))
+        except (OSError, AttributeError, IndexError, ValueError):
+            return None
+
+    def since(self, before: Self) -> Self:
+        """How much of each lies between two moments, for one second."""
+        wall = self.wall - before.wall
+        return type(self)(wall, *((now - then) / wall for now, then in zip(self[1:], before[1:], strict=True)))
+
+
+def _idle(table: str, cores: set[int]) -> list[int]:
+    """The ticks that cores were idle, from a text as of /proc/stat."""
+    names = {f"cpu{core}" for core in cores}
+    return [int(fields[4]) for line in table.splitlines() if (fields := line.split()) and fields[0] in names]
+
+
+def right_number(threads: int, most: int, rates: Times) -> int:
+    """How many threads to take: as many as have cores of their own, where some waited; more again if cores are idle.
+
+    Args:
+        threads: How many there are.
+        most: How many there may be.
+        rates: What happened, for each second.
+    """
+    if threads > 1 and rates.kept > _MUCH:
+        return min(threads, max(1, int(rates.busy + _ROUND)))
+    return min(most, threads + int(rates.idle + _ROUND))
+
+
+class Crowd:
+    """Looks every ten seconds whether all threads have cores.
+
+    Args:
+        threads: How many compute, which is the most there may be.
+        follows: Whether their number is to change with what other programs leave.
+    """
+
+    def __init__(self, threads: int, follows: bool) -> None:
+        self.threads, self.follows = threads, follows
+        self._taken, self._told = threads, False
+        self._before = Times.now() if threads > 1 else None
+
+    def __call__(self) -> int | None:
+        """The first time that another number of threads is better, that number; to be called often."""
+        if self._before is None or time.monotonic() - self._before.wall < _LONG or (now := Times.now()) is None:
+            return None
+        number = right_number(self._taken, self.threads, now.since(self._before))
+        self._before = now
+        if number == self._taken:
+            return None
+        if self.follows:
+            torch.set_num_threads(number)
+            self._taken = number
+        told, self._told = self._told, True
+        return None if told else number

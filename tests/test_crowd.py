@@ -1,0 +1,195 @@
+"""Whether training notices that other programs take its cores, and takes fewer threads."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+import torch
+
+from wgan import crowd
+from wgan.crowd import Crowd, Times, right_number
+from wgan.measure import measure
+from wgan.view import View
+
+needs_linux = pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
+
+
+def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Times:
+    return Times(1.0, busy, kept, idle)
+
+
+@pytest.mark.parametrize(
+    ("threads", "most", "happened", "number"),
+    [
+        (2, 2, rates(1.98, kept=0.01), 2),  # alone
+        (2, 2, rates(1.23, kept=0.76), 1),  # three on two cores
+        (2, 2, rates(1.0, kept=1.0), 1),  # another of its kind
+        (2, 2, rates(1.84, kept=0.15), 2),  # now and then somebody
+        (2, 2, rates(1.95, kept=0.6), 2),  # threads of its own wait for each other
+        (8, 8, rates(7.1, kept=0.9), 7),
+        (8, 8, rates(0.6, kept=7.0), 1),  # at least one
+        (8, 8, rates(3.0, kept=0.1, idle=5.0), 8),  # small work is nobody's fault
+        (1, 2, rates(0.99, idle=0.0), 1),
+        (1, 2, rates(0.99, idle=0.89), 1),
+        (1, 2, rates(0.99, idle=0.99), 2),
+        (1, 1, rates(0.5, kept=0.5, idle=1.0), 1),
+        (3, 8, rates(3.0, idle=2.95), 6),
+        (3, 4, rates(3.0, idle=2.95), 4),
+    ],
+)
+def test_as_many_threads_as_have_cores(threads: int, most: int, happened: Times, number: int) -> None:
+    assert right_number(threads, most, happened) == number
+
+
+def test_rates_are_what_lies_between_for_a_second() -> None:
+    assert Times(14.0, 9.0, 3.0, 6.0).since(Times(10.0, 1.0, 1.0, 2.0)) == (4.0, 2.0, 0.5, 1.0)
+
+
+def test_idle_ticks_are_those_of_the_cores_that_may_be_used() -> None:
+    table = "cpu  9 9 9 900 9\ncpu0 1 2 3 400 5\ncpu1 1 2 3 500 5\ncpu10 1 2 3 7 5\nintr 5 4 3 2 1\n"
+    assert crowd._idle(table, {1, 10}) == [500, 7]
+
+
+@needs_linux
+def test_a_thread_that_shares_its_core_is_kept_waiting() -> None:
+    mine = os.sched_getaffinity(0)
+    core = min(mine)
+    loop = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); print(flush=True)\nwhile True: pass"
+    other = subprocess.Popen([sys.executable, "-c", loop, str(core)], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout and other.stdout.readline()
+        os.sched_setaffinity(0, {core})
+        before, until = Times.now(), time.monotonic() + 0.5
+        while time.monotonic() < until:
+            pass
+        after = Times.now()
+    finally:
+        os.sched_setaffinity(0, mine)
+        other.kill()
+        other.communicate()
+    assert before and after
+    happened = after.since(before)
+    assert 0.2 < happened.kept < 0.8 and 0.2 < happened.busy < 0.8 and happened.idle < 0.1
+
+
+@needs_linux
+def test_a_thread_that_sleeps_leaves_its_core_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Times.now()
+    time.sleep(0.3)
+    after = Times.now()
+    assert before and after
+    happened = after.since(before)
+    assert happened.busy < 0.5 and happened.kept < 0.5 and happened.idle <= len(os.sched_getaffinity(0)) + 0.1
+
+
+class Machine:
+    """A clock that jumps, on which other programs leave a share of the cores."""
+
+    def __init__(self, cores: int) -> None:
+        self.cores, self.free, self.set = cores, float(cores), list[int]()
+        self.threads, self.times = cores, Times(0.0, 0.0, 0.0, 0.0)
+
+    def pass_by(self, seconds: float) -> None:
+        busy = min(self.threads, self.free)
+        went = Times(seconds, *(seconds * rate for rate in (busy, self.threads - busy, self.free - busy)))
+        self.times = Times(*(sum(both) for both in zip(self.times, went, strict=True)))
+
+    def set_num_threads(self, number: int) -> None:
+        self.threads = number
+        self.set.append(number)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    made = Machine(2)
+    monkeypatch.setattr(crowd.time, "monotonic", lambda: made.times.wall)
+    monkeypatch.setattr(Times, "now", lambda: made.times)
+    monkeypatch.setattr(torch, "set_num_threads", made.set_num_threads)
+    return made
+
+
+def test_threads_follow_what_is_free_and_one_word_is_said(machine: Machine) -> None:
+    look, said = Crowd(2, follows=True), []
+    for free in (2.0, 1.2, 1.2, 1.2, 2.0, 2.0, 1.2, 1.2):
+        machine.free = free
+        for _ in range(4):
+            machine.pass_by(3.0)
+            said.append(look())
+    assert machine.set == [1, 2, 1]
+    assert [number for number in said if number] == [1]
+
+
+def test_threads_that_were_asked_for_stay(machine: Machine) -> None:
+    look, machine.free, said = Crowd(2, follows=False), 1.2, []
+    for _ in range(5):
+        machine.pass_by(12.0)
+        said.append(look())
+    assert said == [1, None, None, None, None] and not machine.set
+
+
+def test_a_single_thread_and_other_systems_look_at_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.free = 0.1
+    one = Crowd(1, follows=True)
+    monkeypatch.setattr(Times, "now", lambda: None)
+    blind = Crowd(2, follows=True)
+    machine.pass_by(20.0)
+    assert one() is blind() is None and not machine.set
+
+
+def test_a_system_that_counts_nothing_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(crowd, "_TASKS", tmp_path / "none")
+    assert Times.now() is None
+    monkeypatch.undo()
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert Times.now() is None
+
+
+class Notes(View):
+    def __init__(self) -> None:
+        self.notes = list[str]()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize(
+    ("budget", "follows"),
+    [({"time": "60s"}, True), ({"time": "60s", "threads": 2}, False), ({"time": "60s", "steps": 3}, False)],
+    ids=str,
+)
+def test_a_run_says_what_it_does_about_a_crowd(
+    budget: dict[str, object], follows: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from wgan import loop, options
+
+    asked = []
+
+    def look(self: Crowd) -> int | None:
+        asked.append(self.follows)
+        return 1 if len(asked) == 1 else None
+
+    monkeypatch.setattr(Crowd, "__call__", look)
+    monkeypatch.setattr("wgan.loop.scribe.Gallery", MagicMock())  # pictures take seconds
+    config = options.make_config(options.preset("points"), {"data": "ring", "batch": 8, "catch_up": 0, **budget})
+    view = Notes()
+    monkeypatch.setattr("wgan.schedule.Budget.reached", lambda self, step, seconds: step >= 3)
+    run = loop.train(config, out=tmp_path / "run", view=view)
+    assert run is not None and len(asked) == 3 and set(asked) == {follows}
+    (said,) = [note for note in view.notes if "other programs" in note]
+    assert ("going on with 1, " in said) == follows
+    assert (f"wgan resume {run.folder} --threads 1" in said) != follows
+
+
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_measurement_by_time_follows_too(steps: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(Crowd, "__call__", lambda self: made.append(self.follows))
+    x = np.random.default_rng(0).normal(size=(256, 2)).astype(np.float32)
+    measure(x, x + 1, steps=steps, seconds=None if steps else 0.5)
+    assert made and set(made) == {steps is None}
