@@ -16,7 +16,7 @@ check: .venv/ready
 	$(BIN)/ruff format
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -n auto --dist loadfile -q -m "not slow"
 
 pictures: .venv/ready
 	$(BIN)/python scripts/make_pictures.py

@@ -32,6 +32,12 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> "list[Figure]":
 
 
 @pytest.fixture
+def empty_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take longer to draw than a small run to train: an empty file says that they were to be."""
+    monkeypatch.setattr("wgan.loop.gallery.curves", lambda records, path, **words: path.touch())
+
+
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """A fixed seed, and one thread of torch: what is computed is the same each time, to the last bit."""
     import torch

@@ -218,21 +218,6 @@ def test_the_gradient_after_the_last_layer_is_the_heads_weight() -> None:
     assert gradients[-1] == pytest.approx(float(critic.head.weight.detach().norm()), rel=1e-5)
 
 
-@pytest.mark.slow
-def test_only_the_penalty_leaves_the_critic_a_summit_at_each_gaussian() -> None:
-    numbers = surfaces.compute()
-    ticks = np.linspace(-surfaces.HALF, surfaces.HALF, surfaces.SIDE)
-    angles = np.arange(16) * math.pi / 8
-    for method in surfaces.SURFACES:
-        rows, columns = (np.abs(ticks[:, None] - math.sqrt(2) * f(angles)).argmin(axis=0) for f in (np.sin, np.cos))
-        around = numbers.scores[method, "ring"][rows, columns]
-        at, between = around[::2], around[1::2]
-        summits = (at > between) & (at > np.roll(between, 1))
-        assert summits.sum() == 8 if method == "gp" else summits.sum() < 8
-    for method in ("clip_0.1", "clip_0.01"):
-        assert np.abs(numbers.weights[method]).max() == pytest.approx(float(method[5:]))
-
-
 def test_covered_modes_are_counted() -> None:
     centres = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [5.0, 5.0]])
     samples = np.concatenate([np.zeros((50, 2)), np.ones((46, 2)), np.repeat(centres[1:2], 4, axis=0)])

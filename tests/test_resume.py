@@ -31,6 +31,8 @@ from wgan.run import Run
 from wgan.trainer.state import load, restore, save, snapshot
 from wgan.view import View
 
+pytestmark = pytest.mark.usefixtures("empty_curves")
+
 HEAVY = {"dcgan64-clip", "dcgan64-gp"}
 
 

@@ -20,6 +20,8 @@ from wgan.seeds import seeded
 from wgan.surroundings import undisturbed
 from wgan.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("empty_curves")
+
 SETTINGS = {"steps": 4, "quiet": True, "generator": "mlp", "critic": "mlp", "log_every": "2", "batch": 16}
 
 
