@@ -33,7 +33,11 @@ def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Times:
         (2, 2, rates(1.84, kept=0.15), 2),  # now and then somebody
         (2, 2, rates(1.95, kept=0.6), 2),  # threads of its own wait for each other
         (8, 8, rates(7.1, kept=0.9), 7),
+        (8, 8, rates(5.8, kept=2.2), 5),
+        (8, 8, rates(4.0, kept=4.0), 4),
         (8, 8, rates(0.6, kept=7.0), 1),  # at least one
+        (2, 2, rates(0.8, kept=1.2), 1),
+        (64, 64, rates(40.0, kept=0.3), 63),  # small work, and the system's own
         (8, 8, rates(3.0, kept=0.1, idle=5.0), 8),  # small work is nobody's fault
         (1, 2, rates(0.99, idle=0.0), 1),
         (1, 2, rates(0.99, idle=0.89), 1),

@@ -4,6 +4,7 @@ A step waits for the slowest of its threads, and threads that wait keep their co
 core with another program makes all of them slow: two cores that are shared by three can be slower than one.
 """
 
+import math
 import os
 import time
 from pathlib import Path
@@ -60,13 +61,15 @@ def _idle(table: str, cores: set[int]) -> list[int]:
 def right_number(threads: int, most: int, rates: Times) -> int:
     """How many threads to take: as many as have cores of their own, where some waited; more again if cores are idle.
 
+    Threads that waited are too many, but not those that cores were found for, as where a process has others besides.
+
     Args:
         threads: How many there are.
         most: How many there may be.
         rates: What happened, for each second.
     """
     if threads > 1 and rates.kept > _MUCH:
-        return min(threads, max(1, int(rates.busy + _ROUND)))
+        return min(threads, max(1, threads - math.ceil(rates.kept), int(rates.busy + _ROUND)))
     return min(most, threads + int(rates.idle + _ROUND))
 
 
