@@ -143,3 +143,24 @@ def test_quiet_shows_nothing() -> None:
 
 def test_numbers_of_a_run_that_diverged_are_short() -> None:
     assert with_error(1.4e27, 5.3e23) == "1.4e+27 ± 5e+23" and with_error(123456.0, 789.0) == "123,456 ± 789"
+
+
+def test_what_is_held_out_has_its_own_value_and_error() -> None:
+    record = {"wasserstein": 1.5, "wasserstein_heldout": -0.25, "wasserstein_stderr": 0.5, "gradient_norm": 1.0}
+    assert numbers(record, short=True) == "W 1.5, held out -0.25 ± 0.5  |grad| 1"
+
+
+def test_a_bar_of_progress_ends_with_its_last_sample() -> None:
+    view = LiveView(Console(file=io.StringIO(), force_terminal=True, width=150, color_system=None))
+    view.progress("reading", 9, 10)
+    assert view._bar is not None
+    view.progress("reading", 10, 10)
+    assert view._bar is None
+
+
+def test_the_last_line_of_a_log_is_always_there() -> None:
+    view = PlainView(Console(file=io.StringIO(), width=150))
+    view.progress("reading", 1, 10)
+    view.progress("reading", 10, 10)
+    assert isinstance(view.console.file, io.StringIO)
+    assert view.console.file.getvalue().splitlines()[-1] == "reading: 10 of 10"

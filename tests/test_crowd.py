@@ -79,7 +79,7 @@ def test_a_thread_that_shares_its_core_is_kept_waiting() -> None:
         other.communicate()
     assert before and after
     happened = after.since(before)
-    assert 0.2 < happened.kept < 0.8 and 0.2 < happened.busy < 0.8 and happened.idle < 0.1
+    assert happened.kept > 0.2 and happened.busy < 0.8 and happened.idle < 0.1
 
 
 @needs_linux

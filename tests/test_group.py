@@ -90,3 +90,24 @@ def test_gradients_of_two_widths_are_averaged_in_the_wider(monkeypatch: pytest.M
         weight.grad = torch.tensor([gradient], dtype=weight.dtype)
     exchange()
     assert [float(weight.grad) for weight in weights if weight.grad is not None] == gradients
+
+
+def test_gradients_statistics_and_scalars_are_the_means_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One weight lies in memory with its channels last, and one has no gradient."""
+    monkeypatch.setattr(torch, "distributed", Present(torch.arange(24 + 2 + 4 + 4.0)))
+    conv = nn.Parameter(torch.zeros(2, 3, 2, 2).to(memory_format=torch.channels_last))
+    spare, norm = nn.Parameter(torch.zeros(2)), nn.BatchNorm1d(2)
+    exchange = Exchange(Group(0, 2), [conv, spare], [norm])
+    conv.grad = torch.ones_like(conv)
+    assert norm.running_mean is not None and norm.running_var is not None
+    norm.running_mean.copy_(torch.tensor([4.0, 6.0]))
+    norm.running_var.copy_(torch.tensor([8.0, 2.0]))
+    told = exchange(torch.tensor(5.0), torch.tensor(7.0, dtype=torch.float64))
+    assert conv.grad.is_contiguous(memory_format=torch.channels_last)
+    in_memory = conv.grad.permute(0, 2, 3, 1).flatten()
+    assert in_memory.tolist() == [(1 + k) / 2 for k in range(24)]
+    assert spare.grad is not None and spare.grad.tolist() == [24 / 2, 25 / 2]
+    assert norm.running_mean.tolist() == [(4 + 26) / 2, (6 + 27) / 2]
+    assert norm.running_var.tolist() == [(8 + 28) / 2, (2 + 29) / 2]
+    assert [float(value) for value in told] == [(5 + 30) / 2, (7 + 31) / 2]
+    assert [value.dtype for value in told] == [torch.float32, torch.float64]

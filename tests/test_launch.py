@@ -248,3 +248,16 @@ def test_torchrun_refuses_a_folder_at_every_start(tmp_path: Path) -> None:
     assert end_of("train", "blobs.npy", "--out=r", *words, "--seed=1") == 1
     assert end_of("resume", "r") == 1
     assert Run(tmp_path / "r").summary == before
+
+
+def test_what_a_person_set_goes_before_what_is_usual_and_all_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth7")
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    monkeypatch.delenv("TORCH_CPP_LOG_LEVEL", raising=False)
+    before = dict(os.environ)
+    with _environment({"TOLD": "x"}):
+        inside = dict(os.environ)
+    assert os.environ == before
+    assert (inside["OMP_NUM_THREADS"], inside["GLOO_SOCKET_IFNAME"], inside["TOLD"]) == ("3", "eth7", "x")
+    assert inside["PYTHONSAFEPATH"] == "1" and inside["TORCH_CPP_LOG_LEVEL"] == "ERROR"

@@ -20,7 +20,6 @@ from wgan.networks.lipschitz import (
     polar,
     tangent,
 )
-from wgan.networks.slope_one import Outside, ReconstructionError
 from wgan.networks.sorting import GroupSort, MaxMin
 from wgan.penalties import gradient_norms
 from wgan.registry import NETWORKS
@@ -370,9 +369,3 @@ def test_a_critic_that_is_refused_stays_as_it_was() -> None:
     with pytest.raises(UsageError, match="rescales what the others bound"):
         Orthogonal().prepare(critic)
     assert [type(layer) for layer in critic] == [nn.Linear, nn.ReLU, nn.LayerNorm, nn.Linear]
-
-
-@pytest.mark.parametrize("distance", [Outside, ReconstructionError])
-def test_distances_to_sets_have_slope_1(distance: type[Outside] | type[ReconstructionError]) -> None:
-    with pytest.raises(UsageError, match="1 or -1"):
-        distance(torch.zeros(2), torch.ones(2, 2), 5.0)

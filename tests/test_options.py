@@ -1,7 +1,9 @@
 """Flags, keywords and TOML to a configuration and back."""
 
 import dataclasses
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -119,3 +121,31 @@ def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
 def test_an_unknown_preset_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"Did you mean 'wgan-gp'\?.*conv-gp"):
         options.preset("wgan-pg")
+
+
+def test_a_layer_that_names_no_other_network_constraint_or_optimizer_drops_nothing() -> None:
+    earlier: dict[str, Any] = {
+        "critic": "dcgan", "critic_kernel": 5, "generator": "dcgan", "generator_widths": (8, 4), "constraint": "gp",
+        "weight": 3.0, "every": 2, "optimizer": "rmsprop", "betas": (0.5, 0.9), "steps": 7,
+    }  # fmt: skip
+    plain = options.flatten(options.make_config(earlier))
+    assert options.flatten(options.make_config(earlier, {"batch": 9})) == plain | {"batch": 9}
+    assert options.flatten(options.make_config(earlier, {})) == plain
+
+
+def test_whole_numbers_are_exact_however_large() -> None:
+    for seed in (2**53 + 1, str(2**53 + 1)):
+        assert options.make_config({"seed": seed}).run.seed == 2**53 + 1
+
+
+@pytest.mark.parametrize("name", ["threads", "processes"])
+def test_up_to_512_threads_are_allowed(name: str) -> None:
+    assert getattr(options.make_config({name: 512}).run, name) == 512
+    with pytest.raises(UsageError, match=f"--{name}: 513 is too large"):
+        options.make_config({name: 513})
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, "inf"])
+def test_numbers_are_finite(value: Any) -> None:
+    with pytest.raises(UsageError, match="is not a number"):
+        options.make_config({"critic_lr": value})

@@ -118,3 +118,31 @@ def test_the_launcher_of_processes_ignores_it_too(tmp_path: Path) -> None:
         child.send_signal(signal.SIGTERM)
         assert child.wait(timeout=100) == 143
     assert run.summary["status"] == "interrupted"
+
+
+INT, TERM = signal.SIGINT, signal.SIGTERM
+
+
+@pytest.mark.parametrize(("moments", "at_once"), [((0.0, 0.5, 0.9), False), ((0.0, 0.6, 1.2), True)])
+def test_the_second_is_counted_from_the_first_ctrl_c(
+    moments: tuple[float, ...], at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    with monkeypatch.context() as patched, stop.Stop() as asked:
+        patched.setattr(stop.time, "monotonic", lambda: now[0])
+        for now[0] in moments[:-1]:
+            signal.raise_signal(INT)
+        now[0] = moments[-1]
+        if at_once:
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(INT)
+        else:
+            signal.raise_signal(INT)
+    assert asked.signal == INT
+
+
+def test_who_listened_before_listens_again() -> None:
+    before = {number: signal.getsignal(number) for number in (INT, TERM)}
+    with stop.Stop():
+        assert all(signal.getsignal(number) != handler for number, handler in before.items())
+    assert {number: signal.getsignal(number) for number in (INT, TERM)} == before

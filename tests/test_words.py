@@ -9,7 +9,7 @@ from wgan.config import Config
 from wgan.data import open_data
 from wgan.errors import LostError, UsageError, WganError
 from wgan.parallel.group import talking
-from wgan.words import first_line
+from wgan.words import count, digits, first_line, kind, with_error
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,39 @@ def test_errors_without_words_are_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torch, "empty", lambda *_, **__: fail(RuntimeError))
     with pytest.raises(UsageError, match=r"'cpu', which cannot be used here \(RuntimeError\)"):
         resolve_device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1234.5678, 0.05, "1,234.57"),
+        (123.456, 0.5, "123.5"),
+        (123.456, 1.2, "123"),
+        (123.456, 2.0, "123"),
+        (123456.7, 0.2, "123,456.7"),
+        (1.23456, 0.02, "1.23"),
+        (1.23456, 0.012, "1.23"),
+        (-1234.4, None, "-1,234"),
+        (-1234.4, 0.3, "-1,234.4"),
+        (999.4, None, "999"),
+        (999.6, None, "1,000"),
+        (1e6, None, "1e+06"),
+        (0.0, 0.1, "0"),
+        (0.333333333, 1e-17, "0.333"),
+    ],
+)
+def test_digits_go_to_the_first_that_the_error_leaves(value: float, error: float | None, text: str) -> None:
+    assert digits(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"), [(100.0, 9.6, "100 ± 10"), (100.0, 9.4, "100 ± 9"), (5e7, 2e6, "5e+07 ± 2e+06")]
+)
+def test_errors_have_a_digit_or_are_whole(value: float, error: float, text: str) -> None:
+    assert with_error(value, error) == text
+
+
+def test_things_are_counted_and_shapes_named_height_first() -> None:
+    assert [count(number, "step") for number in (0, 1, 1000)] == ["0 steps", "1 step", "1,000 steps"]
+    assert kind((1,)) == "vectors of 1 number" and kind((3, 4, 8)) == "colour pictures of 4x8"
+    assert kind((1, 8, 4)) == "grey pictures of 8x4" and kind((2, 8, 4)) == "2-channel pictures of 8x4"

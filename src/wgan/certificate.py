@@ -22,7 +22,7 @@ from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import SLOPE_ONE, OrthogonalConv2d
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
-from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
+from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
 from wgan.penalties import gradient_norms
 from wgan.words import first_line, is_out_of_memory
 
@@ -247,7 +247,7 @@ def _pool(module: nn.Module, x: Tensor) -> float:
 
 STEEPEST: Mapping[type, float] = {
     **dict.fromkeys((*SLOPE_ONE, nn.Dropout, nn.ReLU), 1.0),
-    **dict.fromkeys((Lattice, Outside), ROUNDING),
+    **dict.fromkeys((Lattice, OffGrid, Outside), ROUNDING),
     nn.Sigmoid: 0.25,
     nn.SiLU: 1.0998393202,
 }

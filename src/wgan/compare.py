@@ -124,7 +124,6 @@ def lines(found: Estimate | W1) -> str:
 def _estimate_lines(found: Estimate) -> dict[str, str]:
     few = "unknown: too few samples"
     value, error = with_error(found.value, found.standard_error), found.standard_error
-    ends = "near the first if only a few samples differ, near the second if all have moved or have noise of their own"
     if found.value < 0:
         made = "samples of one side are those of the other, or made from them, in another order or number"
         by_chance = error is None or found.value > -5 * error
@@ -135,13 +134,17 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
         )
     doubt = {}
     if found.least is not None and found.most:
+        ends = "the first if only a few samples differ, the second at the very most: the samples' noise is in it"
         doubt = {"range": f"{digits(max(0.0, found.least), error)} to {digits(found.most, error)}: {ends}"}
+        if found.moments is not None and found.moments > found.value + 2 * (error or 0.0):
+            demanded = "what means and covariances demand if all samples move alike; then rather this than the distance"
+            doubt |= {"moments": f"{digits(found.moments, error)}: {demanded}"}
     return {
         "distance": value if error is not None else f"{value} (error {few})",
         **doubt,
         "null": few
         if found.null is None
-        else f"{abs(found.null):.3g} (two disjoint parts of A differ by this, by chance: {found.null_n:,} each)",
+        else f"{found.null:.3g} (two disjoint parts of A differ by this, by chance: {found.null_n:,} each)",
         "method": f"{found.method}: {found.why}",
         "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each",
     }

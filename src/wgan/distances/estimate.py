@@ -47,9 +47,11 @@ class Estimate:
         standard_error: Its standard error; None where there are too few samples to tell.
         least: With ``quadrature`` only, which is too large where few samples move far and the others stay: the value,
             or ``debiased`` if that is less.
-        most: With ``quadrature`` only, which misses noise that is new in every sample: the value, or what means and
-            covariances demand (:func:`wgan.distances.gaussian.gaussian_less_noise`) if that is more, plus 1.645
+        most: With ``quadrature`` only, which misses what is new in every sample, be it noise or a rounding of pixels:
+            transport across the halves with the samples' noise in it, on average no less than the truth, plus 1.645
             standard errors.
+        moments: With ``quadrature`` only: what means and covariances demand where all samples move alike
+            (:func:`wgan.distances.gaussian.gaussian_less_noise`). Above the value it is mostly the better estimate.
         null: The same method's distance between two random halves of A, or as much of them as B has samples: what it
             reports where there is no difference; None where there are too few samples.
         null_n: Samples in each half, or in what is used of it.
@@ -66,6 +68,7 @@ class Estimate:
     standard_error: float | None
     least: float | None
     most: float | None
+    moments: float | None
     null: float | None
     null_n: int | None
     method: str
@@ -87,8 +90,9 @@ class Measured(NamedTuple):
     value: float
     standard_error: float | None
     null: float | None
-    least: float | None
-    most: float | None
+    least: float | None = None
+    most: float | None = None
+    moments: float | None = None
 
 
 def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Measured:
@@ -101,22 +105,27 @@ def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Mea
         seed: Chooses halves and groups, and is handed to the method.
 
     Returns:
-        The value, its standard error and the null, which are None below 50 samples a side, and the least and most.
+        The value, its standard error and the null, which are None below 50 samples a side, the ends and the moments.
 
     Raises:
         UsageError: The samples do not suit each other or the method.
         WganError: The method needs more memory than there is.
     """
     x, y = checked(x, y)
-    ways = across_and_within(x, y, seed) if method is quadrature else None
-    value = method(x, y, seed=seed) if ways is None else signed_root(less_noise(*ways))
-    least, most = (None, None) if ways is None else _ends(value, ways, x, y, seed)
-    if min(len(x), len(y)) < FEWEST_FOR_ERROR:
-        return Measured(value, None, None, least, most)
-    of_halves = halves(x, by_content(x, seed), null_size(len(x), len(y)))
-    null = _of_part(method, *of_halves, seed)
-    error = standard_error(method, x, y, seed) if ways is None else _error_by_folds(x, y, ways, seed)
-    return Measured(value, error, null, least, None if most is None else most + NINETY * error)
+    if method is quadrature:
+        return _quadrature(x, y, seed)
+    value = method(x, y, seed=seed)
+    if _are_few(x, y):
+        return Measured(value, None, None)
+    return Measured(value, standard_error(method, x, y, seed), _null(method, x, y, seed))
+
+
+def _are_few(x: Array, y: Array) -> bool:
+    return min(len(x), len(y)) < FEWEST_FOR_ERROR
+
+
+def _null(method: Method, x: Array, y: Array, seed: int) -> float:
+    return _of_part(method, *halves(x, by_content(x, seed), null_size(len(x), len(y))), seed)
 
 
 def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
@@ -124,13 +133,16 @@ def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
     return method(x, y, seed=seed) if spread(x, y) >= SMALLEST else 0.0
 
 
-def _ends(value: float, ways: Ways, x: Array, y: Array, seed: int) -> tuple[float, float]:
-    """Beside a ``quadrature``, ``debiased`` from the same transports, and what means and covariances demand."""
-    if not value:
-        return 0.0, 0.0
-    few = min(len(x), len(y)) < FEWEST_FOR_ERROR  # covariances of so few are mostly noise
-    demanded = value if few else signed_root(gaussian_less_noise(x, y, seed=seed))
-    return min(value, above_noise(*ways)), max(0.0, value, demanded)
+def _quadrature(x: Array, y: Array, seed: int) -> Measured:
+    """It with its ends, of which ``debiased`` is from the same transports, and with what moments demand."""
+    ways = across_and_within(x, y, seed)
+    value = signed_root(less_noise(*ways))
+    least, most = (min(value, above_noise(*ways)), ways[0]) if value else (0.0, 0.0)
+    if _are_few(x, y):  # whose covariances are mostly noise
+        return Measured(value, None, None, least, most)
+    error = _error_by_folds(x, y, ways, seed)
+    moments = max(0.0, signed_root(gaussian_less_noise(x, y, seed=seed))) if value else 0.0
+    return Measured(value, error, _null(quadrature, x, y, seed), least, most + NINETY * error, moments)
 
 
 def null_size(n: int, m: int) -> int:

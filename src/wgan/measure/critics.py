@@ -1,8 +1,8 @@
 """The two critics of a measurement, and how they are trained.
 
 The *free* critic is held by a penalty and finds more, at a slope that has to be looked at. The *certified* critic has
-orthogonal weights, or is a lattice of planes, or the distance to a box or a subspace: it finds less, but its slope is
-known.
+orthogonal weights, or is a lattice of planes, or the distance to a box, a grid or a subspace: it finds less, but its
+slope is known.
 """
 
 import copy
@@ -24,7 +24,7 @@ from wgan.errors import WganError
 from wgan.measure.muon import Muon
 from wgan.measure.sides import Part, Sides
 from wgan.networks import Critic, make_critic
-from wgan.networks.slope_one import Lattice, Outside, ReconstructionError
+from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
 from wgan.penalties import gradient_norms, segments
 from wgan.schedule import Budget, Rates
 from wgan.seeds import rng, seeded
@@ -39,11 +39,14 @@ TRIAL = 0.1
 SLOPES = 1024
 """Samples a side at which slopes are looked at."""
 
+LEVELS = 64
+"""Values of a number up to which samples are taken to lie on a grid: with 256, bytes, every picture would."""
+
 SPANS = (0, 8, 32, 128, 512)
 """How many principal components the subspaces have to which distances are tried."""
 
 ANALYSED = 2**21
-"""Numbers in the samples from which principal components are computed: so that it takes seconds at most."""
+"""Numbers in the samples from which levels and principal components are computed: so that it takes seconds at most."""
 
 ShareDone = Callable[[float], None]
 
@@ -84,8 +87,8 @@ def fit_free(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
 def fit_certified(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
     """Train a perceptron with orthogonal weights and sorting activations, or a lattice, whichever does better at first.
 
-    If the distance to the range of one side's samples, or to the subspace of their first principal components, tells
-    the sides apart better, that is the critic.
+    If the distance to the range of one side's samples, to the grid of their values, or to the subspace of their first
+    principal components tells the sides apart better, that is the critic.
 
     References:
         Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
@@ -103,6 +106,8 @@ def _off(x: Tensor, sign: float) -> Iterator[nn.Module]:
     """Distances to where samples (N, D) are."""
     yield Outside(x.amin(0), x.amax(0), sign)
     few = x[: max(2, ANALYSED // x.shape[1])]
+    if grid := OffGrid.of(few, sign, LEVELS):
+        yield grid
     centre = few.mean(0)
     directions = torch.linalg.svd(few - centre, full_matrices=False)[2]
     for span in SPANS:

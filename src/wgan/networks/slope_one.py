@@ -1,4 +1,4 @@
-"""Critics whose slope is at most 1 by their form: lattices of planes, and distances to boxes and to subspaces."""
+"""Critics whose slope is at most 1 by their form: lattices of planes, and distances to boxes, grids and subspaces."""
 
 from abc import ABC, abstractmethod
 from typing import final
@@ -49,7 +49,7 @@ class Lattice(nn.Module):
 
 
 class DistanceTo(nn.Module, ABC):
-    r"""How far samples are from a convex set, times 1 or -1: of slope 1.
+    r"""How far samples are from a closed set, times 1 or -1: of slope 1.
 
     .. math:: f(x) = s \, \| x - \Pi(x) \|_2
 
@@ -107,6 +107,46 @@ class Outside(DistanceTo):
     def displacement(self, x: Tensor) -> Tensor:
         """What is outside the box."""
         return x - x.clamp(self.low, self.high)
+
+
+@final
+class OffGrid(DistanceTo):
+    r"""The distance to a grid, the product of levels that each number has of its own.
+
+    With the levels of one set of samples it sees that those of another are not rounded as they are: to signs, bits or
+    few grey values.
+
+    Args:
+        levels: Of each of D numbers K levels, (D, K), sorted; a number that has fewer repeats its last.
+        sign: 1 or -1.
+
+    Raises:
+        UsageError: The sign is another number.
+    """
+
+    levels: Tensor
+
+    def __init__(self, levels: Tensor, sign: float) -> None:
+        super().__init__(sign)
+        self.register_buffer("levels", levels)
+
+    @classmethod
+    def of(cls, x: Tensor, sign: float, most: int) -> "OffGrid | None":
+        """The grid of samples (N, D), if no number has more than ``most`` levels in them."""
+        ordered = x.T.sort(1).values
+        rank = torch.cat([torch.zeros_like(ordered[:, :1]), ordered.diff(dim=1) > 0], 1).cumsum(1).long()
+        if (last := int(rank.max())) >= most:
+            return None
+        levels = ordered[:, -1:].repeat(1, last + 1)
+        return cls(levels.scatter_(1, rank, ordered), sign)
+
+    def displacement(self, x: Tensor) -> Tensor:
+        """What is off the nearest level."""
+        above = torch.searchsorted(self.levels, x.detach().T.contiguous())
+        high, low = (
+            x - self.levels.gather(1, index.clamp(0, self.levels.shape[1] - 1)).T for index in (above, above - 1)
+        )
+        return torch.where(high.abs() < low.abs(), high, low)
 
 
 @final

@@ -1,0 +1,90 @@
+"""Which samples of two sets are compared, by which seed, and what is said of the answer."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import wgan
+from wgan.compare import lines
+from wgan.distances.estimate import Estimate
+from wgan.distances.line import sliced
+from wgan.measure import W1, measure
+
+
+def test_pictures_that_are_wider_than_high_are_brought_to_those_of_a(tmp_path: Path) -> None:
+    a = np.random.default_rng(0).integers(0, 256, (30, 4, 8), dtype=np.uint8)
+    for number, image in enumerate(np.kron(a, np.ones((1, 2, 2), np.uint8))):
+        Image.fromarray(image).save(tmp_path / f"{number:02}.png")
+    found = wgan.distance(a, tmp_path, method="exact")
+    assert isinstance(found, Estimate) and (found.dim, found.m) == (32, 30)
+    assert found.value < wgan.distance(a, 255 - a, method="exact").value / 5
+
+
+def test_the_seed_reaches_the_method() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 100, 3))
+    found = [wgan.distance(x, y + 1, method="sliced", seed=seed).value for seed in (0, 3)]
+    assert found == [sliced(x, y + 1, seed=0), sliced(x, y + 1, seed=3)] and found[0] != found[1]
+
+
+def test_the_seed_reaches_the_critic() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 240, 2))
+    found = [wgan.distance(x, y + 1, method="critic", steps=1, seed=seed) for seed in (0, 3)]
+    assert all(isinstance(each, W1) for each in found)
+    assert found[0].value != found[1].value == measure(x, y + 1, steps=1, seed=3).wasserstein
+
+
+def test_as_many_are_drawn_of_endless_sets_as_transport_can_afford(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wgan.compare.affordable", lambda dim: 70)
+    monkeypatch.setattr("wgan.compare.DRAWN", 90)
+    found = wgan.distance("ring", "ring")
+    assert isinstance(found, Estimate) and (found.n, found.m, found.method) == (70, 70, "quadrature")
+    assert wgan.distance("ring", "ring", method="energy").n == 90
+
+
+def test_each_side_gives_what_it_has_up_to_so_many() -> None:
+    x = np.random.default_rng(0).normal(size=(90, 2))
+    for sizes, samples, expected in (((90, 60), None, (90, 60)), ((90, 60), 70, (70, 60)), ((60, 90), 70, (60, 70))):
+        found = wgan.distance(x[: sizes[0]], x[: sizes[1]] + 1, method="exact", samples=samples)
+        assert isinstance(found, Estimate) and (found.n, found.m) == expected
+    for sides, samples, expected in ((("ring", x), 40, (40, 40)), ((x, "ring"), None, (90, 90))):
+        found = wgan.distance(*sides, method="exact", samples=samples)
+        assert isinstance(found, Estimate) and (found.n, found.m) == expected
+
+
+def test_samples_of_arrays_are_chosen_at_random_and_by_the_seed() -> None:
+    """Sorted numbers, of which the first ones would be far off."""
+    x = np.linspace(0, 1, 2000)
+    found = [wgan.distance(x, x, samples=400, method="gaussian", seed=seed) for seed in (0, 1)]
+    far = wgan.distance(np.sort(x)[:400], x, method="gaussian").value
+    of_mean = [wgan.distance(x, np.zeros(2000), samples=400, seed=seed).value for seed in (0, 0, 1)]
+    assert max(each.value for each in found) < far / 5
+    assert of_mean[0] == of_mean[1] != of_mean[2]
+    assert np.mean(of_mean) == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / 400))
+
+
+def test_what_lies_below_0_by_chance_is_said_to_be_0() -> None:
+    found = Estimate(0.3, 0.2, -0.1, 0.6, 0.2, 0.1, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for.")
+    (line,) = (line for line in lines(found).splitlines() if line.startswith("range"))
+    assert line.startswith("range     0 to 0.6: ")
+    x, y = np.random.default_rng(0).normal(size=(2, 240, 2))
+    trained = measure(x, y + 1, steps=1)
+    said = {
+        train: lines(replace(trained, lower_bound=-0.25, gap=gap, train=train))
+        for gap, train in ((0.5, 0.25), (-0.5, 0.75))
+    }
+    assert all("at least  0, certified" in text for text in said.values())
+    assert "overfit   0.25 of 0.25" in said[0.25] and "overfit   0 of 0.75" in said[0.75]
+
+
+def test_what_moments_demand_is_said_where_it_is_more_than_the_distance_and_its_error() -> None:
+    said = [
+        lines(Estimate(value, 0.1, 0.5, 3.0, moments, null, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for."))
+        for value, moments, null in ((1.0, 1.5, 0.4), (1.0, 1.1, -0.4), (1.0, 0.5, 0.4))
+    ]
+    assert (
+        ["\nmoments   1.5: " in text for text in said] == ["\nmoments" in text for text in said] == [True, False, False]
+    )
+    assert "null      0.4 (" in said[0] and "null      -0.4 (" in said[1]
