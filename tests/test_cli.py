@@ -276,6 +276,8 @@ MISTAKES = [
     (["sample", "r/checkpoints/last.safetensors", "-o", "x.npy"], 1, ["name a run"]),
     (["figure", "dirac"], 2, ["dirac-gan", "lipschitz"]),
     (["figure", "lipschitz", "-o", "f.jpeg"], 2, ["--out", ".png"]),
+    (["figure", "-o", "f.png"], 2, ["--out: say which figure to draw there"]),
+    (["figure", "lipschitz", "--list", "-o", "f.png"], 2, ["--out: say which figure to draw there"]),
     (["figure", "lipschitz", "--seed", "-1"], 2, ["seed is -1; give a whole number"]),
     (["runs", "empty"], 1, ["empty", "wgan train"]),
     (["data", "empty"], 1, ["empty"]),

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -417,8 +418,19 @@ def test_a_penalty_that_is_no_scalar_is_refused() -> None:
             return gradient_norms(critic, real)
 
     made, x = nn.Linear(2, 1), torch.zeros(3, 2)
-    with pytest.raises(UsageError, match=r"my penalty: the penalty has shape \(3,\); give a scalar, such as its mean"):
+    with pytest.raises(UsageError, match=r"my penalty: the penalty has shape \(3,\); give a tensor that is a scalar"):
         with_penalties(torch.zeros(()), Each(), 0, lambda _, part: part.penalty(made, x, x, torch.zeros(3)))
+    with pytest.raises(UsageError, match=r"my penalty: the penalty is 0.5; give a tensor that is a scalar"):
+        with_penalties(torch.zeros(()), Each(), 0, lambda *_: 0.5)  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize(
+    ("weight", "every", "said"),
+    [("10", 1, "the weight is '10' and every is 1; give numbers"), (10, 2.9, "every is 2.9; give a whole number")],
+)
+def test_numbers_of_a_constraint_are_not_guessed(weight: Any, every: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=f"gradient penalty: {said}"):
+        GradientPenalty(weight, every)
 
 
 def test_a_sum_promises_the_narrowest_slope_of_its_parts() -> None:

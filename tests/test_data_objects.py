@@ -1,5 +1,6 @@
 """Objects that hand out items: pictures, tensors, arrays, mappings, with labels or without."""
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+import wgan
 from toolbox import BYTES, GREY, Listed, pixels
 from wgan.config import DataConfig
 from wgan.data import open_data
 from wgan.data.samples import Vectors
-from wgan.errors import WganError
+from wgan.errors import UsageError, WganError
 
 CHW = torch.from_numpy(BYTES).permute(0, 3, 1, 2)
 KINDS: dict[str, list[Any]] = {
@@ -106,7 +108,6 @@ OBJECTS: dict[str, tuple[Any, str]] = {
     "empty": (Listed([]), "no items"),
     "text": (Listed(["a", "b"]), "item 0 .* is a str"),
     "failing": (Failing([1]), "item 0 .*the disk is away"),
-    "scalars": (Listed([1.0, 2.0]), "neither pictures nor vectors"),
     "channels": (Listed([np.zeros((5, 5, 2))]), "not 1, 3 or 4 channels"),
     **{
         f"a picture and {d} axes": (
@@ -168,3 +169,35 @@ def test_objects_that_cannot_be_used(name: str) -> None:
     source, message = OBJECTS[name]
     with pytest.raises(WganError, match=message):
         open_data(source, DataConfig())
+
+
+def test_single_numbers_in_a_list_are_vectors_as_those_of_an_array_are() -> None:
+    numbers = [0.5 * k for k in range(20)]
+    for given in (numbers, array("d", numbers), np.array(numbers)):
+        data = open_data(given, DataConfig())
+        assert data.shape == (1,) and data.report.value_range == (0.0, 9.5)
+    assert wgan.distance(numbers, array("d", [number + 1 for number in numbers])).value == pytest.approx(1.0)
+
+
+def test_tensors_that_numpy_has_no_place_for_are_read_or_refused_in_words() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    mirrored = torch.imag(torch.conj(torch.tensor(x + 1j * x)))
+    narrow = torch.tensor(x).to(torch.float8_e4m3fn)
+    for tensor, known in ((mirrored, -x), (narrow, narrow.double().numpy())):
+        assert wgan.distance(tensor, known, method="exact").value == 0
+        data = open_data(tensor, DataConfig())
+        assert data.report.value_range == pytest.approx((known.min(), known.max()))
+    empty = torch.empty(20, 2, device="meta")
+    with pytest.raises(UsageError, match="the tensor cannot become an array: Cannot copy out of meta tensor"):
+        open_data(empty, DataConfig())
+    with pytest.raises(UsageError, match="cannot be read as numbers"):
+        wgan.distances.samples.rows(empty)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+def test_whole_numbers_that_would_be_rounded_are_refused(kind: type) -> None:
+    x = np.arange(40, dtype=kind).reshape(20, 2)
+    with pytest.raises(WganError, match=r"whole numbers above 2\^53, which would be rounded; subtract one number"):
+        open_data(x + kind(2**60), DataConfig())
+    even = open_data(2**10 * x + kind(2**60), DataConfig())
+    assert even.shape == (2,)

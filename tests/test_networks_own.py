@@ -121,6 +121,19 @@ class Pair(nn.Module):
         return self.network(x), None
 
 
+class Remembers(nn.Linear):
+    """Has something in its state that is no tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"seen": 1}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Nothing comes back."""
+
+
+SHARED = nn.Linear(3, 6)
+
+
 @pytest.mark.parametrize(
     ("generator", "critic", "message"),
     [
@@ -133,6 +146,12 @@ class Pair(nn.Module):
             nn.Linear(3, 6),
             nn.Linear(6, 1).double(),
             "the generator is of torch.float32 and the critic of torch.float64",
+        ),
+        (SHARED, nn.Sequential(SHARED, nn.Linear(6, 1)), "generator and critic share weights, which both would train"),
+        (
+            Remembers(3, 6),
+            nn.Linear(6, 1),
+            "the generator has _extra_state of type dict in its state",
         ),
     ],
 )

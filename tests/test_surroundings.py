@@ -66,6 +66,23 @@ def test_a_trainer_does_not_depend_on_the_default_device(request: pytest.Fixture
     assert [record["wasserstein"] for record in trainer.fit(vectors(), steps=4, tick=2)] == expected
 
 
+@pytest.mark.parametrize("constraint", ["gp", "r1"])
+def test_a_trainer_does_not_depend_on_the_default_type(constraint: str) -> None:
+    trainer, other = (picture_trainer(constraint, dropout=0.1, instance_noise=0.1, flip=True) for _ in range(2))
+
+    def trained(trainer: Trainer) -> list[float]:
+        trainer.advance(), trainer.advance()
+        record = trainer.record()
+        return [record[name] for name in ("wasserstein", "wasserstein_heldout", "gradient_norm")]
+
+    expected = trained(other)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert trained(trainer) == expected
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_calls_in_several_threads_give_back_what_was_there_before_the_first(kind: torch.dtype) -> None:
     seen, go = [], threading.Event()
 

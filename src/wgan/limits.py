@@ -1,11 +1,15 @@
-"""The least that the numbers of a training may be."""
+"""The least that the numbers of a training may be, and whole numbers that are too large."""
 
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wgan.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("size", "batch", "latent", "critic_steps", "warmup_critic_steps", "every"), 1),
@@ -36,3 +40,13 @@ def check_numbers(**numbers: Any) -> None:
         if not right or not AT_LEAST[name] <= number < math.inf:
             kind = "a whole number" if whole else "a finite number"
             raise UsageError(f"{name} is {number!r}; give {kind}, at least {AT_LEAST[name]:g}.")
+
+
+def is_rounded(given: "NDArray[Any]", made: "NDArray[np.float64]") -> bool:
+    """Whether some of the whole numbers that were given are others as float64."""
+    if given.dtype.kind not in "iu":
+        return False
+    import numpy as np  # slow, and a help text needs none of it
+
+    with np.errstate(invalid="ignore"):  # of 2^64, which has no place among uint64
+        return bool((np.abs(made) > 2**53).any() and (made.astype(given.dtype) != given).any())

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from wgan.commands.answers import answer, answer_table
 from wgan.commands.flags import DataFlags, Json, Whole, given_flags
 from wgan.console import make_view
+from wgan.errors import UsageError
 from wgan.files import at_home
 from wgan.registry import DISTANCES
 
@@ -97,6 +98,8 @@ def figure(
     """
     from wgan.registry import FIGURES
 
+    if out is not None and (name is None or list_names):
+        raise UsageError("--out: say which figure to draw there, as in: wgan figure dirac-gan --out x.png")
     if name is None or list_names:
         answer_table({name: entry.help for name, entry in FIGURES.items()}, as_json)
         return

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import ClassVar
 
 import torch
@@ -30,6 +31,8 @@ class Constraint:
     """Whether the critic's Lipschitz constant is known, tight and quick to compute."""
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+        if not (_is_number(weight) and _is_number(every)):
+            raise UsageError(f"{self.label}: the weight is {weight!r} and every is {every!r}; give numbers.")
         if not 0 <= weight < math.inf:
             raise UsageError(
                 f"{self.label}: the weight is {weight:g}, but it must be finite and not below 0; leave it out for the "
@@ -40,7 +43,7 @@ class Constraint:
                 f"{self.label}: the weight is 0, but a critic whose slope is 0 cannot tell samples apart; leave it out "
                 "for the usual one."
             )
-        if every < 1:
+        if every < 1 or every != int(every):
             raise UsageError(f"{self.label}: every is {every}; give a whole number of critic steps, at least 1.")
         if every > 1 and not self.has_penalty():
             raise UsageError(
@@ -104,6 +107,10 @@ class Constraint:
         """Bring the critic's weights back to where they are allowed, after each critic step."""
 
 
+def _is_number(given: object) -> bool:
+    return isinstance(given, Real)
+
+
 def with_penalties(
     loss: Tensor, constraint: Constraint, taken: int, penalty: Callable[[int, Constraint], Tensor]
 ) -> tuple[Tensor, Tensor | None]:
@@ -129,10 +136,9 @@ def with_penalties(
 
 
 def _scalar(penalty: Tensor, part: Constraint) -> Tensor:
-    if penalty.dim():
-        raise UsageError(
-            f"{part.label}: the penalty has shape {tuple(penalty.shape)}; give a scalar, such as its mean."
-        )
+    if not isinstance(penalty, Tensor) or penalty.dim():
+        what = f"has shape {tuple(penalty.shape)}" if isinstance(penalty, Tensor) else f"is {penalty!r}"
+        raise UsageError(f"{part.label}: the penalty {what}; give a tensor that is a scalar, such as its mean.")
     return penalty
 
 
@@ -160,7 +166,7 @@ def descend(
     """
 
     def penalty(_: int, part: Constraint) -> Tensor:
-        return part.penalty(critic, real, fake, torch.rand(len(real), device="cpu", generator=rng))
+        return part.penalty(critic, real, fake, torch.rand(len(real), device="cpu", dtype=torch.float32, generator=rng))
 
     total, _ = with_penalties(loss, constraint, taken, penalty)
     for optimizer in optimizers:

@@ -16,6 +16,7 @@ from wgan.data.samples import Data, Pictures, Units, Vectors
 from wgan.data.source import Source
 from wgan.data.split import digests_of, duplicates_in, hash_of, no_picture_options, split, split_notes
 from wgan.errors import WganError
+from wgan.limits import is_rounded
 
 LARGEST = 1e30
 """The largest absolute value in vectors. Generated ones are given back as float32, which ends at 3.4e38, and may lie
@@ -72,12 +73,14 @@ def vectors(
 
     Raises:
         UsageError: An option is for pictures only.
-        WganError: There are no samples, or some are not finite or too large.
+        WganError: There are no samples, or some are not finite, too large or would be rounded.
     """
     no_picture_options(options, name)
     if array.size == 0:
         raise WganError(f"{place} has shape {array.shape}: there are no samples in it.")
     check_finite(array, place)
+    if is_rounded(array, array.astype(np.float64)):
+        raise WganError(f"{place} has whole numbers above 2^53, which would be rounded; subtract one number from all.")
     if (largest := float(np.abs(array).max())) > LARGEST:
         raise WganError(
             f"{place} has absolute values up to {largest:.3g}, and at most {LARGEST:g} are allowed, so that what is "

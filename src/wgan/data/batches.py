@@ -55,7 +55,9 @@ class Batches:
             raise IndexError(f"batch {k}: batches are counted from 0")
         x = self.samples.batch(self.group.share(self.index(k)))
         if self.flip:
-            mirrored = self.group.share(torch.rand(self.batch, device="cpu", generator=rng(self.seed, "flip", k)) < 0.5)
+            mirrored = self.group.share(
+                torch.rand(self.batch, device="cpu", dtype=torch.float32, generator=rng(self.seed, "flip", k)) < 0.5
+            )
             pixels = x.numpy()
             pixels[mirrored.numpy()] = pixels[mirrored.numpy(), ..., ::-1]
         return x

@@ -31,7 +31,7 @@ from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
-from wgan.words import shown
+from wgan.words import first_line, shown
 
 LOOKED_AT = 64
 """The default size and range are chosen from at most so many items, evenly spread: these are read once more."""
@@ -81,7 +81,7 @@ def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
     first = found.item(0)[0]
     if isinstance(first, Image.Image) or first.ndim in (2, 3):
         return pictures(found, options, progress)
-    if first.ndim != 1:
+    if first.ndim > 1:
         raise WganError(f"the items of {found.place} have shape {first.shape}: neither pictures nor vectors.")
     return _vectors(found, options)
 
@@ -259,15 +259,19 @@ def _vectors(found: ItemPictures, options: DataConfig) -> Data:
     if len(shapes) > 1:
         raise WganError(f"the items of {found.place} have different shapes: {sorted(shapes)[:3]}.")
     labels = [label for _, label in read if label is not None]
-    array = np.stack([np.asarray(item) for item, _ in read])
+    array = np.stack([np.asarray(item) for item, _ in read]).reshape(len(read), -1)  # single numbers are vectors, too
     return vectors(found.name, found.place, array, labels if len(labels) == len(read) else None, options)
 
 
 def _numpy(tensor: torch.Tensor, place: str) -> NDArray[Any]:
     if tensor.layout != torch.strided:
         raise UsageError(f"{place} is sparse; make it dense first, with .to_dense().")
-    tensor = tensor.detach().cpu()
-    return np.asarray((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
+    try:
+        tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+        narrow = tensor.is_floating_point() and tensor.dtype.itemsize < 4 and tensor.dtype != torch.float16
+        return np.asarray((tensor.float() if narrow else tensor).numpy())
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise UsageError(f"{place} cannot become an array: {first_line(error)}; give one of plain numbers.") from error
 
 
 def _header(item: NDArray[Any]) -> Header:

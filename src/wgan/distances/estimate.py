@@ -164,7 +164,8 @@ def standard_error(method: Method, x: Array, y: Array, seed: int) -> float:
     For a mean this square is without bias, and its root is divided by what the root of a mean of 7 squares falls short
     of on average, :math:`\sqrt{2/7} \, \Gamma(4) / \Gamma(3.5)`. Where the variance falls faster than 1/N, as that of
     ``mmd``, ``sinkhorn``, ``exact`` and ``w2`` for one distribution in several dimensions, it is too large; in one
-    dimension it is then 5 to 12 % too small. Halves are as large as they can be, since a distance cannot fall below
+    dimension it is then 5 to 12 % too small. With sets of very different sizes, or tails so heavy that a few samples
+    decide, it may be a quarter too small. Halves are as large as they can be, since a distance cannot fall below
     what sampling alone makes of it, and small sets, which are all near that floor, would hide their spread. They cost 2
     to 4 times what the distance itself does. The lines of ``sliced`` are the same for all halves, so the error of
     choosing them is added in squares.

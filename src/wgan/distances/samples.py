@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from wgan.errors import UsageError
+from wgan.limits import is_rounded
 from wgan.words import first_line
 
 Array = NDArray[np.float64]
@@ -46,16 +47,16 @@ def numbers(x: Any, name: str, shape: str) -> Array:
     """
     if np.ma.is_masked(x):
         raise UsageError(f"{name} have masked values; fill them in, or remove them.")
-    if isinstance(x, torch.Tensor):
-        if x.layout != torch.strided:
-            raise UsageError(f"{name} are sparse; make them dense first, with .to_dense().")
-        x = x.detach().cpu()
-        x = (x.double() if x.is_floating_point() else x).numpy()
+    if isinstance(x, torch.Tensor) and x.layout != torch.strided:
+        raise UsageError(f"{name} are sparse; make them dense first, with .to_dense().")
     try:
+        if isinstance(x, torch.Tensor):
+            x = x.detach().cpu().resolve_conj().resolve_neg()
+            x = (x.double() if x.is_floating_point() else x).numpy()
         found = np.asarray(x)
     except ValueError as error:  # NumPy's word for lists of different lengths
         raise UsageError(f"{name} have different lengths; all must have as many numbers.") from error
-    except (TypeError, RuntimeError) as error:  # of tensors in a list
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # of tensors in a list, or without numbers
         raise UsageError(f"{name} cannot be read as numbers ({first_line(error)}); give an array {shape}.") from error
     if found.dtype == object and all(isinstance(value, Real | Decimal) for value in found.flat):
         if any(isinstance(value, Integral) and int(float(value)) != value for value in found.flat):
@@ -65,14 +66,9 @@ def numbers(x: Any, name: str, shape: str) -> Array:
         what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
         raise UsageError(f"{name} are {what}, but they must be an array {shape} of real numbers.")
     made = np.ascontiguousarray(found, np.float64)
-    if found.dtype.kind in "iu" and _is_rounded(found, made):
+    if is_rounded(found, made):
         raise UsageError(_ROUNDED.format(name))
     return made
-
-
-def _is_rounded(whole: NDArray[Any], made: Array) -> bool:
-    with np.errstate(invalid="ignore"):  # of 2^64, which has no place among uint64
-        return bool((np.abs(made) > 2**53).any() and (made.astype(whole.dtype) != whole).any())
 
 
 def rows(x: Any) -> Array:

@@ -127,7 +127,8 @@ def measure(
             ``rng``. Copies of other samples, if a fifth or more are, let the bound be above the truth.
         b: The same.
         seconds: How long to take; by default a minute, if there are no ``steps``.
-        steps: Steps of each critic instead; then the same seed gives the same numbers.
+        steps: Steps of each critic instead; then the same seed gives the same numbers. Transport takes some 10 to 20
+            seconds before them, however few they are.
         seed: The seed of every random choice.
         null: Measure two halves of A in the same way too, which doubles the time.
         units: What to say of them.

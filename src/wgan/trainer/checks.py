@@ -62,10 +62,16 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
 
     Raises:
         UsageError: One has nothing to train, or complex or half-precise weights, or they have different types of
-            numbers; or the batch cannot be divided among the processes, or leaves one too little for batch norm.
+            numbers, or share weights, or have a state that cannot be saved; or the batch cannot be divided among the
+            processes, or leaves one too little for batch norm.
     """
     for name, network in (("generator", generator), ("critic", critic)):
         check_trainable(network, name)
+        _check_can_be_saved(network, name)
+    if not {*map(id, generator.parameters())}.isdisjoint(map(id, critic.parameters())):
+        raise UsageError(
+            "generator and critic share weights, which both would train; give each its own (copy.deepcopy)."
+        )
     types = [next(w.dtype for w in network.parameters() if w.requires_grad) for network in (generator, critic)]
     if types[0] != types[1]:
         raise UsageError(f"the generator is of {types[0]} and the critic of {types[1]}; make both the same with .to().")
@@ -77,6 +83,15 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
         each = " of each process" if processes > 1 else ""
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
     return types[0]
+
+
+def _check_can_be_saved(network: nn.Module, name: str) -> None:
+    for key, value in network.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise UsageError(
+                f"the {name} has {key} of type {type(value).__name__} in its state, and only tensors can be saved; let "
+                "get_extra_state give a tensor, or keep it in a buffer."
+            )
 
 
 def first_sample(sample: Callable[[int], Tensor], latent: Latent) -> Tensor:
@@ -117,7 +132,9 @@ def mixes(critic: nn.Module, made: Tensor, data: Data) -> bool:
     x = few.to(next(still.parameters()).dtype)
     for weight in still.parameters():  # so that the answer depends on no weights, and is the same after a resume
         inputs = weight.numel() // len(weight) if weight.dim() > 1 else 1
-        weight.copy_(torch.randn(weight.shape, device="cpu", generator=draw) / math.sqrt(max(1, inputs)))
+        weight.copy_(
+            torch.randn(weight.shape, device="cpu", dtype=torch.float32, generator=draw) / math.sqrt(max(1, inputs))
+        )
     still.train()  # for a batch norm of one's own mixes in training alone
     for part in still.modules():
         if isinstance(part, nn.modules.dropout._DropoutNd):

@@ -183,7 +183,7 @@ class Meter:
         """
         index = self.held_out_index[: math.ceil(GRADIENTS / self.batch)]
         draw = rng(self.seed, "measured points", step)
-        positions = [torch.rand(len(part), device="cpu", generator=draw) for part in index]
+        positions = [torch.rand(len(part), device="cpu", dtype=torch.float32, generator=draw) for part in index]
 
         def norms(k: int) -> Tensor:
             real = self.real(self.held_out, index[k])

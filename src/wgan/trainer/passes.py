@@ -76,7 +76,8 @@ class Passes:
     def _drawn(self, make: Callable[..., Tensor], shape: tuple[int, ...], stream: str, index: int) -> Tensor:
         """Random numbers of this shape: this process's share of what is drawn for all."""
         whole = shape[0] * self.group.size, *shape[1:]
-        return self.to_device(self.group.share(make(whole, device="cpu", generator=rng(self.seed, stream, index))))
+        drawn = make(whole, device="cpu", dtype=torch.float32, generator=rng(self.seed, stream, index))
+        return self.to_device(self.group.share(drawn))
 
     def scores(self, critic: nn.Module, samples: Tensor) -> Tensor:
         """A critic's scores (n,)."""
