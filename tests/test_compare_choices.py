@@ -82,9 +82,11 @@ def test_what_lies_below_0_by_chance_is_said_to_be_0() -> None:
 def test_what_moments_demand_is_said_where_it_is_more_than_the_distance_and_its_error() -> None:
     said = [
         lines(Estimate(value, 0.1, 0.5, 3.0, moments, null, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for."))
-        for value, moments, null in ((1.0, 1.5, 0.4), (1.0, 1.1, -0.4), (1.0, 0.5, 0.4))
+        for value, moments, null in ((1.0, 1.5, 0.4), (1.0, 1.1, -0.4), (1.0, 0.5, 0.4), (-1.0, 0.1, 0.4))
     ]
     assert (
-        ["\nmoments   1.5: " in text for text in said] == ["\nmoments" in text for text in said] == [True, False, False]
+        ["\nmoments   1.5: " in text for text in said]
+        == ["\nmoments" in text for text in said]
+        == [True, False, False, False]
     )
     assert "null      0.4 (" in said[0] and "null      -0.4 (" in said[1]

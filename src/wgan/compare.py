@@ -136,7 +136,7 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
     if found.least is not None and found.most:
         ends = "the first if only a few samples differ, the second at the very most: the samples' noise is in it"
         doubt = {"range": f"{digits(max(0.0, found.least), error)} to {digits(found.most, error)}: {ends}"}
-        if found.moments is not None and found.moments > found.value + 2 * (error or 0.0):
+        if found.moments is not None and found.moments > max(found.value, 0.0) + 2 * (error or 0.0):
             demanded = "what means and covariances demand if all samples move alike; then rather this than the distance"
             doubt |= {"moments": f"{digits(found.moments, error)}: {demanded}"}
     return {
