@@ -1,6 +1,7 @@
 """Constraints against closed forms, autograd and numerical differences; parametrised over the registry."""
 
 import itertools
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -426,7 +427,12 @@ def test_a_penalty_that_is_no_scalar_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("weight", "every", "said"),
-    [("10", 1, "the weight is '10' and every is 1; give numbers"), (10, 2.9, "every is 2.9; give a whole number")],
+    [
+        ("10", 1, "the weight is '10' and every is 1; give numbers"),
+        (10, 2.9, "every is 2.9; give a whole number"),
+        (10, math.inf, "every is inf; give a whole number"),
+        (True, 1, "the weight is True and every is 1; give numbers"),
+    ],
 )
 def test_numbers_of_a_constraint_are_not_guessed(weight: Any, every: Any, said: str) -> None:
     with pytest.raises(UsageError, match=f"gradient penalty: {said}"):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -13,15 +14,15 @@ import pytest
 import torch
 
 from wgan import crowd
-from wgan.crowd import Crowd, Times, right_number
+from wgan.crowd import Crowd, Moment, Rates, right_number
 from wgan.measure import measure
 from wgan.view import View
 
 needs_linux = pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
 
 
-def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Times:
-    return Times(1.0, busy, kept, idle)
+def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Rates:
+    return Rates(busy, kept, idle)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +48,13 @@ def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Times:
         (3, 4, rates(3.0, idle=2.95), 4),
     ],
 )
-def test_as_many_threads_as_have_cores(threads: int, most: int, happened: Times, number: int) -> None:
+def test_as_many_threads_as_have_cores(threads: int, most: int, happened: Rates, number: int) -> None:
     assert right_number(threads, most, happened) == number
 
 
 def test_rates_are_what_lies_between_for_a_second() -> None:
-    assert Times(14.0, 9.0, 3.0, 6.0).since(Times(10.0, 1.0, 1.0, 2.0)) == (4.0, 2.0, 0.5, 1.0)
+    before = Moment(10.0, 1.0, {"1": 1.0, "2": 50.0}, 2.0)
+    assert Moment(14.0, 9.0, {"1": 2.0, "3": 1.0}, 6.0).since(before) == (2.0, 0.5, 1.0), "2 has ended, 3 is new"
 
 
 def test_idle_ticks_are_those_of_the_cores_that_may_be_used() -> None:
@@ -69,10 +71,10 @@ def test_a_thread_that_shares_its_core_is_kept_waiting() -> None:
     try:
         assert other.stdout and other.stdout.readline()
         os.sched_setaffinity(0, {core})
-        before, until = Times.now(), time.monotonic() + 0.5
+        before, until = Moment.now(), time.monotonic() + 0.5
         while time.monotonic() < until:
             pass
-        after = Times.now()
+        after = Moment.now()
     finally:
         os.sched_setaffinity(0, mine)
         other.kill()
@@ -82,27 +84,19 @@ def test_a_thread_that_shares_its_core_is_kept_waiting() -> None:
     assert happened.kept > 0.2 and happened.busy < 0.8 and happened.idle < 0.1
 
 
-@needs_linux
-def test_a_thread_that_sleeps_leaves_its_core_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = Times.now()
-    time.sleep(0.3)
-    after = Times.now()
-    assert before and after
-    happened = after.since(before)
-    assert happened.busy < 0.5 and happened.kept < 0.5 and happened.idle <= len(os.sched_getaffinity(0)) + 0.1
-
-
 class Machine:
     """A clock that jumps, on which other programs leave a share of the cores."""
 
     def __init__(self, cores: int) -> None:
-        self.cores, self.free, self.set = cores, float(cores), list[int]()
-        self.threads, self.times = cores, Times(0.0, 0.0, 0.0, 0.0)
+        self.threads, self.free, self.others, self.set = cores, float(cores), 0.0, list[int]()
+        self.now = Moment(0.0, 0.0, {"1": 0.0}, 0.0)
 
     def pass_by(self, seconds: float) -> None:
+        """``free`` cores are there for the threads, and ``others`` idle, which they may not use."""
         busy = min(self.threads, self.free)
-        went = Times(seconds, *(seconds * rate for rate in (busy, self.threads - busy, self.free - busy)))
-        self.times = Times(*(sum(both) for both in zip(self.times, went, strict=True)))
+        kept = {"1": self.now.kept["1"] + seconds * (self.threads - busy)}
+        idle = self.now.idle + seconds * (self.free - busy + self.others)
+        self.now = Moment(self.now.wall + seconds, self.now.busy + seconds * busy, kept, idle)
 
     def set_num_threads(self, number: int) -> None:
         self.threads = number
@@ -112,8 +106,8 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     made = Machine(2)
-    monkeypatch.setattr(crowd.time, "monotonic", lambda: made.times.wall)
-    monkeypatch.setattr(Times, "now", lambda: made.times)
+    monkeypatch.setattr(crowd.time, "monotonic", lambda: made.now.wall)
+    monkeypatch.setattr(Moment, "now", lambda: made.now)
     monkeypatch.setattr(torch, "set_num_threads", made.set_num_threads)
     return made
 
@@ -129,6 +123,14 @@ def test_threads_follow_what_is_free_and_one_word_is_said(machine: Machine) -> N
     assert [number for number in said if number] == [1]
 
 
+def test_cores_that_look_idle_and_are_not_to_be_had_are_tried_less_and_less_often(machine: Machine) -> None:
+    look, machine.free, machine.others = Crowd(2, follows=True), 1.4, 5.0
+    for _ in range(64):
+        machine.pass_by(10.0)
+        look()
+    assert machine.set == [1, 2] * 4 + [1], "after 2, 4, 8 and 16 looks"
+
+
 def test_threads_that_were_asked_for_stay(machine: Machine) -> None:
     look, machine.free, said = Crowd(2, follows=False), 1.2, []
     for _ in range(5):
@@ -140,18 +142,30 @@ def test_threads_that_were_asked_for_stay(machine: Machine) -> None:
 def test_a_single_thread_and_other_systems_look_at_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.free = 0.1
     one = Crowd(1, follows=True)
-    monkeypatch.setattr(Times, "now", lambda: None)
+    monkeypatch.setattr(Moment, "now", lambda: None)
     blind = Crowd(2, follows=True)
     machine.pass_by(20.0)
     assert one() is blind() is None and not machine.set
 
 
 def test_a_system_that_counts_nothing_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(crowd, "_TASKS", tmp_path / "none")
-    assert Times.now() is None
-    monkeypatch.undo()
-    monkeypatch.delattr(os, "sched_getaffinity")
-    assert Times.now() is None
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(crowd, "_TASKS", tmp_path / "none")
+        assert Moment.now() is None
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert Moment.now() is None
+
+
+@needs_linux
+def test_threads_that_end_while_they_are_counted_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "schedstat").write_text("5 3000000000 1")
+    monkeypatch.setattr(crowd, "_TASKS", tmp_path)
+    now = Moment.now()
+    assert now is not None and now.kept == {"2": 3.0}
 
 
 class Notes(View):
@@ -190,10 +204,21 @@ def test_a_run_says_what_it_does_about_a_crowd(
     assert (f"wgan resume {run.folder} --threads 1" in said) != follows
 
 
-@pytest.mark.parametrize("steps", [None, 2])
-def test_a_measurement_by_time_follows_too(steps: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    monkeypatch.setattr(Crowd, "__call__", lambda self: made.append(self.follows))
+@pytest.mark.parametrize(("budget", "threads"), [({"seconds": 0.5}, 3), ({"steps": 2}, 1)])
+def test_a_measurement_by_time_follows_too(
+    budget: dict[str, Any], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, asked = [], []
+
+    class Noted(Crowd):
+        def __init__(self, threads: int, follows: bool) -> None:
+            made.append((threads, follows))
+
+        def __call__(self) -> None:
+            asked.append(self)
+
+    monkeypatch.setattr("wgan.measure.Crowd", Noted)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     x = np.random.default_rng(0).normal(size=(256, 2)).astype(np.float32)
-    measure(x, x + 1, steps=steps, seconds=None if steps else 0.5)
-    assert made and set(made) == {steps is None}
+    measure(x, x + 1, **budget)
+    assert made == [(threads, True)] and asked

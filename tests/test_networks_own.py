@@ -170,3 +170,11 @@ def test_networks_that_were_left_in_evaluation_mode_learn_their_statistics() -> 
     trainer.attach(vectors())
     trainer.advance()
     assert generator[1].running_mean.abs().max() > 0
+
+
+def test_a_frozen_network_may_be_shared() -> None:
+    frozen = nn.Linear(6, 6).requires_grad_(False)
+    generator, critic = nn.Sequential(nn.Linear(3, 6), frozen), nn.Sequential(frozen, nn.Linear(6, 1))
+    before = frozen.weight.clone()
+    list(Trainer(generator, critic, latent=Latent(3), batch=16).fit(vectors(), steps=2))
+    assert torch.equal(frozen.weight, before)

@@ -64,7 +64,7 @@ def test_directions_that_are_not_orthonormal_are_certified_as_what_they_are() ->
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_way_from_a_grid_is_as_steep_as_certified(sign: float) -> None:
     torch.manual_seed(0)
-    samples = torch.tensor([[0.0, 1.0, 7.0], [1.0, 1.0, 7.0], [0.0, -2.0, 7.0], [3.0, 1.0, 7.0]])
+    samples = torch.tensor([[0.0, 1.0, 7.0], [1.0, 1.0, 7.0], [0.0, -2.0, 7.0], [3.0, 1.0, 7.0]]).repeat(3, 1)
     grid = OffGrid.of(samples, sign, most=3)
     assert grid is not None and OffGrid.of(samples, sign, most=2) is None
     x, y = torch.randn(500, 3) * 3, torch.randn(500, 3) * 3
@@ -74,7 +74,8 @@ def test_the_way_from_a_grid_is_as_steep_as_certified(sign: float) -> None:
     levels = [[0.0, 1.0, 3.0], [-2.0, 1.0], [7.0]]
     ways = [[min(abs(v - level) for level in of) for v, of in zip(row, levels, strict=True)] for row in x.tolist()]
     assert np.allclose(grid(x).numpy(), sign * np.linalg.norm(ways, axis=1), atol=1e-5)
-    assert grid(samples).tolist() == [0.0] * 4
+    assert grid(samples).tolist() == [0.0] * 12
+    assert OffGrid.of(samples[:11], sign, most=3) is None, "levels that hardly repeat are no grid"
 
 
 @pytest.mark.parametrize("distance", [Outside, OffGrid, ReconstructionError])

@@ -134,10 +134,10 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
         )
     doubt = {}
     if found.least is not None and found.most:
-        ends = "the first if only a few samples differ, the second at the very most: the samples' noise is in it"
+        ends = "the first if only a few samples differ; the second has the samples' noise in it"
         doubt = {"range": f"{digits(max(0.0, found.least), error)} to {digits(found.most, error)}: {ends}"}
-        if found.moments is not None and found.moments > max(found.value, 0.0) + 2 * (error or 0.0):
-            demanded = "what means and covariances demand if all samples move alike; then rather this than the distance"
+        if found.moments is not None and max(found.value, 0.0) + 2 * (error or 0.0) < found.moments < found.most:
+            demanded = "what means and covariances demand if all samples move alike; too large if only a few differ"
             doubt |= {"moments": f"{digits(found.moments, error)}: {demanded}"}
     return {
         "distance": value if error is not None else f"{value} (error {few})",

@@ -7,6 +7,7 @@ core with another program makes all of them slow: two cores that are shared by t
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -19,37 +20,54 @@ _MUCH = 0.25
 """How long threads without a core are waited for, as a share of the time, until that matters."""
 _ROUND = 0.1
 """What may be missing of a core."""
+_MOST_LOOKS = 32
+"""Looks at idle cores, at most, until they are used: where they are not ours, more threads are slower each time."""
 
 
-class Times(NamedTuple):
-    """Seconds since some moment.
+class Rates(NamedTuple):
+    """What happened between two moments, for each second.
 
     Attributes:
-        wall: That passed.
-        busy: That this process's threads computed, all together.
-        kept: That they could have computed and had no core for it.
-        idle: That the cores which this process may use did nothing, all together.
+        busy: Seconds that this process's threads computed, all together.
+        kept: Seconds that they could have computed and had no core for it.
+        idle: Seconds that the cores which this process may use did nothing, all together.
     """
+
+    busy: float
+    kept: float
+    idle: float
+
+
+class Moment(NamedTuple):
+    """Seconds since some moment: that passed, that threads computed, that each waited for a core, that cores idled."""
 
     wall: float
     busy: float
-    kept: float
+    kept: Mapping[str, float]
     idle: float
 
     @classmethod
     def now(cls) -> Self | None:
         """As Linux counts them; None on other systems."""
         try:
-            kept = sum(int((task / "schedstat").read_text().split()[1]) for task in _TASKS.iterdir())
-            idle = sum(_idle(_CORES.read_text(), os.sched_getaffinity(0)))
-            return cls(time.monotonic(), time.process_time(), kept / 1e9, idle / os.sysconf("SC_CLK_TCK"))
+            idle = sum(_idle(_CORES.read_text(), os.sched_getaffinity(0))) / os.sysconf("SC_CLK_TCK")
+            kept = {task.name: waited for task in _TASKS.iterdir() if (waited := _waited(task)) is not None}
         except (OSError, AttributeError, IndexError, ValueError):
             return None
+        return cls(time.monotonic(), time.process_time(), kept, idle)
 
-    def since(self, before: Self) -> Self:
-        """How much of each lies between two moments, for one second."""
+    def since(self, before: Self) -> Rates:
+        """What happened since a moment; of threads, to those that are still there."""
         wall = self.wall - before.wall
-        return type(self)(wall, *((now - then) / wall for now, then in zip(self[1:], before[1:], strict=True)))
+        kept = sum(waited - before.kept.get(task, 0.0) for task, waited in self.kept.items())
+        return Rates((self.busy - before.busy) / wall, kept / wall, (self.idle - before.idle) / wall)
+
+
+def _waited(task: Path) -> float | None:
+    try:
+        return int((task / "schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # it has ended
+        return None
 
 
 def _idle(table: str, cores: set[int]) -> list[int]:
@@ -58,7 +76,7 @@ def _idle(table: str, cores: set[int]) -> list[int]:
     return [int(fields[4]) for line in table.splitlines() if (fields := line.split()) and fields[0] in names]
 
 
-def right_number(threads: int, most: int, rates: Times) -> int:
+def right_number(threads: int, most: int, rates: Rates) -> int:
     """How many threads to take: as many as have cores of their own, where some waited; more again if cores are idle.
 
     Threads that waited are too many, but not those that cores were found for, as where a process has others besides.
@@ -84,16 +102,20 @@ class Crowd:
     def __init__(self, threads: int, follows: bool) -> None:
         self.threads, self.follows = threads, follows
         self._taken, self._told = threads, False
-        self._before = Times.now() if threads > 1 else None
+        self._quiet, self._enough = 0, 1  # looks at idle cores, and how many it takes to use them
+        self._before = Moment.now() if threads > 1 else None
 
     def __call__(self) -> int | None:
-        """The first time that another number of threads is better, that number; to be called often."""
-        if self._before is None or time.monotonic() - self._before.wall < _LONG or (now := Times.now()) is None:
+        """The first time that fewer threads are better, that number; to be called often."""
+        if self._before is None or time.monotonic() - self._before.wall < _LONG or (now := Moment.now()) is None:
             return None
         number = right_number(self._taken, self.threads, now.since(self._before))
         self._before = now
-        if number == self._taken:
+        self._quiet = self._quiet + 1 if number > self._taken else 0
+        if number == self._taken or (number > self._taken and self._quiet < self._enough):
             return None
+        if number < self._taken:  # cores that look idle may not be ours: the next time it takes longer to try
+            self._enough = min(2 * self._enough, _MOST_LOOKS)
         if self.follows:
             torch.set_num_threads(number)
             self._taken = number

@@ -48,5 +48,6 @@ def is_rounded(given: "NDArray[Any]", made: "NDArray[np.float64]") -> bool:
         return False
     import numpy as np  # slow, and a help text needs none of it
 
+    large, end = np.abs(made) >= 2**53, float(np.iinfo(given.dtype).max)
     with np.errstate(invalid="ignore"):  # of 2^64, which has no place among uint64
-        return bool((np.abs(made) > 2**53).any() and (made.astype(given.dtype) != given).any())
+        return bool((large & ((made >= end) | (made.astype(given.dtype) != given))).any())

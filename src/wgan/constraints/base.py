@@ -43,7 +43,7 @@ class Constraint:
                 f"{self.label}: the weight is 0, but a critic whose slope is 0 cannot tell samples apart; leave it out "
                 "for the usual one."
             )
-        if every < 1 or every != int(every):
+        if not 1 <= every < math.inf or every != int(every):
             raise UsageError(f"{self.label}: every is {every}; give a whole number of critic steps, at least 1.")
         if every > 1 and not self.has_penalty():
             raise UsageError(
@@ -108,7 +108,7 @@ class Constraint:
 
 
 def _is_number(given: object) -> bool:
-    return isinstance(given, Real)
+    return isinstance(given, Real) and not isinstance(given, bool)
 
 
 def with_penalties(

@@ -49,9 +49,9 @@ class Estimate:
             or ``debiased`` if that is less.
         most: With ``quadrature`` only, which misses what is new in every sample, be it noise or a rounding of pixels:
             transport across the halves with the samples' noise in it, on average no less than the truth, plus 1.645
-            standard errors.
-        moments: With ``quadrature`` only: what means and covariances demand where all samples move alike
-            (:func:`wgan.distances.gaussian.gaussian_less_noise`). Above the value it is mostly the better estimate.
+            standard errors where these are known.
+        moments: With ``quadrature`` of 50 samples a side or more: what means and covariances demand where all samples
+            move alike (:func:`wgan.distances.gaussian.gaussian_less_noise`); too large where only a few differ.
         null: The same method's distance between two random halves of A, or as much of them as B has samples: what it
             reports where there is no difference; None where there are too few samples.
         null_n: Samples in each half, or in what is used of it.

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from wgan import worker
+from wgan import processor, worker
 from wgan.build import Plan, network_options
 from wgan.config import Config
 from wgan.crowd import Crowd
@@ -75,9 +75,10 @@ class Scribe(Silent):
         self._summarise("training")
         self._watch = Watch(self.run.records(), self.trainer.constraint)
         self._stale = set[Callable[[], None]]()
+        threads, run = torch.get_num_threads(), self.config.run
+        alone = run.processes == 1 and threads <= processor.cores()  # else its own threads take each other's cores
         timed = self.plan.budget.steps is None  # else the same seed gives the same run, with the same threads
-        lone = self.config.run.threads is None and self.config.run.processes == 1
-        self._crowd = Crowd(torch.get_num_threads(), follows=timed and lone)
+        self._crowd = Crowd(threads if alone else 1, follows=timed and run.threads is None)
         self._gallery = Gallery(self.run, self.trainer, self.data, self.config, self.view)
         if self.trainer.step == 0:
             self._gallery.reals()

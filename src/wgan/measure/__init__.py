@@ -127,8 +127,8 @@ def measure(
             ``rng``. Copies of other samples, if a fifth or more are, let the bound be above the truth.
         b: The same.
         seconds: How long to take; by default a minute, if there are no ``steps``.
-        steps: Steps of each critic instead; then the same seed gives the same numbers. Transport takes some 10 to 20
-            seconds before them, however few they are.
+        steps: Steps of each critic instead; then the same seed gives the same numbers. Transport takes up to 20 seconds
+            before them, however few they are.
         seed: The seed of every random choice.
         null: Measure two halves of A in the same way too, which doubles the time.
         units: What to say of them.
@@ -142,7 +142,7 @@ def measure(
         seconds = 60.0
     budget = {"seconds": seconds, "steps": steps}
     check_numbers(seed=seed, **{name: number for name, number in budget.items() if number is not None})
-    crowd = Crowd(torch.get_num_threads(), follows=steps is None)
+    crowd = Crowd(torch.get_num_threads() if steps is None else 1, follows=True)
     part = 0.5 if null else 1.0
 
     def tell(share: float) -> None:

@@ -40,7 +40,7 @@ SLOPES = 1024
 """Samples a side at which slopes are looked at."""
 
 LEVELS = 64
-"""Values of a number up to which samples are taken to lie on a grid: with 256, bytes, every picture would."""
+"""Values of a number up to which samples are taken to lie on a grid: with 256, that of bytes, all pictures would."""
 
 SPANS = (0, 8, 32, 128, 512)
 """How many principal components the subspaces have to which distances are tried."""
@@ -145,8 +145,9 @@ class Rays:
         noise = math.prod(float(assigned(side[: n // 2], side[n - n // 2 :])[1].mean()) for side in (x, y))
         moved = np.sqrt((ways**2 - noise).clip(0.0)) / np.maximum(ways, np.finfo(float).tiny)
         draw = rng(seed, "rays")
-        reach = torch.rand(n, generator=draw) / 2 * torch.from_numpy(moved).float()
-        positions = torch.where(torch.rand(n, generator=draw) < 0.5, reach, 1 - reach)
+        reach, side = (torch.rand(n, device="cpu", dtype=torch.float32, generator=draw) for _ in range(2))
+        reach = reach / 2 * torch.from_numpy(moved).float()
+        positions = torch.where(side < 0.5, reach, 1 - reach)
         self.x, self.y = part.x[:n], part.y[:n][torch.from_numpy(columns)]
         self.points = segments(self.x, self.y, positions)
 

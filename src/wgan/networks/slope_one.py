@@ -132,21 +132,22 @@ class OffGrid(DistanceTo):
 
     @classmethod
     def of(cls, x: Tensor, sign: float, most: int) -> "OffGrid | None":
-        """The grid of samples (N, D), if no number has more than ``most`` levels in them."""
+        """The grid of samples (N, D), if no number has more than ``most`` levels in them, nor a quarter of N."""
         ordered = x.T.sort(1).values
         rank = torch.cat([torch.zeros_like(ordered[:, :1]), ordered.diff(dim=1) > 0], 1).cumsum(1).long()
-        if (last := int(rank.max())) >= most:
+        count = int(rank.max()) + 1
+        if count > min(most, len(x) // 4):
             return None
-        levels = ordered[:, -1:].repeat(1, last + 1)
+        levels = ordered[:, -1:].repeat(1, count)
         return cls(levels.scatter_(1, rank, ordered), sign)
 
     def displacement(self, x: Tensor) -> Tensor:
         """What is off the nearest level."""
-        above = torch.searchsorted(self.levels, x.detach().T.contiguous())
-        high, low = (
-            x - self.levels.gather(1, index.clamp(0, self.levels.shape[1] - 1)).T for index in (above, above - 1)
-        )
-        return torch.where(high.abs() < low.abs(), high, low)
+        nearest = x - self.levels[:, 0]
+        for level in self.levels.T[1:]:
+            other = x - level
+            nearest = torch.where(other.abs() < nearest.abs(), other, nearest)
+        return nearest
 
 
 @final

@@ -68,7 +68,8 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     for name, network in (("generator", generator), ("critic", critic)):
         check_trainable(network, name)
         _check_can_be_saved(network, name)
-    if not {*map(id, generator.parameters())}.isdisjoint(map(id, critic.parameters())):
+    trained = ({id(w) for w in network.parameters() if w.requires_grad} for network in (generator, critic))
+    if set.intersection(*trained):
         raise UsageError(
             "generator and critic share weights, which both would train; give each its own (copy.deepcopy)."
         )
