@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from toolbox import SMALL, blobs
 from wgan import crowd
 from wgan.crowd import Crowd, Moment, Rates, right_number
 from wgan.measure import measure
@@ -194,10 +195,11 @@ def test_a_run_says_what_it_does_about_a_crowd(
 
     monkeypatch.setattr(Crowd, "__call__", look)
     monkeypatch.setattr("wgan.loop.scribe.Gallery", MagicMock())  # pictures take seconds
-    config = options.make_config(options.preset("points"), {"data": "ring", "batch": 8, "catch_up": 0, **budget})
+    small = {name: value for name, value in SMALL.items() if name not in ("steps", "threads")}
+    config = options.make_config(small, budget)
     view = Notes()
     monkeypatch.setattr("wgan.schedule.Budget.reached", lambda self, step, seconds: step >= 3)
-    run = loop.train(config, out=tmp_path / "run", view=view)
+    run = loop.train(config, source=blobs(), out=tmp_path / "run", view=view)
     assert run is not None and len(asked) == 3 and set(asked) == {follows}
     (said,) = [note for note in view.notes if "other programs" in note]
     assert ("going on with 1, " in said) == follows
