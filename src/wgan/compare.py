@@ -144,7 +144,7 @@ def _estimate_lines(found: Estimate) -> dict[str, str]:
         **doubt,
         "null": few
         if found.null is None
-        else f"{found.null:.3g} (two disjoint parts of A differ by this, by chance: {found.null_n:,} each)",
+        else f"{found.null:.3g} (two disjoint parts of A give this, by chance: {found.null_n:,} each)",
         "method": f"{found.method}: {found.why}",
         "samples": f"{found.n:,} of A and {found.m:,} of B, {count(found.dim, 'number')} each",
     }
