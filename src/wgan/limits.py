@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from wgan.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 AT_LEAST: Mapping[str, float] = {
@@ -42,12 +41,13 @@ def check_numbers(**numbers: Any) -> None:
             raise UsageError(f"{name} is {number!r}; give {kind}, at least {AT_LEAST[name]:g}.")
 
 
-def is_rounded(given: "NDArray[Any]", made: "NDArray[np.float64]") -> bool:
-    """Whether some of the whole numbers that were given are others as float64."""
-    if given.dtype.kind not in "iu":
+def is_rounded(given: "NDArray[Any]") -> bool:
+    """Whether some of the whole numbers that were given would be others as float64."""
+    if given.dtype.kind not in "iu" or given.dtype.itemsize < 8:
         return False
     import numpy as np  # slow, and a help text needs none of it
 
+    made = given.astype(np.float64)
     large, end = np.abs(made) >= 2**53, float(np.iinfo(given.dtype).max)
     with np.errstate(invalid="ignore"):  # of 2^64, which has no place among uint64
         return bool((large & ((made >= end) | (made.astype(given.dtype) != given))).any())

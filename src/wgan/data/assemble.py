@@ -79,7 +79,7 @@ def vectors(
     if array.size == 0:
         raise WganError(f"{place} has shape {array.shape}: there are no samples in it.")
     check_finite(array, place)
-    if is_rounded(array, array.astype(np.float64)):
+    if is_rounded(array):
         raise WganError(f"{place} has whole numbers above 2^53, which would be rounded; subtract one number from all.")
     if (largest := float(np.abs(array).max())) > LARGEST:
         raise WganError(

@@ -270,7 +270,7 @@ def _numpy(tensor: torch.Tensor, place: str) -> NDArray[Any]:
         tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
         narrow = tensor.is_floating_point() and tensor.dtype.itemsize < 4 and tensor.dtype != torch.float16
         return np.asarray((tensor.float() if narrow else tensor).numpy())
-    except (TypeError, RuntimeError, NotImplementedError) as error:
+    except (TypeError, RuntimeError) as error:
         raise UsageError(f"{place} cannot become an array: {first_line(error)}; give one of plain numbers.") from error
 
 

@@ -56,7 +56,7 @@ def numbers(x: Any, name: str, shape: str) -> Array:
         found = np.asarray(x)
     except ValueError as error:  # NumPy's word for lists of different lengths
         raise UsageError(f"{name} have different lengths; all must have as many numbers.") from error
-    except (TypeError, RuntimeError, NotImplementedError) as error:  # of tensors in a list, or without numbers
+    except (TypeError, RuntimeError) as error:  # of tensors in a list, or without numbers
         raise UsageError(f"{name} cannot be read as numbers ({first_line(error)}); give an array {shape}.") from error
     if found.dtype == object and all(isinstance(value, Real | Decimal) for value in found.flat):
         if any(isinstance(value, Integral) and int(float(value)) != value for value in found.flat):
@@ -65,10 +65,9 @@ def numbers(x: Any, name: str, shape: str) -> Array:
     if found.dtype.kind not in "buif" or found.ndim == 0:
         what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
         raise UsageError(f"{name} are {what}, but they must be an array {shape} of real numbers.")
-    made = np.ascontiguousarray(found, np.float64)
-    if is_rounded(found, made):
+    if is_rounded(found):
         raise UsageError(_ROUNDED.format(name))
-    return made
+    return np.ascontiguousarray(found, np.float64)
 
 
 def rows(x: Any) -> Array:

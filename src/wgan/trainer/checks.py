@@ -51,7 +51,7 @@ def device_of(given: torch.device | str) -> torch.device:
     try:
         device = torch.device(given)
         torch.empty(0, device=device)
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, TypeError, AssertionError) as error:
         reason = first_line(error).partition(". ")[0].rstrip(".")
         raise UsageError(f"device is {given!r}, which cannot be used here ({reason}); use cpu.") from error
     return device
