@@ -4,7 +4,7 @@ python bench/training_estimate.py [--time 3m] [--seeds 0 1 2] [--threads N] [--o
                                   [--json FILE]
 
 On Fashion-MNIST, for each seed three trainings of the same time: the preset default, the preset wgan-gp (the
-textbook), and default again on only 1,000 of the pictures. Steps that grow geometrically from 50 by a fifth get a
+textbook), and default again on only 1,000 of the pictures. Steps that grow geometrically from 10 by a fifth get a
 record of their own, beside those of every run, and their average is kept; the time that this takes is not counted.
 Ten of them, evenly spread and with the last, are the checkpoints. At each, 5,000 samples of the generator are
 compared with 5,000 test pictures that no record looks at, by `wgan.distances.transport.debiased` on pixels in [0, 1].
@@ -40,7 +40,7 @@ def train(preset: str, data: Data, time: str, seed: int, threads: int | None) ->
     flags = {"time": time, "seed": seed, "threads": threads}
     config = resolve(options.make_config(options.preset(preset), flags), data)
     trainer, plan = make_trainer(config, data)
-    records, kept, due, extra, over = [], {}, 50.0, 0.0, False
+    records, kept, due, extra, over = [], {}, 10.0, 0.0, False
     while not over:
         trainer.advance()
         over, logs = plan.budget.reached(trainer.step, trainer.seconds - extra), plan.log.due(trainer.step)

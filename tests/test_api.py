@@ -145,6 +145,17 @@ def test_opened_samples_are_not_opened_otherwise(tmp_path: Path) -> None:
     assert wgan.open_data(half, halves) is half
 
 
+@pytest.mark.parametrize(
+    ("source", "held_out"),
+    [(np.random.default_rng(0).normal(size=(40_000, 2)), 0.4), (np.repeat(np.eye(4), 5, 0)[:, :3], 1)],
+)
+def test_opened_samples_suit_what_they_were_opened_with(source: np.ndarray, held_out: float) -> None:
+    """However many are held out of what was asked for: there is a most, and copies go together."""
+    given = wgan.DataConfig(held_out=held_out)
+    data = wgan.open_data(source, given)
+    assert wgan.open_data(data, given) is data
+
+
 def test_the_same_training_leaves_the_same_bytes(tmp_path: Path) -> None:
     runs = [wgan.train(blobs(40), out=tmp_path / name, quiet=True, **SMALL | {"steps": 2}) for name in "abcd"]
     assert len({(run.folder / "generator.safetensors").read_bytes() for run in runs}) == 1

@@ -16,11 +16,10 @@ from PIL import Image
 from scipy.stats import wasserstein_distance
 
 import wgan
-from toolbox import SMALL, blobs, small_run
+from toolbox import SMALL, blobs, plain, small_run
 from wgan.cli import main
 from wgan.compare import lines
 from wgan.config import DataConfig
-from wgan.data.samples import Vectors
 from wgan.distances import memory
 from wgan.distances.estimate import Estimate
 from wgan.errors import UsageError, WganError
@@ -401,7 +400,7 @@ def test_integers_of_numpy_are_integers() -> None:
 
 def test_parts_of_two_sources_are_both_there() -> None:
     x = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
-    both = replace(wgan.open_data(x), train=Vectors(x[:200]), held_out=Vectors(x[200:] + 100))
+    both = replace(wgan.open_data(x), train=plain(x[:200]), held_out=plain(x[200:] + 100))
     found = wgan.distance(both, x, method="exact")
     assert isinstance(found, Estimate) and found.n == 300
     assert found.value == pytest.approx(100 * math.sqrt(3) / 3, rel=0.02)

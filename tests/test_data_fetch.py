@@ -1,10 +1,13 @@
 """Downloads, against a server on this machine: resumed, verified, and only when asked to."""
 
 import hashlib
+import http.client
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,7 +79,7 @@ def test_download(server: Server, tmp_path: Path) -> None:
     told = download(server, path)
     assert path.read_bytes() == server.body
     assert told[-1] == ("downloading good.bin", 300_000, 300_000)
-    assert [file.name for file in tmp_path.iterdir()] == ["good.bin"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["good.bin", "good.bin.lock"]
     download(server, path)
     assert server.asked == [None], "what is there is not downloaded again"
 
@@ -108,7 +111,37 @@ def test_a_part_that_is_whole_or_too_long_already(server: Server, tmp_path: Path
 def test_a_wrong_checksum_is_thrown_away(server: Server, tmp_path: Path) -> None:
     with pytest.raises(WganError, match="MD5"):
         download(server, tmp_path / "good.bin", md5="0" * 32)
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["good.bin.lock"]
+
+
+def test_of_two_at_once_one_waits_and_downloads_nothing(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, really, others = tmp_path / "good.bin", fetch._transfer, []
+
+    def slowly(*what: Any) -> None:
+        others.append(threading.Thread(target=download, args=(server, path)))
+        others[0].start()
+        others[0].join(0.2)
+        assert others[0].is_alive(), "it waits"
+        really(*what)
+
+    monkeypatch.setattr(fetch, "_transfer", slowly)
+    download(server, path)
+    others[0].join()
+    assert path.read_bytes() == server.body and server.asked == [None]
+
+
+def test_any_error_of_the_connection_is_its_own(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(response: Any, size: int) -> bytes:
+        raise ssl.SSLError(1, "decryption failed")
+
+    with monkeypatch.context() as broken, pytest.raises(WganError, match=r"could not be downloaded.*decryption failed"):
+        broken.setattr(http.client.HTTPResponse, "read", fail)
+        download(server, tmp_path / "good.bin")
+    assert len(server.asked) == fetch.ATTEMPTS
 
 
 def test_the_next_address_is_tried_and_failures_are_named(server: Server, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toolbox import plain
 from wgan.config import DataConfig
 from wgan.data import open_data
 from wgan.data.batches import Batches
@@ -128,7 +129,7 @@ def test_few_and_equal_samples_are_noted() -> None:
 
 
 def numbered(count: int) -> Vectors:
-    return Vectors(np.arange(count, dtype=np.float32)[:, None])
+    return plain(np.arange(count, dtype=np.float32)[:, None])
 
 
 @pytest.mark.parametrize(("count", "batch"), [(10, 3), (12, 4), (5, 5), (1, 1)])

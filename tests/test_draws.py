@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from toolbox import picture_trainer, tiny_trainer, vectors
+from toolbox import picture_trainer, plain, tiny_trainer, vectors
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, Sum, WeightClipping
 from wgan.data import open_data
 from wgan.data.batches import Batches
-from wgan.data.samples import Pictures, Vectors
+from wgan.data.samples import Pictures
 from wgan.measure.sides import Arrays, Samplers
 from wgan.networks import Latent
 from wgan.seeds import rng
@@ -83,7 +83,7 @@ def test_mirrors_depend_on_the_batch_and_on_the_seed(what: str) -> None:
 
 
 def test_draws_and_orders_depend_on_the_batch_and_on_the_seed() -> None:
-    few, many = (Vectors(np.arange(n, dtype=np.float32)[:, None]) for n in (3, 50))
+    few, many = (plain(np.arange(n, dtype=np.float32)[:, None]) for n in (3, 50))
     assert not torch.equal(Batches(few, 64, 0).index(0), Batches(few, 64, 0).index(1))
     assert not torch.equal(Batches(few, 64, 0).index(0), Batches(few, 64, 1).index(0))
     assert not torch.equal(Batches(many, 10, 0).index(0), Batches(many, 10, 1).index(0))

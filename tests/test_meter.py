@@ -11,12 +11,11 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from toolbox import Keeping, picture_trainer, tiny_trainer, vectors
+from toolbox import Keeping, picture_trainer, plain, tiny_trainer, vectors
 from wgan.confidence import lower_bound
 from wgan.config import DataConfig
 from wgan.constraints import Constraint, GradientPenalty, Orthogonal, WeightClipping
 from wgan.data import open_data
-from wgan.data.samples import Vectors
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic
 from wgan.registry import CONSTRAINTS, NETWORKS
@@ -82,7 +81,7 @@ def test_swapping_real_and_generated_samples_flips_the_sign_of_the_estimate() ->
     opened = open_data(x, DataConfig())
 
     def estimate(real: Any, fake: Any) -> float:
-        data = replace(opened, train=Vectors(real), held_out=Vectors(real))
+        data = replace(opened, train=plain(real), held_out=plain(real))
         meter = Meter(data, Latent(3), 16, 0, lambda batch: batch.double())
         return meter(Rows(torch.from_numpy(fake)), critic, 0).wasserstein_heldout
 
@@ -174,7 +173,7 @@ def test_batch_norm_in_the_critic_wants_two_samples_on_either_side() -> None:
     torch.manual_seed(0)
     critic = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
     trainer = Trainer(nn.Linear(2, 6), critic, latent=Latent(2), constraint=WeightClipping(), batch=4)
-    opened, two, one = open_data(vectors(8), DataConfig()), Vectors(vectors(2)), Vectors(vectors(1))
+    opened, two, one = open_data(vectors(8), DataConfig()), plain(vectors(2)), plain(vectors(1))
     (record,) = trainer.fit(replace(opened, train=two, held_out=two), steps=1)
     assert record["wasserstein_stderr"] is not None
     with pytest.raises(UsageError, match=r"at least 2 held-out samples.*; use --held-out 2, or norm='layer'"):
@@ -312,7 +311,7 @@ class Same(nn.Module):
 
 def meter_of(train: np.ndarray, held_out: np.ndarray, batch: int = 16) -> Meter:
     opened = open_data(vectors(40, 2), DataConfig())
-    data = replace(opened, train=Vectors(train.astype(np.float32)), held_out=Vectors(held_out.astype(np.float32)))
+    data = replace(opened, train=plain(train.astype(np.float32)), held_out=plain(held_out.astype(np.float32)))
     return Meter(data, Latent(3), batch, 0, lambda x: x.float())
 
 

@@ -15,13 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from toolbox import blobs, small_config, tiny_trainer, two, vectors
+from toolbox import blobs, plain, small_config, tiny_trainer, two, vectors
 from wgan import loop
 from wgan.config import DataConfig
 from wgan.constraints import R1, R2, Sum, WeightClipping
 from wgan.data import open_data
 from wgan.data.batches import Batches
-from wgan.data.samples import Vectors
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.parallel import ALONE, Exchange, Group, joined
@@ -189,7 +188,7 @@ def test_the_critic_s_running_statistics_are_the_mean_over_the_parts(of_two: lis
 
 
 def test_the_parts_of_a_batch_are_the_batch() -> None:
-    rows = Vectors(vectors(50))
+    rows = plain(vectors(50))
     for flip, samples in ((False, rows), (True, open_data(blobs(), DataConfig()).train)):
         whole = Batches(samples, 12, 1, flip)
         parts = [Batches(samples, 12, 1, flip, Group(rank, 3)) for rank in range(3)]

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import wgan
-from toolbox import tiny_trainer, vectors
-from wgan.data.samples import Vectors
+from toolbox import plain, tiny_trainer, vectors
 from wgan.loop.restart import fingerprint
 from wgan.schedule import Decay
 from wgan.trainer.state import restore, snapshot
@@ -39,10 +38,10 @@ def test_all_counters_come_back_and_a_decay_that_there_was_not_goes() -> None:
 @pytest.mark.parametrize("part", ["train", "held_out"])
 def test_data_are_told_apart_by_the_first_samples_and_the_sizes_of_both_parts(part: str) -> None:
     x = vectors(100)
-    data = replace(wgan.open_data(x), train=Vectors(x[:70]), held_out=Vectors(x[70:]))
+    data = replace(wgan.open_data(x), train=plain(x[:70]), held_out=plain(x[70:]))
     known = fingerprint(data)
     assert (known["train"], known["held_out"]) == (70, 30)
     changed = np.array(x[:70] if part == "train" else x[70:])
     changed[0] += 1
-    assert fingerprint(replace(data, **{part: Vectors(changed)}))["content"] != known["content"]
+    assert fingerprint(replace(data, **{part: plain(changed)}))["content"] != known["content"]
     assert fingerprint(replace(data, content="other"))["all"] == "other"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from wgan import loop, options
 from wgan.config import Config
-from wgan.data.samples import Data, Pictures
+from wgan.data.samples import Data, Pictures, Units, Vectors
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.registry import CONSTRAINTS
 from wgan.run import Run
@@ -105,6 +105,12 @@ def vectors(n: int = 200, d: int = 6) -> NDArray[np.float32]:
     """Correlated Gaussian vectors."""
     rng = np.random.default_rng(1)
     return (rng.normal(size=(n, d)) @ rng.normal(size=(d, d))).astype(np.float32)
+
+
+def plain(array: NDArray[Any]) -> Vectors:
+    """All rows of an array, as they are."""
+    dimension = array.shape[1]
+    return Vectors(array, Units(np.zeros(dimension), np.ones(dimension)))
 
 
 def records(run: Run) -> list[dict[str, Any]]:

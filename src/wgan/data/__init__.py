@@ -36,11 +36,8 @@ def _check_suits(data: Data, options: DataConfig) -> None:
         "size": options.size is not None and options.size != data.shape[1:],
         "channels": options.channels is not None and options.channels != data.shape[0],
         "value_range": options.value_range is not None and options.value_range != data.report.value_range,
+        "held_out": data.held_out_option not in (None, options.held_out) and options.held_out != DataConfig().held_out,
     }
-    train, held = data.train.size, data.held_out.size
-    if train and held and options.held_out != DataConfig().held_out:
-        wanted = options.held_out if options.held_out >= 1 else options.held_out * (train + held)
-        broken["held_out"] = abs(held - wanted) > 1 + wanted / 10  # copies are held out together, or not at all
     if names := ", ".join(name for name, is_broken in broken.items() if is_broken):
         raise UsageError(f"the samples of {data.name} are opened already; give {names} to open_data instead.")
 

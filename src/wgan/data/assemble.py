@@ -50,6 +50,7 @@ def pictures(source: Source, options: DataConfig, progress: Progress, official: 
         report=report,
         units=Units(),
         content=hash_of(rows.digests),
+        held_out_option=options.held_out,
     )
 
 
@@ -73,11 +74,9 @@ def vectors(
 
     Raises:
         UsageError: An option is for pictures only.
-        WganError: There are no samples, or some are not finite, too large or would be rounded.
+        WganError: Some are not finite, too large or would be rounded.
     """
     no_picture_options(options, name)
-    if array.size == 0:
-        raise WganError(f"{place} has shape {array.shape}: there are no samples in it.")
     check_finite(array, place)
     if is_rounded(array):
         raise WganError(f"{place} has whole numbers above 2^53, which would be rounded; subtract one number from all.")
@@ -89,12 +88,7 @@ def vectors(
     digests = digests_of(array)
     train, held = split(digests, options.held_out, official)
     units, notes = _standard_units(array[train])
-    standard = units.from_user(array).numpy()
     numbers, classes = number_labels(labels or [], None)
-
-    def part(rows: NDArray[np.int64]) -> Vectors:
-        return Vectors(standard[rows], None if numbers is None else numbers[rows], (array, rows))
-
     report = Report(
         name=name,
         source=place,
@@ -110,11 +104,12 @@ def vectors(
     return Data(
         name=name,
         shape=report.shape,
-        train=part(train),
-        held_out=part(held),
+        train=Vectors(array, units, train, numbers),
+        held_out=Vectors(array, units, held, numbers),
         report=report,
         units=units,
         content=hash_of(digests),
+        held_out_option=options.held_out,
     )
 
 

@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,9 +25,6 @@ from wgan.errors import WganError
 from wgan.files import at_home
 
 VERSION = 4
-UNFINISHED = ".part-"
-ABANDONED_SECONDS = 24 * 3600
-_LOCK = "lock"
 
 
 def cache_folder() -> Path:
@@ -41,7 +37,7 @@ def cache_folder() -> Path:
 def cache_sizes() -> dict[str, int]:
     """What is in the cache folder: "data/KEY (NAME)" or "downloads/NAME" -> bytes."""
     sizes = {}
-    for place in sorted(cache_folder().glob("*/*")):
+    for place in sorted(filter(Path.is_dir, cache_folder().glob("*/*"))):  # and not locks
         meta = _read_meta(place)
         title = f" ({meta['report']['name']})" if meta else ""
         name = f"{place.parent.name}/{place.name}{title}"
@@ -61,8 +57,10 @@ def rows_of(source: Source, options: DataConfig, progress: Progress) -> Rows:
     place = cache_folder() / "data" / cache_key(fingerprint, options)
     rows = load(place)
     if rows is None:
-        with without_warnings(), writable(place.parent):
-            rows = _build(place, source, options, progress)
+        with without_warnings(), writable(place.parent), FileLock(_lock(place)):
+            rows = load(place)  # another process may have written it meanwhile
+            if rows is None:
+                rows = _build(place, source, options, progress)
     return rows
 
 
@@ -122,14 +120,22 @@ def _uncached(source: Source, options: DataConfig, progress: Progress) -> Rows:
     return Rows(mapped, labels, digests, report)
 
 
+def _lock(place: Path) -> Path:
+    """Held by the one process that writes an entry, or clears away what was left of it."""
+    return place.with_suffix(".lock")
+
+
 def _build(place: Path, source: Source, options: DataConfig, progress: Progress) -> Rows:
-    """Write an entry beside its place, then move it there in one step; its files stay mapped whatever becomes of them.
+    """Write an entry beside its place, then move it there in one step; a damaged one there makes way.
 
     Raises:
         WganError: What was written cannot be mapped into memory.
     """
     _sweep(place.parent)
-    with _part(place) as part:
+    part = place.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
         target, notes = choose_target(source, options, progress)
         _demand_room(source, target, part)
         with (part / "images.npy").open("wb") as file:
@@ -142,25 +148,11 @@ def _build(place: Path, source: Source, options: DataConfig, progress: Progress)
         rows = load(part)
         if rows is None:
             raise _unreadable(place)
-        _move(part, place)
-    return rows
-
-
-@contextmanager
-def _part(place: Path) -> Iterator[Path]:
-    """A folder in which to write an entry, within one that is locked meanwhile, so that nobody sweeps it away."""
-    while True:
-        outer = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{place.name}-", dir=place.parent))
-        lock = FileLock(outer / _LOCK)
-        with suppress(FileNotFoundError):  # it was swept away before it was locked
-            lock.acquire()
-            (part := outer / "entry").mkdir()
-            break
-    try:
-        yield part
+        shutil.rmtree(place, ignore_errors=True)
+        part.rename(place)
     finally:
-        lock.release()
-        shutil.rmtree(outer, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
+    return rows
 
 
 def _unreadable(place: Path) -> WganError:
@@ -193,30 +185,11 @@ def _size(count: int) -> str:
     return f"{count / unit:,.1f} {name}"
 
 
-def _move(part: Path, place: Path) -> None:
-    """Put a finished entry in its place, unless another process was first; a damaged one there makes way."""
-    while load(place) is None:
-        try:
-            part.rename(place)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-            grave = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=place.parent))
-            with suppress(FileNotFoundError):  # another process was clearing it away too
-                place.rename(grave / "damaged")
-            shutil.rmtree(grave, ignore_errors=True)
-
-
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes left behind: what nobody holds; without a lock, what is old."""
-    for part in folder.glob(f"{UNFINISHED}*"):
-        with suppress(OSError):  # such as that its builder holds it
-            if (part / _LOCK).is_file():
-                with FileLock(part / _LOCK, timeout=0):
-                    shutil.rmtree(part, ignore_errors=True)
-            elif time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(part, ignore_errors=True)
+    """Remove what killed processes left of other entries: what nobody holds."""
+    for part in folder.glob("*.part"):
+        with suppress(OSError), FileLock(_lock(part), timeout=0):  # such as that its builder holds it
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _read_meta(place: Path) -> dict[str, Any] | None:

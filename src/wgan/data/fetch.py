@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from wgan.config import DataConfig
 from wgan.data.cache import cache_folder, writable
 from wgan.data.progress import Progress
@@ -66,11 +68,17 @@ def find(remote: Remote, options: DataConfig, progress: Progress) -> list[Path]:
 def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None:
     """Download a file unless it is there; go on where an earlier attempt was cut off; keep it if it is right.
 
+    Of several processes that want it, one downloads and the others wait.
+
     Raises:
         WganError: No URL gave the file, or what came has another checksum.
     """
-    if path.exists():
-        return
+    with FileLock(path.with_name(path.name + ".lock")):
+        if not path.exists():
+            _fetch(urls, path, md5, progress)
+
+
+def _fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None:
     part = path.with_name(path.name + ".part")
     failures = []
     for url in urls:
@@ -108,12 +116,20 @@ def _transfer(url: str, part: Path, progress: Progress) -> None:
         length = response.headers.get("Content-Length")
         total = done + int(length) if length else 0
         with part.open("ab" if resumed else "wb") as file:
-            while block := response.read(BLOCK):
+            for block in _blocks(response):
                 file.write(block)
                 done += len(block)
                 progress(f"downloading {part.stem}", done, max(done, total))
     if done < total:
         raise _CutOff(f"cut off after {done:,} of {total:,} bytes")
+
+
+def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    try:
+        while block := response.read(BLOCK):
+            yield block
+    except OSError as error:  # of any kind: it is the connection's, and not the disk's
+        raise _CutOff(str(error)) from error
 
 
 @contextmanager

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 
 from wgan.data.report import Report
 
-STREAM = 2**32
-"""The key of stream 1; that of stream 0 is 0."""
-
 
 class Samples(ABC):
     """Samples of one shape.
@@ -76,59 +73,59 @@ class Pictures(Samples):
 
 @final
 class Vectors(Samples):
-    """Rows of a float32 array (N, D).
+    """Rows of an array (N, D), standardised when they are asked for.
 
     Args:
-        array: The rows.
-        labels: Class indices, or None.
-        own: The array (M, D) that they were in before they were standardised, and which of its rows they are; by
-            default the same.
+        array: Vectors in a person's own units.
+        units: What standardises them.
+        rows: int64 (M,): which of them, in which order; all by default.
+        labels: Class indices of all N, or None.
     """
 
     def __init__(
         self,
-        array: NDArray[np.float32],
+        array: NDArray[Any],
+        units: "Units",
+        rows: NDArray[np.int64] | None = None,
         labels: NDArray[Any] | None = None,
-        own: tuple[NDArray[Any], NDArray[np.int64]] | None = None,
     ) -> None:
-        self.array = array
+        self.array = self.source = array
+        self.units = units
+        self.rows = np.arange(len(array)) if rows is None else rows
         self.shape = (array.shape[1],)
-        self.size = len(array)
-        self.labels = labels
-        self._own: NDArray[Any] = own[0] if own else array
-        self.source = self._own
-        self.rows = own[1] if own else np.arange(len(array))
+        self.size = len(self.rows)
+        self.labels = None if labels is None else labels[self.rows]
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
-        """Vectors (N, D)."""
-        return torch.from_numpy(self.array[index.numpy()])
+        """Standardised vectors (N, D)."""
+        return self.units.from_user(self.array[self.rows[index.numpy()]])
 
     def in_own_units(self, index: torch.Tensor) -> NDArray[np.float64]:
         """The samples at ``index`` as they came, to the last digit."""
-        return np.asarray(self._own[self.rows[index.numpy()]], np.float64)
+        return np.asarray(self.array[self.rows[index.numpy()]], np.float64)
 
 
 @final
 class Endless(Samples):
-    """A virtual array without end: sample i is a pure function of (i, stream).
+    """A virtual array without end: sample i is a pure function of (i, key).
 
     Args:
         dimension: D.
         draw: Maps indices int64 (N,) and a 64-bit key to samples float (N, D).
-        stream: 0 to train on, 1 held out: the same distribution, other samples.
+        key: Another one gives other samples of the same distribution.
     """
 
     def __init__(
         self,
         dimension: int,
         draw: Callable[[NDArray[np.int64], int], NDArray[np.float64]],
-        stream: int = 0,
+        key: int,
     ) -> None:
         self.shape = (dimension,)
         self.size = None
         self.labels = None
         self._draw = draw
-        self._key = stream * STREAM
+        self._key = key
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Vectors (N, D)."""
@@ -205,6 +202,7 @@ class Data:
         units: From tensors back to a person's numbers.
         modes: Known centres of the distribution's modes, float (M, D), for ring and grid.
         content: A hash of all samples in their order; None for endless ones.
+        held_out_option: What --held-out was when it was opened; None for endless ones.
     """
 
     name: str
@@ -215,6 +213,7 @@ class Data:
     units: Units
     modes: NDArray[np.float64] | None = None
     content: str | None = None
+    held_out_option: float | None = None
 
 
 def _to_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:

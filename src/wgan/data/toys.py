@@ -50,8 +50,8 @@ def _toy(name: str, options: DataConfig, draw: Draw, modes: NDArray[np.float64] 
     return Data(
         name=name,
         shape=(2,),
-        train=Endless(2, draw),
-        held_out=Endless(2, draw, stream=1),
+        train=Endless(2, draw, key=0),
+        held_out=Endless(2, draw, key=2**32),
         report=Report(name, "computed, fresh samples without end", (2,)),
         units=Units(np.zeros(2), np.ones(2)),
         modes=modes,
