@@ -15,7 +15,7 @@ from PIL import Image
 
 from wgan.config import DataConfig
 from wgan.data import open_data
-from wgan.data.images import Target, Unreadable, decode, fit, header
+from wgan.data.images import Target, Unreadable, becoming_unreadable, decode, fit, header
 from wgan.errors import UsageError
 
 H, W = 5, 7
@@ -32,7 +32,8 @@ def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 def read(
     content: bytes, channels: int = 3, size: tuple[int, int] = (H, W), how: Any = "crop", value_range: Any = None
 ) -> NDArray[np.uint8]:
-    return decode(io.BytesIO(content), Target(*size, channels, how, value_range))[1]
+    with becoming_unreadable():
+        return decode(io.BytesIO(content), Target(*size, channels, how, value_range))[1]
 
 
 def grey_as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -155,6 +156,19 @@ def test_exif_orientation(kind: str, orientation: int) -> None:
     seen = header(io.BytesIO(content))
     assert (seen.height, seen.width) == expected.shape[:2]
     np.testing.assert_array_equal(read(content, size=expected.shape[:2]), expected)
+
+
+def test_what_a_png_says_behind_its_pixels_turns_nothing() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = saved(Image.fromarray(COLOUR), "PNG", exif=exif)
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    last = content.index(b"IEND") - 4
+    content = content[:start] + content[end:last] + content[start:end] + content[last:]
+    seen = header(io.BytesIO(content))
+    assert (seen.height, seen.width) == COLOUR.shape[:2]
+    np.testing.assert_array_equal(read(content, size=COLOUR.shape[:2]), COLOUR)
 
 
 def test_a_large_turned_jpeg_is_shrunk_while_decoding() -> None:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, final
 
-from wgan.data.images import MOST_BYTES, Header, Target, Unreadable, decode, header, reason
+from wgan.data.images import MOST_BYTES, Header, Target, Unreadable, becoming_unreadable, decode, header, reason
 from wgan.data.source import Read, Source, in_order
-from wgan.errors import UsageError, WganError
+from wgan.errors import WganError
 from wgan.files import CHECKPOINTS, RUN_CONFIG
 from wgan.processor import cores
 from wgan.words import shown
@@ -83,13 +83,8 @@ class Files(Source):
     def read(self, number: int, target: Target) -> Read:
         """Decode a file; its class is its folder's name."""
         name = self._listed[number].name
-        try:
-            with self._open(name) as file:
-                seen, pixels = decode(file, target)
-        except (Unreadable, UsageError):
-            raise
-        except Exception as error:
-            raise Unreadable(reason(error)) from error
+        with becoming_unreadable(), self._open(name) as file:
+            seen, pixels = decode(file, target)
         folders = name.split("/")[self._levels : -1]
         return Read(seen, pixels, shown(folders[0]) if folders else None)
 
@@ -106,12 +101,10 @@ class Files(Source):
 
     def _header(self, number: int) -> Header | Unreadable:
         try:
-            with self._open(self._listed[number].name) as file:
+            with becoming_unreadable(), self._open(self._listed[number].name) as file:
                 return header(file)
         except Unreadable as error:
             return error
-        except Exception as error:
-            return Unreadable(reason(error))
 
 
 def folder(path: Path) -> Files:

@@ -6,6 +6,8 @@ Files are not trusted: the size is checked before anything is decoded, and whate
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -38,6 +40,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = [UPRIGHT[orientation] for orientation in (5, 6, 7, 8)]
 
 
 FEWEST_LEVELS = 16
@@ -97,39 +100,37 @@ def checked_range(given: tuple[float, float] | None) -> tuple[float, float] | No
     return given
 
 
-def header(file: BinaryIO) -> Header:
-    """Read a picture's header without decoding it.
-
-    Raises:
-        Unreadable: It is no picture, or too large.
-    """
+@contextmanager
+def becoming_unreadable() -> Iterator[None]:
+    """Turn whatever Pillow raises of a file into :class:`Unreadable`, but not the question what black and white are."""
     try:
-        with _open(file) as image:
-            return describe(image)
-    except Exception as error:
-        raise Unreadable(reason(error)) from error
-
-
-def decode(file: BinaryIO, target: Target) -> tuple[Header, NDArray[np.uint8]]:
-    """Decode a picture and bring it to the target's shape.
-
-    Raises:
-        Unreadable: It is no picture, broken, or too large.
-        UsageError: What is black and white in it must be said.
-    """
-    try:
-        content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB")
-        with _open(BytesIO(content)) as image:
-            seen = describe(image)
-            _shrink_while_decoding(image, seen, target)
-            image.load()
-            return seen, fit(upright(image), target)
-    except UsageError:
+        yield
+    except (Unreadable, UsageError):
         raise
     except Exception as error:
         raise Unreadable(reason(error)) from error
+
+
+def header(file: BinaryIO) -> Header:
+    """Read a picture's header without decoding it; to be called under :func:`becoming_unreadable`."""
+    with _open(file) as image:
+        return describe(image)
+
+
+def decode(file: BinaryIO, target: Target) -> tuple[Header, NDArray[np.uint8]]:
+    """Decode a picture and bring it to the target's shape; to be called under :func:`becoming_unreadable`.
+
+    Raises:
+        UsageError: What is black and white in it must be said.
+    """
+    content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB")
+    with _open(BytesIO(content)) as image:
+        seen, turn = describe(image), turn_of(image)
+        _shrink_while_decoding(image, seen, target)
+        image.load()
+        return seen, fit(image if turn is None else image.transpose(turn), target)
 
 
 def reason(error: Exception) -> str:
@@ -152,7 +153,7 @@ def reason(error: Exception) -> str:
 def describe(image: Image.Image) -> Header:
     """The header of an opened picture."""
     width, height = image.size
-    if _orientation(image) >= 5:
+    if turn_of(image) in SIDEWAYS:
         width, height = height, width
     return Header(height, width, image.mode, image.format or "memory", image.has_transparency_data)
 
@@ -193,21 +194,17 @@ def _open(file: BinaryIO) -> Image.Image:
     return image
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8. Pillow turns TIFF itself; in PNG only what precedes the pixels counts."""
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """How EXIF says that a picture which is not loaded yet must be turned.
+
+    Pillow turns TIFF itself; in PNG only what precedes the pixels counts, and after loading the rest is seen as well.
+    """
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
-        return 1
+        return None
     try:
-        found = image.getexif().get(ORIENTATION, 1)
+        return UPRIGHT.get(image.getexif().get(ORIENTATION))
     except Exception:  # broken metadata is no reason to lose the picture
-        return 1
-    return found if found in UPRIGHT else 1
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """Turn a picture as its EXIF data say."""
-    turn = UPRIGHT.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def _shrink_while_decoding(image: Image.Image, seen: Header, target: Target) -> None:

@@ -19,13 +19,12 @@ from wgan.data.images import (
     CHANNELS,
     Header,
     Target,
-    Unreadable,
+    becoming_unreadable,
     checked_range,
     describe,
     fit,
     fit_array,
-    reason,
-    upright,
+    turn_of,
 )
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
@@ -152,12 +151,9 @@ class ItemPictures(Source):
         """Bring an item to the target's shape."""
         item, label = self._picture(number)
         if isinstance(item, Image.Image):
-            try:
-                return Read(describe(item), fit(upright(item), target), label)
-            except UsageError:
-                raise
-            except Exception as error:  # a picture that was opened, but is decoded only now
-                raise Unreadable(reason(error)) from error
+            with becoming_unreadable():  # it was opened, but is decoded only now
+                turn = turn_of(item)
+                return Read(describe(item), fit(item if turn is None else item.transpose(turn), target), label)
         pixels = self._bytes(item if item.ndim == 3 else item[..., None], number)
         return Read(_header(item), fit_array(pixels, target), label)
 
