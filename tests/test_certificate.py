@@ -63,14 +63,11 @@ def steepest_seen(critic: nn.Module, shape: tuple[int, ...]) -> float:
     return max(float(torch.stack(slopes).max()), *gradients)
 
 
-@pytest.mark.parametrize(
-    ("kind", "case"),
-    [(nn.Conv2d, case) for case in LAYERS] + [(nn.ConvTranspose2d, case) for case in LAYERS if case[-1] != (1, 1)],
-)
-def test_convolutions_are_bounded_and_not_by_far(case: tuple[Any, ...], kind: type[nn.Module]) -> None:
+@pytest.mark.parametrize("case", LAYERS)
+def test_convolutions_are_bounded_and_not_by_far(case: tuple[Any, ...]) -> None:
     channels, out, kernel, stride, padding, dilation, groups, size = case
-    layer = kind(channels, out, kernel, stride, padding, dilation=dilation, groups=groups if out % 2 == 0 else 1)
-    exact, bound = explicit_norm(layer, (channels, *size)), certify(layer, (channels, *size)).constant
+    layer = nn.Conv2d(channels, out, kernel, stride, padding, dilation=dilation, groups=groups if out % 2 == 0 else 1)
+    exact, bound = explicit_norm(layer, (channels, *size)), certify(layer, (channels, *size))
     assert bound >= exact
     # A circle is steeper than a map, less and less so as it grows; most of a pixel's taps see nothing.
     if min(size) > 1:
@@ -81,13 +78,13 @@ def test_the_bound_of_a_convolution_is_that_of_the_circular_one_in_numpy() -> No
     layer = nn.Conv2d(3, 4, 3, padding=1).double()
     spectrum = torch.fft.fft2(layer.weight.detach(), s=(8, 8)).permute(2, 3, 0, 1)
     expected = max(float(torch.linalg.matrix_norm(m, 2)) for m in spectrum.flatten(0, 1))
-    assert certify(layer, (3, 6, 6)).constant == pytest.approx(expected, rel=1e-5)
+    assert certify(layer, (3, 6, 6)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_paddings_that_have_names(padding: str) -> None:
     layer = nn.Conv2d(2, 3, 3, padding=padding)
-    assert 1 <= certify(layer, (2, 15, 15)).constant / explicit_norm(layer, (2, 15, 15)) < 1.05
+    assert 1 <= certify(layer, (2, 15, 15)) / explicit_norm(layer, (2, 15, 15)) < 1.05
 
 
 @pytest.mark.parametrize(
@@ -101,7 +98,7 @@ def test_paddings_that_have_names(padding: str) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("size", [(6, 6), (5, 7)])
 def test_pools(pool: nn.Module, size: tuple[int, int]) -> None:
-    exact, bound = explicit_norm(pool, (2, *size)), certify(pool, (2, *size)).constant
+    exact, bound = explicit_norm(pool, (2, *size)), certify(pool, (2, *size))
     assert exact <= bound <= 1.5 * exact
     if pool.kernel_size == pool.stride if isinstance(pool, nn.AvgPool2d) else size == (6, 6):  # no overlap
         assert bound == pytest.approx(exact, rel=1e-5)
@@ -114,7 +111,7 @@ def test_activations_by_their_steepest_slope_on_a_line(activation: nn.Module) ->
     moved = activation.double().eval()(points)
     slopes = moved.diff(dim=0).norm(dim=1) / points.diff(dim=0).norm(dim=1)
     single = (activation(x[:, None]).diff(dim=0) / x[:, None].diff(dim=0)).abs().max()
-    bound = certify(activation, (3,)).constant
+    bound = certify(activation, (3,))
     assert float(slopes.max()) <= bound * (1 + 1e-9)
     assert float(single) == pytest.approx(bound, rel=1e-6)
 
@@ -125,17 +122,13 @@ def test_the_steepest_slope_of_silu_is_never_undercut() -> None:
         return sigmoid * (1 + x * (1 - sigmoid))
 
     steepest = -minimize_scalar(lambda x: -slope(x), bounds=(1, 4), method="bounded", options={"xatol": 1e-9}).fun
-    assert steepest <= certify(nn.SiLU(), (1,)).constant < steepest * (1 + 1e-8)
+    assert steepest <= certify(nn.SiLU(), (1,)) < steepest * (1 + 1e-8)
 
 
 def test_dense_layers_multiply() -> None:
     critic = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 1))
     norms = [float(torch.linalg.matrix_norm(critic[i].weight.detach().double(), 2)) for i in (1, 3)]
-    certificate = certify(critic, (3, 2, 2))
-    assert certificate.constant == pytest.approx(norms[0] * norms[1], rel=1e-5)
-    assert certificate.constant >= norms[0] * norms[1]
-    assert [name for name, _ in certificate.layers] == ["0", "1", "2", "3"]
-    assert [bound for _, bound in certificate.layers[::2]] == [1, 1]
+    assert norms[0] * norms[1] <= certify(critic, (3, 2, 2)) <= norms[0] * norms[1] * (1 + 1e-5)
 
 
 def test_the_critic_is_left_as_it_is() -> None:
@@ -147,7 +140,7 @@ def test_the_critic_is_left_as_it_is() -> None:
 def test_spectral_norm_is_read_as_it_is_used() -> None:
     layer = spectral_norm(nn.Linear(9, 5))
     exact = float(torch.linalg.matrix_norm(layer.eval().weight.detach().double(), 2))
-    assert exact <= certify(layer, (9,)).constant <= exact * (1 + 1e-5)
+    assert exact <= certify(layer, (9,)) <= exact * (1 + 1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
@@ -155,7 +148,7 @@ def test_spectral_norm_is_read_as_it_is_used() -> None:
 def test_a_weight_that_a_hook_computes_is_not_known_before_the_next_pass(hook: Any) -> None:
     layer = hook(nn.Linear(9, 5))
     layer(torch.zeros(2, 9))
-    with pytest.raises(UsageError, match=r"layer critic \(Linear\) has a weight that a hook computes at each pass"):
+    with pytest.raises(UsageError, match=r"layer critic \(Linear\) has hooks"):
         certify(layer, (9,))
 
 
@@ -166,7 +159,7 @@ def test_no_critic_is_steeper_than_its_bound(family: str, shape: tuple[int, ...]
     critic: nn.Module = make_critic(family, shape, width=4, norm="none")
     if orthogonal:
         critic = Orthogonal(2.0).prepare(critic)
-    bound = certify(critic, shape).constant
+    bound = certify(critic, shape)
     assert 0 < steepest_seen(critic, shape) <= bound
     assert not orthogonal or 2 <= bound <= 2 * 1.01
 
@@ -174,12 +167,12 @@ def test_no_critic_is_steeper_than_its_bound(family: str, shape: tuple[int, ...]
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "silu"])
 def test_vectors_too(activation: str) -> None:
     critic = make_critic("mlp", (5,), width=8, activation=activation)
-    assert steepest_seen(critic, (5,)) <= certify(critic, (5,)).constant
+    assert steepest_seen(critic, (5,)) <= certify(critic, (5,))
 
 
 def test_a_trained_bound_is_reached_by_a_linear_critic() -> None:
     critic = make_critic("mlp", (7,), depth=0)
-    assert observed(critic, torch.randn(600, 7)) == pytest.approx(certify(critic, (7,)).constant, rel=1e-5)
+    assert observed(critic, torch.randn(600, 7)) == pytest.approx(certify(critic, (7,)), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +187,7 @@ def test_a_trained_bound_is_reached_by_a_linear_critic() -> None:
 )
 def test_tight_for_orthogonal_layers(layer: nn.Module, shape: tuple[int, ...]) -> None:
     layer = Orthogonal().prepare(nn.Sequential(layer))
-    exact, bound = explicit_norm(layer, shape), certify(layer, shape).constant
+    exact, bound = explicit_norm(layer, shape), certify(layer, shape)
     assert exact <= bound <= 1.01 * exact
 
 
@@ -227,9 +220,7 @@ def test_other_paddings_than_zeros_are_refused() -> None:
 def test_a_layer_that_comes_twice_counts_twice() -> None:
     linear, last = nn.Linear(4, 4), nn.Linear(4, 1)
     norms = [float(torch.linalg.matrix_norm(layer.weight.detach().double(), 2)) for layer in (linear, last)]
-    assert certify(nn.Sequential(linear, linear, last), (4,)).constant == pytest.approx(
-        norms[0] ** 2 * norms[1], rel=1e-5
-    )
+    assert certify(nn.Sequential(linear, linear, last), (4,)) == pytest.approx(norms[0] ** 2 * norms[1], rel=1e-5)
 
 
 class Steeper(Critic):
@@ -248,11 +239,11 @@ def test_what_a_pass_does_besides_its_layers_is_refused() -> None:
     for place in (0, None):
         critic = nn.Sequential(nn.Linear(4, 1))
         (critic if place is None else critic[place]).register_forward_hook(hundredfold)
-        with pytest.raises(UsageError, match=r"has hooks; remove them"):
+        with pytest.raises(UsageError, match=r"has hooks or a forward of its own"):
             certify(critic, (4,))
     critic = nn.Sequential(nn.Linear(4, 1))
     critic[0].forward = lambda x: 100 * x.sum(1, keepdim=True)
-    with pytest.raises(UsageError, match=r"has a forward that was set on the object; write a class"):
+    with pytest.raises(UsageError, match=r"has hooks or a forward of its own"):
         certify(critic, (4,))
 
 
@@ -262,9 +253,9 @@ def test_a_parametrised_orthogonal_convolution_is_read_as_it_is_used() -> None:
             return 10 * weight
 
     layer = OrthogonalConv2d(1, 4, (2, 2), (2, 2))
-    before = certify(layer, (1, 4, 4)).constant
+    before = certify(layer, (1, 4, 4))
     parametrize.register_parametrization(layer, "inward", Tenfold())
-    assert certify(layer, (1, 4, 4)).constant == pytest.approx(10 * before, rel=1e-4)
+    assert certify(layer, (1, 4, 4)) == pytest.approx(10 * before, rel=1e-4)
 
 
 def test_numbers_that_are_none_and_samples_that_are_no_maps_are_refused() -> None:
@@ -289,28 +280,12 @@ def test_numbers_that_are_none_and_samples_that_are_no_maps_are_refused() -> Non
 def test_a_wrong_shape_is_refused_in_a_sentence(shape: Any, words: str) -> None:
     with pytest.raises(UsageError, match=f"^no certificate: .*{words}"):
         certify(nn.Linear(4, 1), shape)
-    assert certify(nn.Linear(4, 1), [np.int64(4)]).constant > 0  # type: ignore[arg-type]
+    assert certify(nn.Linear(4, 1), [np.int64(4)]) > 0  # type: ignore[arg-type]
 
 
 def test_a_lack_of_memory_is_not_called_a_wrong_shape() -> None:
     with pytest.raises(RuntimeError, match="allocate memory"):
         certify(nn.Linear(4, 1), (10**14,))
-
-
-@pytest.mark.parametrize(
-    ("points", "words"),
-    [
-        (np.zeros((3, 4), np.float32), r"the points are a ndarray, but they must be a tensor \(N, ...\)"),
-        (torch.zeros(3, 4, dtype=torch.float64), r"takes no points of shape \(3, 4\) and torch.float64 \(.*\)\.$"),
-        (torch.zeros(3, 4, dtype=torch.int64), r"takes no points of shape \(3, 4\) and torch.int64 \(.*\)\.$"),
-        (torch.zeros(3, 5), r"takes no points of shape \(3, 5\) and torch.float32 \(.*\)\.$"),
-        (torch.zeros(0, 4), r"takes no points of shape \(0, 4\) and torch.float32 \(.*\)\.$"),
-    ],
-)
-def test_points_that_a_critic_does_not_take_are_refused_in_a_sentence(points: Any, words: str) -> None:
-    with pytest.raises(UsageError, match=words) as caught:
-        observed(nn.Linear(4, 1), points)
-    assert "\n" not in str(caught.value)
 
 
 def test_the_steepest_of_many_points_is_seen() -> None:
@@ -327,31 +302,21 @@ def test_the_steepest_of_many_points_is_seen() -> None:
 def test_a_hook_before_a_layer_is_refused_by_the_certificate() -> None:
     critic = nn.Sequential(nn.Linear(4, 1))
     critic[0].register_forward_pre_hook(lambda module, given: (100 * given[0],))
-    with pytest.raises(UsageError, match="has hooks; remove them"):
+    with pytest.raises(UsageError, match="has hooks or a forward of its own"):
         certify(critic, (4,))
 
 
 def test_leaky_relu_with_a_negative_slope_is_as_steep_as_certified() -> None:
-    assert certify(nn.LeakyReLU(-3.0), (3,)).constant == 3.0
+    assert certify(nn.LeakyReLU(-3.0), (3,)) == 3.0
 
 
 @pytest.mark.parametrize("name", ["inward", "outward"])
 def test_both_matrices_of_an_orthogonal_convolution_count(name: str) -> None:
     layer = OrthogonalConv2d(3, 8, (3, 3), (1, 1), (1, 1))
-    before = certify(layer, (3, 6, 6)).constant
+    before = certify(layer, (3, 6, 6))
     with torch.no_grad():
         getattr(layer, name).mul_(5)
-    assert certify(layer, (3, 6, 6)).constant == pytest.approx(5 * before, rel=1e-4)
-
-
-def test_a_transposed_convolution_is_bounded_on_the_map_that_it_makes() -> None:
-    """One tap less another, four pixels apart, at every second pixel: a difference of next but one, 2 cos(pi / 10)."""
-    layer = nn.ConvTranspose2d(1, 1, (1, 6), (1, 2), bias=False)
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.weight[0, 0, 0, 0], layer.weight[0, 0, 0, 4] = 1.0, -1.0
-    exact = 2 * math.cos(math.pi / 10)
-    assert exact <= certify(layer, (1, 1, 8)).constant <= 2.001
+    assert certify(layer, (3, 6, 6)) == pytest.approx(5 * before, rel=1e-4)
 
 
 def test_a_spectral_norm_in_training_is_certified_as_in_evaluation() -> None:
@@ -360,4 +325,4 @@ def test_a_spectral_norm_in_training_is_certified_as_in_evaluation() -> None:
     layer.eval()
     exact = float(torch.linalg.matrix_norm(layer.weight.detach().double(), 2))
     layer.train()
-    assert certify(layer, (40,)).constant == pytest.approx(exact, rel=1e-5)
+    assert certify(layer, (40,)) == pytest.approx(exact, rel=1e-5)

@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -172,17 +171,9 @@ def test_flip_mirrors_about_half() -> None:
     assert abs(int(left.sum()) - 500) < 5 * math.sqrt(250)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"), [({"batch": 0}, "batch is 0"), ({"batch": 4, "flip": True}, "flip mirrors pictures")]
-)
-def test_impossible_batches(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        Batches(numbered(9), seed=0, **options)
-
-
-def test_negative_numbers_are_refused() -> None:
-    with pytest.raises(IndexError):
-        Batches(numbered(9), 3, 0)[-1]
+def test_vectors_are_not_mirrored() -> None:
+    with pytest.raises(UsageError, match="flip mirrors pictures"):
+        Batches(numbered(9), 4, seed=0, flip=True)
 
 
 # The standard deviation per coordinate and the spread around the centres, in closed form.

@@ -46,7 +46,8 @@ def names(found: list[Any], fault: bool = True) -> list[str]:
         (LipschitzPenalty(), {"gradient_norm": 0.7}, [], []),
         (LipschitzPenalty(), {"gap": 0.9, "gap_stderr": 0.2, "wasserstein_heldout": 1.2}, ["overfit"], []),
         (LipschitzPenalty(), {"gap": 0.9, "gap_stderr": 0.4}, [], []),  # within three errors
-        (LipschitzPenalty(), {"gap": 0.2, "gap_stderr": 0.05}, [], []),  # certain, but less than a quarter
+        (LipschitzPenalty(), {"gap": 0.29, "gap_stderr": 0.05}, [], []),  # certain, but less than 15 %
+        (LipschitzPenalty(), {"gap": 0.31, "gap_stderr": 0.05}, ["overfit"], []),
         (LipschitzPenalty(), {"wasserstein_heldout": -0.3}, ["negative"], []),
         (LipschitzPenalty(), {"wasserstein_heldout": -0.1}, [], []),
         (LipschitzPenalty(), {"gradient_norm_fake": 0.01}, ["starved"], []),

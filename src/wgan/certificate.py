@@ -4,9 +4,7 @@ With a bound K, a critic's difference of means over K is at most the Wasserstein
 trained on. Constants are with respect to the Euclidean norm of the critic's input tensor.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from math import prod, sqrt
 from numbers import Integral
 from typing import Any
@@ -17,13 +15,14 @@ from torch.nn.utils import parametrize
 
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, twin
-from wgan.networks.convolutions import Conv2d, ConvTranspose2d
+from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import SLOPE_ONE, OrthogonalConv2d
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
 from wgan.penalties import gradient_norms
+from wgan.slopes import does_more
 from wgan.words import first_line, is_out_of_memory
 
 ROUNDING = 1 + 1e-6
@@ -34,20 +33,7 @@ FREQUENCIES = 64
 """Frequencies of a convolution that are looked at together, to bound the memory."""
 
 
-@dataclass(frozen=True)
-class Certificate:
-    """An upper bound of a critic's Lipschitz constant.
-
-    Attributes:
-        constant: The bound: the product of the layers' bounds.
-        layers: Each layer's name and bound; a residual block counts as one layer.
-    """
-
-    constant: float
-    layers: tuple[tuple[str, float], ...]
-
-
-def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
+def certify(critic: nn.Module, shape: tuple[int, ...]) -> float:
     r"""Bound a critic's Lipschitz constant by the product of those of its layers.
 
     .. math:: \|f_n \circ \dots \circ f_1\|_L \le \prod_i \|f_i\|_L, \qquad \|f + g\|_L \le \|f\|_L + \|g\|_L
@@ -61,7 +47,7 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
         shape: Of one sample: (C, H, W) or (D,).
 
     Returns:
-        The bound and that of each layer.
+        The bound.
 
     Raises:
         UsageError: A layer has no bound; the message has its name and the remedy. Or the critic takes no samples of
@@ -73,72 +59,44 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> Certificate:
     probe = twin(critic).cpu().double().eval()
     if not all(bool(weight.isfinite().all()) for weight in probe.parameters()):
         raise UsageError("no certificate: the critic has weights that are NaN or infinite.")
-    layers: list[tuple[str, float]] = []
-    with torch.no_grad(), _taken(f"no certificate: the critic takes no samples of shape {tuple(shape)}"):
-        _walk(probe, torch.zeros(1, *shape, dtype=torch.float64, device="cpu"), "critic", layers)
-    return Certificate(prod(bound for _, bound in layers), tuple(layers))
-
-
-def observed(critic: nn.Module, points: Tensor) -> float:
-    """The largest norm of the critic's input gradient at some points: observed, and not a bound.
-
-    Args:
-        critic: Scores of samples, each depending on its own sample only.
-        points: (N, ...), of the critic's type and on its device.
-
-    Raises:
-        UsageError: They are no tensor, or the critic does not take them.
-    """
-    if not isinstance(points, Tensor):
-        raise UsageError(f"the points are a {type(points).__name__}, but they must be a tensor (N, ...).")
-    probe = twin(critic).eval()
-    with torch.no_grad(), _taken(f"the critic takes no points of shape {tuple(points.shape)} and {points.dtype}"):
-        return max(float(gradient_norms(probe, part).max()) for part in points.split(BATCH))
-
-
-@contextmanager
-def _taken(otherwise: str) -> Iterator[None]:
-    """Turn a critic's refusal of what it is given into an error in words."""
     try:
-        yield
+        with torch.no_grad():
+            return _walk(probe, torch.zeros(1, *shape, dtype=torch.float64, device="cpu"), "critic")[1]
     except (RuntimeError, ValueError, IndexError) as error:
         if is_out_of_memory(error):
             raise
-        raise UsageError(f"{otherwise} ({first_line(error).rstrip('.')}).") from error
+        why = first_line(error).rstrip(".")
+        raise UsageError(f"no certificate: the critic takes no samples of shape {tuple(shape)} ({why}).") from error
 
 
-def _walk(module: nn.Module, x: Tensor, name: str, layers: list[tuple[str, float]]) -> Tensor:
-    """Append the bounds of all layers in the module, and give what it makes of x (1, ...)."""
+def observed(critic: nn.Module, points: Tensor) -> float:
+    """The largest norm of the critic's input gradient at some points (N, ...): observed, and not a bound."""
+    probe = twin(critic).eval()
+    with torch.no_grad():
+        return max(float(gradient_norms(probe, part).max()) for part in points.split(BATCH))
+
+
+def _walk(module: nn.Module, x: Tensor, name: str) -> tuple[Tensor, float]:
+    """What a module makes of x (1, ...), and its bound: the product of its layers' bounds."""
     kind = parametrize.type_before_parametrizations(module)
-    if "forward" in vars(module):
-        why = "has a forward that was set on the object; write a class with one"
+    if does_more(module):
+        why = "has hooks or a forward of its own; remove them"
         raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
-    if "weight" in vars(module):  # as the last pass left it, and not as it is
-        why = "has a weight that a hook computes at each pass; use torch.nn.utils.parametrizations"
-        raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) has hooks; remove them.")
-    if kind is Critic:
-        assert isinstance(module, Critic)
-        x = _walk(module.features, x, "features", layers)
-        return _walk(module.head, x.flatten(1), "head", layers)
-    if kind is nn.Sequential:
+    if kind in (nn.Sequential, Critic):
+        bound = 1.0
         for part, child in module._modules.items():  # with those that are there twice
-            x = x if child is None else _walk(child, x, part if name == "critic" else f"{name}.{part}", layers)
-        return x
+            if child is not None:
+                x = x.flatten(1) if child is getattr(module, "head", None) and kind is Critic else x
+                x, factor = _walk(child, x, part if name == "critic" else f"{name}.{part}")
+                bound *= factor
+        return x, bound
     if kind is Residual:
         assert isinstance(module, Residual)
-        layers.append((name, module.scale * (_branch(module.residual, x, name) + _branch(module.shortcut, x, name))))
+        bound = module.scale * (_walk(module.residual, x, name)[1] + _walk(module.shortcut, x, name)[1])
     else:
-        layers.append((name, _bound(module, kind, x, name)))
+        bound = _bound(module, kind, x, name)
     made: Tensor = module(x)
-    return made
-
-
-def _branch(module: nn.Module, x: Tensor, name: str) -> float:
-    layers: list[tuple[str, float]] = []
-    _walk(module, x, name, layers)
-    return prod(bound for _, bound in layers)
+    return made, bound
 
 
 def _bound(module: nn.Module, kind: type, x: Tensor, name: str) -> float:
@@ -175,13 +133,6 @@ def _convolution(module: Any, x: Tensor) -> float:
         raise UsageError(f"no certificate for a convolution with padding_mode={module.padding_mode!r}; use zeros.")
     first = (0, 0) if isinstance(module.padding, str) else module.padding  # "same" has stride 1: any phase will do
     return _convolution_norm(module.weight, module.groups, module.stride, first, module.dilation, x.shape[2:])
-
-
-def _transposed(module: Any, x: Tensor) -> float:
-    """A transposed convolution is the adjoint of the convolution from its output to its input, and as steep."""
-    return _convolution_norm(
-        module.weight, module.groups, module.stride, module.padding, module.dilation, module(x).shape[2:]
-    )
 
 
 def _convolution_norm(
@@ -259,7 +210,6 @@ RULES: Mapping[type, Callable[[Any, Tensor], float]] = {
     OrthogonalConv2d: _orthogonal,
     ReconstructionError: _reconstruction,
     **dict.fromkeys((nn.Conv2d, Conv2d), _convolution),
-    **dict.fromkeys((nn.ConvTranspose2d, ConvTranspose2d), _transposed),
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _pool,
 }

@@ -93,8 +93,8 @@ def compare(
         n = m = min(n, m)
     demand_samples((n + m) * dim * (2 if method == CRITIC else 1))
     if method == CRITIC:
-        trained = measure(side_a.take(n), side_b.take(m), units=_units(side_a.shape), **budget)
-        return replace(trained, seconds=monotonic() - started, why=why)
+        trained = measure(side_a.take(n), side_b.take(m), **budget)
+        return replace(trained, units=_units(side_a.shape), seconds=monotonic() - started, why=why)
     if time is not None or steps is not None:
         raise UsageError(f"--time and --steps are for --method critic, and this is {method}; leave them out.")
     found = with_error_and_null(lookup(DISTANCES, method, "method"), side_a.take(n), side_b.take(m), seed=seed)

@@ -28,10 +28,10 @@ FEWEST = 3
 """With fewer there is no diagnosis but that of a slope that is too large: it would be too early."""
 SIGNIFICANT = 3.0
 """Standard errors beyond which a difference is not put down to chance."""
-LEARNT, BEHIND = 0.25, 0.4
+LEARNT, BEHIND = 0.15, 0.4
 """Shares of the estimate from which it matters that the critic knows samples by heart, or lags.
 
-With the preset default the one is about a tenth and the other a fifth to a third: records are a little too small."""
+With the preset default the one is below a tenth and the other a fifth to a third: records are a little too small."""
 STEEP, FLAT, STARVED = 1.2, 0.5, 0.05
 """Mean gradient norms that break a constraint, leave it slack, or starve the generator, as shares of what is usual."""
 LAG_STEPS, LAG_SAMPLES = 120, 2048
@@ -180,7 +180,7 @@ def _lag(before: float, after: float, error: float, steps: int, factors: Sequenc
 def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]) -> Finding:
     held_out, error = float(real.mean() - fake.mean()), stderr(real, fake)
     try:
-        constant = certify(critic, shape).constant
+        constant = certify(critic, shape)
     except UsageError as reason:
         return Finding("bound", f"there is no certified bound: {reason}", {}, fault=False)
     bound = lower_bound(real, fake, constant) or 0.0

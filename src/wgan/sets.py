@@ -136,24 +136,23 @@ def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Side | None:
     if plain and isinstance(source, np.ndarray | torch.Tensor) and source.ndim in (1, 2):
         array = rows(source)
         return Side((array.shape[1],), len(array), lambda n: array[_chosen(len(array), n, seed).numpy()])
-    model = _model(source)
-    if model is None:
+    found = _generator(source)
+    if found is None:
         return None
-    run = source if isinstance(source, Run) else None if isinstance(source, Model) else Run(at_home(source))
-    read = run.config.data if run and run.config_file.is_file() else None
+    model, read = found
     return Side(model.shape, None, lambda n: _flat(model.sample(n, 2 * seed + number)), read=read)
 
 
-def _model(source: Any) -> Model | None:
-    """The generator that a source is, or that its folder or file holds."""
-    if isinstance(source, Run):
-        return source.generator
+def _generator(source: Any) -> tuple[Model, DataConfig | None] | None:
+    """The generator that a source is, or that its folder or file holds, and how its run read its data, if known."""
     if isinstance(source, str | PathLike) and str(source) not in DATASETS:
         path = at_home(source)
         if path.suffix == ".safetensors":
-            return Model.load(path)
-        return Run.open(path).generator if Run(path).config_file.is_file() else None
-    return source if isinstance(source, Model) else None
+            return Model.load(path), None
+        source = Run.open(path) if Run(path).config_file.is_file() else None
+    if isinstance(source, Run):
+        return source.generator, source.config.data
+    return (source, None) if isinstance(source, Model) else None
 
 
 def _of_data(data: Data, seed: int, number: int, split: Split) -> Side:

@@ -45,7 +45,7 @@ def input_gradient(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def _layers(critic: object) -> list[nn.Module] | None:
     """The layers, one after the other, of a critic that is piecewise linear and has nothing else in it."""
-    if type(critic) is not Critic or _does_more(critic):
+    if type(critic) is not Critic or does_more(critic):
         return None
     layers = [*_flattened(critic.features), critic.head]
     return layers if all(_known(layer) for layer in layers) else None
@@ -53,21 +53,21 @@ def _layers(critic: object) -> list[nn.Module] | None:
 
 def _flattened(module: nn.Module) -> list[nn.Module]:
     """A sequence's layers in their order; one that is there twice is given twice."""
-    if type(module) is not nn.Sequential or _does_more(module):
+    if type(module) is not nn.Sequential or does_more(module):
         return [module]
     return [layer for part in module for layer in _flattened(part)]
 
 
 def _known(layer: nn.Module) -> bool:
     """Whether :func:`_back` goes back through this layer. A parametrised one, or a user's own, is of another type."""
-    if type(layer) not in KNOWN or _does_more(layer):
+    if type(layer) not in KNOWN or does_more(layer):
         return False
     if isinstance(layer, InstanceNorm2d):
         return not layer.track_running_stats
     return not isinstance(layer, Conv2d) or layer.plain
 
 
-def _does_more(module: nn.Module) -> bool:
+def does_more(module: nn.Module) -> bool:
     """Whether something happens at a call that the layers do not show, such as the older weight norm."""
     if "forward" in vars(module):  # set on the object
         return True
@@ -94,12 +94,10 @@ def _back(layer: nn.Module, seen: Tensor, gradient: Tensor) -> Tensor:
     """The gradient at a layer's input ``seen``, from that at its output."""
     if isinstance(layer, nn.Linear):
         return ordered((gradient @ layer.weight).reshape(seen.shape))
-    if isinstance(layer, Conv2d):
+    if isinstance(layer, Conv2d | InstanceNorm2d):
         return layer.back(gradient, seen)
     if isinstance(layer, nn.Flatten):
         return ordered(gradient.reshape(seen.shape))
-    if isinstance(layer, InstanceNorm2d):
-        return layer.back(gradient, seen)
     slope = layer.negative_slope if isinstance(layer, nn.LeakyReLU) else 0.0
     through: Tensor = torch.ops.aten.leaky_relu_backward(gradient, seen.detach(), slope, False)
     return through

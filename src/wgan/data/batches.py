@@ -29,12 +29,10 @@ class Batches:
         group: The processes among which each batch is divided; each reads its own part only.
 
     Raises:
-        UsageError: The batch is empty, or vectors are to be mirrored.
+        UsageError: Vectors are to be mirrored.
     """
 
     def __init__(self, samples: Samples, batch: int, seed: int, flip: bool = False, group: Group = ALONE) -> None:
-        if batch < 1:
-            raise UsageError(f"batch is {batch}, but a batch has at least 1 sample.")
         if flip and len(samples.shape) != 3:
             raise UsageError("flip mirrors pictures, but these samples are vectors; leave it out.")
         self.samples = samples
@@ -51,8 +49,6 @@ class Batches:
 
     def __getitem__(self, k: int) -> torch.Tensor:
         """The k-th batch, k >= 0: float32 (batch, *shape), or this process's part of it."""
-        if k < 0:
-            raise IndexError(f"batch {k}: batches are counted from 0")
         x = self.samples.batch(self.group.share(self.index(k)))
         if self.flip:
             mirrored = self.group.share(

@@ -44,8 +44,6 @@ class Found:
         digests: Of each picture's pixels.
         skipped: Names of files that cannot be used, and why.
         brightest: The largest byte of those that had more than 8 bits.
-        cut: How many of their numbers became black or white.
-        deep: How many numbers they have.
     """
 
     headers: Counter[Header]
@@ -53,8 +51,6 @@ class Found:
     digests: list[int]
     skipped: list[tuple[str, str]]
     brightest: int = 0
-    cut: int = 0
-    deep: int = 0
 
 
 def choose_target(source: Source, options: DataConfig, progress: Progress) -> tuple[Target, list[str]]:
@@ -140,8 +136,6 @@ def write_rows(
         found.headers[seen] += 1
         if is_deep(seen.mode):
             found.brightest = max(found.brightest, int(pixels.max()))
-            found.cut += int(((pixels == 0) | (pixels == 255)).sum())
-            found.deep += pixels.size
         found.labels.append(label)
         found.digests.append(hashed)
     if not found.digests:
@@ -181,8 +175,7 @@ def _finish(
             "pictures with more than 8 bits: their format or values say what is black and white; "
             "--value-range=LOW,HIGH overrides it."
             if value_range is None
-            else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white"
-            + (f", as {found.cut / found.deep:.0%} of their numbers are." if 2 * found.cut > found.deep else ".")
+            else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white."
         )
     elif value_range is None and target.value_range is not None:
         more.append(

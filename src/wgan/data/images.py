@@ -202,7 +202,7 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         return None
     try:
-        return UPRIGHT.get(image.getexif().get(ORIENTATION))
+        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # broken metadata is no reason to lose the picture
         return None
 

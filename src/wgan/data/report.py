@@ -66,11 +66,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain, finite JSON values."""
-        plain = asdict(self)
-        plain |= {"shape": list(self.shape), "notes": list(self.notes)}
-        plain["skipped"] = [list(pair) for pair in self.skipped]
-        plain["value_range"] = None if self.value_range is None else list(self.value_range)
-        return plain
+        return asdict(self)
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Report":

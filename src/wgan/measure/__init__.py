@@ -95,7 +95,7 @@ class W1:
     dim: int
     n: int | None
     m: int | None
-    units: str
+    units: str = "Euclidean distance in the samples' own units"
     why: str = "asked for."
 
     @property
@@ -117,7 +117,6 @@ def measure(
     steps: int | None = None,
     seed: int = 0,
     null: bool = False,
-    units: str = "Euclidean distance in the samples' own units",
     progress: ShareDone = lambda share: None,
 ) -> W1:
     """Measure W1 between two sets of samples, or between two distributions that can be drawn from.
@@ -131,7 +130,6 @@ def measure(
             before them, however few they are.
         seed: The seed of every random choice.
         null: Measure two halves of A in the same way too, which doubles the time.
-        units: What to say of them.
         progress: Told which share of the work is done.
 
     Raises:
@@ -146,22 +144,20 @@ def measure(
     part = 0.5 if null else 1.0
 
     def tell(share: float) -> None:
-        crowd()  # whose number of threads is given back at the end
+        crowd()  # which sets torch's threads; `undisturbed` restores them
         progress(share)
 
     halves_of_a = _two_of(a, b, seed) if null else None
-    found = _measure(a, b, seed, seconds, steps, units, lambda share: tell(part * share))
+    found = _measure(a, b, seed, seconds, steps, lambda share: tell(part * share))
     if halves_of_a is None:
         return found
-    nothing = _measure(*halves_of_a, seed, seconds, steps, units, lambda share: tell(part + part * share))
+    nothing = _measure(*halves_of_a, seed, seconds, steps, lambda share: tell(part + part * share))
     error = max(nothing.standard_error, nothing.wasserstein / 2)  # what is nothing but noise varies by about its size
     by_chance = nothing.wasserstein + NINETY * math.sqrt(2) * error
     return replace(found, null=by_chance, seconds=found.seconds + nothing.seconds)
 
 
-def _measure(
-    a: Any, b: Any, seed: int, seconds: float | None, steps: int | None, units: str, progress: ShareDone
-) -> W1:
+def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None, progress: ShareDone) -> W1:
     began = time.perf_counter()
     sides = open_sides(a, b, seed)
     if seconds is not None:
@@ -196,7 +192,6 @@ def _measure(
         dim=sides.dim,
         n=n,
         m=m,
-        units=units,
     )
 
 
@@ -249,7 +244,7 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tup
 def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:
     """The certified lower bound, the constant that certifies it, and the largest slope seen."""
     x, y = sides.part("certify")
-    constant = certify(fitted.critic, (sides.dim,)).constant
+    constant = certify(fitted.critic, (sides.dim,))
     seen = observed(fitted.critic, torch.cat([x[:SLOPES], y[:SLOPES]]))
     bound = lower_bound(scores(fitted.critic, x), scores(fitted.critic, y), constant, sides.paired) or 0.0
     return bound * sides.scale, constant, seen

@@ -126,7 +126,7 @@ class Meter:
 
     def _constant(self, critic: nn.Module) -> float | None:
         try:
-            return certify(critic, self.shape).constant
+            return certify(critic, self.shape)
         except UsageError:  # such as a hook, or a weight that is not finite: `wgan diagnose` says which
             return None
 
