@@ -10,7 +10,7 @@ demo: .venv/ready
 	$(BIN)/wgan train digits --time 2m
 
 test: .venv/ready
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready
 	$(BIN)/ruff format

@@ -62,6 +62,12 @@ def pytest_configure() -> None:
         os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) :: int(workers)] or cores)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let help texts be renewed after a look at what changed."""
     parser.addoption("--update-snapshots", action="store_true", help="write the help texts anew")

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from toolbox import SMALL, blobs, small_run
 from wgan import cli, options, worker
 from wgan.cli import app, main
+from wgan.commands import doctor
 from wgan.errors import Stopped
 from wgan.registry import FIGURES
 from wgan.run import Run
@@ -218,10 +220,25 @@ def test_doctor_tells_versions_machine_caches_and_extras(wgan: Wgan) -> None:
     assert all(word in out for word in ("torch", "processor", "gpu", "precision", "cache", "tensorboard"))
 
 
-@pytest.mark.slow
-def test_doctor_measures_speed(wgan: Wgan) -> None:
+@pytest.mark.parametrize("fast", [False, True])
+def test_doctor_measures_speed_where_it_is_not_known_to_be_low(
+    wgan: Wgan, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    monkeypatch.setattr(doctor, "has_fast_bf16", lambda device: fast)
+    monkeypatch.setattr(doctor, "_images_per_second", lambda family, precision, device: 12.0 if "mlp" in family else 3)
     found = json.loads(wgan("doctor", "--json")[1])["images_per_second"]
-    assert len(found) == 4 and all(rate > 10 for rate in found.values())
+    assert list(found.items()) == [
+        (f"wgan-gp {family} 28x28 {name}", rate)
+        for family, rate in (("mlp", 12.0), ("dcgan", 3))
+        for name in (("fp32", "bf16") if fast else ("fp32",))
+    ]
+
+
+def test_speed_counts_the_images_of_the_time_that_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_SECONDS", 0.1)
+    began = time.perf_counter()
+    rate = doctor._images_per_second("mlp", torch.float32, torch.device("cpu"))
+    assert rate > 64 / (time.perf_counter() - began)  # at least one batch after the first, within all of the time
 
 
 MISTAKES = [
