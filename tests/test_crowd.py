@@ -15,15 +15,15 @@ import torch
 
 from toolbox import SMALL, blobs
 from wgan import crowd
-from wgan.crowd import Crowd, Moment, Rates, right_number
+from wgan.crowd import Crowd, Moment, Usage, right_number
 from wgan.measure import measure
 from wgan.view import View
 
 needs_linux = pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
 
 
-def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Rates:
-    return Rates(busy, kept, idle)
+def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Usage:
+    return Usage(busy, kept, idle)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Rates:
         (3, 4, rates(3.0, idle=2.95), 4),
     ],
 )
-def test_as_many_threads_as_have_cores(threads: int, most: int, happened: Rates, number: int) -> None:
+def test_as_many_threads_as_have_cores(threads: int, most: int, happened: Usage, number: int) -> None:
     assert right_number(threads, most, happened) == number
 
 

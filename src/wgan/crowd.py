@@ -24,7 +24,7 @@ _MOST_LOOKS = 32
 """Looks at idle cores, at most, until they are used: where they are not ours, more threads are slower each time."""
 
 
-class Rates(NamedTuple):
+class Usage(NamedTuple):
     """What happened between two moments, for each second.
 
     Attributes:
@@ -56,11 +56,11 @@ class Moment(NamedTuple):
             return None
         return cls(time.monotonic(), time.process_time(), kept, idle)
 
-    def since(self, before: Self) -> Rates:
+    def since(self, before: Self) -> Usage:
         """What happened since a moment; of threads, to those that are still there."""
         wall = self.wall - before.wall
         kept = sum(waited - before.kept.get(task, 0.0) for task, waited in self.kept.items())
-        return Rates((self.busy - before.busy) / wall, kept / wall, (self.idle - before.idle) / wall)
+        return Usage((self.busy - before.busy) / wall, kept / wall, (self.idle - before.idle) / wall)
 
 
 def _waited(task: Path) -> float | None:
@@ -76,7 +76,7 @@ def _idle(table: str, cores: set[int]) -> list[int]:
     return [int(fields[4]) for line in table.splitlines() if (fields := line.split()) and fields[0] in names]
 
 
-def right_number(threads: int, most: int, rates: Rates) -> int:
+def right_number(threads: int, most: int, rates: Usage) -> int:
     """How many threads to take: as many as have cores of their own, where some waited; more again if cores are idle.
 
     Threads that waited are too many, but not those that cores were found for, as where a process has others besides.
@@ -106,7 +106,11 @@ class Crowd:
         self._before = Moment.now() if threads > 1 else None
 
     def __call__(self) -> int | None:
-        """The first time that fewer threads are better, that number; to be called often."""
+        """Compare threads with free cores, if ten seconds have passed, and set torch's number if this is to follow.
+
+        Returns:
+            The smaller number, the first time that one is better; else None.
+        """
         if self._before is None or time.monotonic() - self._before.wall < _LONG or (now := Moment.now()) is None:
             return None
         number = right_number(self._taken, self.threads, now.since(self._before))

@@ -32,8 +32,8 @@ _SECOND = 2**40  # where B's samples of an endless set begin, so that they are n
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the two sets.
+class Opened:
+    """One of the two sets, open.
 
     Attributes:
         shape: (C, H, W) for pictures, (D,) for vectors.
@@ -52,7 +52,7 @@ class Side:
 
 def open_both(
     a: Any, b: Any, given: Mapping[str, Any], seed: int, split: Split, progress: Progress
-) -> tuple[Side, Side]:
+) -> tuple[Opened, Opened]:
     """Both sides; what has a shape of its own leads, else A.
 
     Raises:
@@ -61,7 +61,7 @@ def open_both(
     """
     options = make_config(given).data
 
-    def opened(source: Any, number: int, like: Side | None) -> Side:
+    def opened(source: Any, number: int, like: Opened | None) -> Opened:
         read = like.read if like and like.read else DataConfig()
         *wishes, last = dict.fromkeys(
             (_like(like, _as_read(read, options, given, split)), _like(like, options), options)
@@ -84,7 +84,7 @@ def open_both(
     return side_a, side_b
 
 
-def _check_scales(a: Side, b: Side) -> None:
+def _check_scales(a: Opened, b: Opened) -> None:
     """Refuse pictures of numbers that were brought to [0, 1] each in their own way.
 
     Bytes can be compared with numbers from 0 to 1 or from -1 to 1, of which it is known what they mean.
@@ -104,7 +104,7 @@ def _check_scales(a: Side, b: Side) -> None:
     )
 
 
-def _like(side: Side | None, options: DataConfig) -> DataConfig:
+def _like(side: Opened | None, options: DataConfig) -> DataConfig:
     """The options that bring pictures to a side's shape."""
     if side is None or len(side.shape) == 1:
         return options
@@ -131,16 +131,16 @@ def _as_read(read: DataConfig, options: DataConfig, given: Mapping[str, Any], sp
     return replace(options, **{name: getattr(read, name) for name in names if name not in given})
 
 
-def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Side | None:
+def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Opened | None:
     """A generator, or a whole array of vectors; None if the source has yet to be opened with options."""
     if plain and isinstance(source, np.ndarray | torch.Tensor) and source.ndim in (1, 2):
         array = rows(source)
-        return Side((array.shape[1],), len(array), lambda n: array[_chosen(len(array), n, seed).numpy()])
+        return Opened((array.shape[1],), len(array), lambda n: array[_chosen(len(array), n, seed).numpy()])
     found = _generator(source)
     if found is None:
         return None
     model, read = found
-    return Side(model.shape, None, lambda n: _flat(model.sample(n, 2 * seed + number)), read=read)
+    return Opened(model.shape, None, lambda n: _flat(model.sample(n, 2 * seed + number)), read=read)
 
 
 def _generator(source: Any) -> tuple[Model, DataConfig | None] | None:
@@ -155,7 +155,7 @@ def _generator(source: Any) -> tuple[Model, DataConfig | None] | None:
     return (source, None) if isinstance(source, Model) else None
 
 
-def _of_data(data: Data, seed: int, number: int, split: Split) -> Side:
+def _of_data(data: Data, seed: int, number: int, split: Split) -> Opened:
     train, held = data.train, data.held_out
     parts = {"all": (train, held), "train": (train,), "held-out": (held,)}[split]
     values = data.report.value_range if data.report.range_found else None
@@ -166,7 +166,7 @@ def _of_data(data: Data, seed: int, number: int, split: Split) -> Side:
             first = number * _SECOND + int(torch.randint(_SECOND // 2, (), generator=rng(seed, "first of the endless")))
             return _numbers_of(parts[0], data, torch.arange(first, first + n))
 
-        return Side(data.shape, None, draw, values)
+        return Opened(data.shape, None, draw, values)
     places = np.arange(sum(sizes))
     if train.source is not None and train.source is held.source and len(parts) > 1:
         # Each once, in the order of the source: two sources may correspond, and each is cut in its own way.
@@ -182,7 +182,7 @@ def _of_data(data: Data, seed: int, number: int, split: Split) -> Side:
             before += size
         return found
 
-    return Side(data.shape, len(places), take, values)
+    return Opened(data.shape, len(places), take, values)
 
 
 def _numbers_of(part: Samples, data: Data, index: torch.Tensor) -> NDArray[np.float64]:

@@ -1,39 +1,43 @@
 """What a program has set in torch for itself changes nothing that is computed here, and stays as it was."""
 
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Settings:
-    """What torch has one of in a program: the first call that is inside keeps it, the last one gives it back."""
+class _Shared:
+    """Threads and the default type are the process's: the first call inside saves them, the last one restores them."""
 
     def __init__(self) -> None:
-        self._lock, self._inside, self._kept = threading.Lock(), 0, (0, None)
+        self._lock, self._inside = threading.Lock(), 0
 
-    def enter(self, torch: Any) -> None:
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Float32 inside, and what there was before outside."""
+        import torch  # slow, and a help text needs none of it
+
         with self._lock:
             if not self._inside:
-                self._kept = torch.get_num_threads(), torch.get_default_dtype()
+                self._threads, self._dtype = torch.get_num_threads(), torch.get_default_dtype()
                 torch.set_default_dtype(torch.float32)
             self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    torch.set_default_dtype(self._dtype)
+                    if torch.get_num_threads() != self._threads:
+                        torch.set_num_threads(self._threads)
 
-    def leave(self, torch: Any) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                threads, dtype = self._kept
-                torch.set_default_dtype(dtype)
-                if torch.get_num_threads() != threads:
-                    torch.set_num_threads(threads)
 
-
-_SETTINGS = _Settings()
+_SHARED = _Shared()
 
 
 def with_gradients(function: Callable[P, R]) -> Callable[P, R]:
@@ -41,7 +45,7 @@ def with_gradients(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        import torch  # slow, and a help text needs none of it
+        import torch
 
         precise = torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False)
         with torch.inference_mode(False), torch.enable_grad(), precise[0], precise[1]:
@@ -63,11 +67,8 @@ def undisturbed(function: Callable[P, R]) -> Callable[P, R]:
         import torch
 
         elsewhere = torch.get_default_device().type != "cpu"
-        _SETTINGS.enter(torch)
-        try:
-            with torch.device("cpu") if elsewhere else nullcontext():  # it slows every operation a little
-                return learning(*args, **kwargs)
-        finally:
-            _SETTINGS.leave(torch)
+        on_cpu = torch.device("cpu") if elsewhere else nullcontext()  # it slows every operation a little
+        with _SHARED.kept(), on_cpu:
+            return learning(*args, **kwargs)
 
     return call

@@ -234,7 +234,8 @@ class ItemPictures(Source):
 def _picture_key(item: Mapping[Any, Any]) -> Any:
     """Where the picture in a mapping is: under a usual name, or the only one; None if there is no way to tell.
 
-    A usual name may also hold a vector, or lists of numbers, if nothing else is a picture: that might be its mask.
+    First comes a usual name that holds a picture, then the only picture, then a usual name that holds a vector or lists
+    of numbers. A picture under an unusual name beside those may be their mask, so that there is no way to tell.
     """
     found = [key for key, value in item.items() if _has_axes(value, 2)]
     named = [key for key in IMAGE_KEYS if key in item]

@@ -224,7 +224,7 @@ def _error_of_mean(values: Sequence[float] | Array) -> float:
 
 
 def expected_seconds(n: int, dim: int) -> float:
-    """About how long quadrature of 2 n samples (n, dim) takes on one slow core, error and null included."""
+    """About how long quadrature of two sets (n, dim) takes on one slow core, error and null included."""
     half = n / 2
     return 5 * (1e-10 * half**3 + 6e-11 * half**2 * dim)
 

@@ -127,7 +127,7 @@ class Matched(NamedTuple):
         across: Distance (2 h,) of the two samples of each pair.
         within_x: Distance (2 h,) of the pair's sample of x to the one that it is matched with in x's other half.
         within_y: The same for y.
-        beside_x: The pair (2 h,) that this other sample of x belongs to.
+        beside_x: Index (2 h,) of the pair that this other sample of x belongs to.
         beside_y: The same for y.
     """
 

@@ -73,7 +73,7 @@ class Sides(ABC):
 
     @abstractmethod
     def part(self, name: str) -> Part:
-        """The samples that "choose", "judge" or "certify", or as many of those that "train"."""
+        """The samples that "choose", "judge" or "certify"; of "train" a part to look at, for :meth:`batch` trains."""
 
     @abstractmethod
     def batch(self, step: int, size: int, stream: str) -> Part:

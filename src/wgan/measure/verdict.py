@@ -25,7 +25,14 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Guess:
-    """An estimate of W1, its standard error, what it may be off by beyond that, and how many errors make 90 %."""
+    """An estimate of W1.
+
+    Attributes:
+        value: The estimate.
+        error: Its standard error.
+        margin: What it may be off by beyond that.
+        ninety: Standard errors on each side of a 90 % interval.
+    """
 
     value: float
     error: float
@@ -46,7 +53,7 @@ class Verdict:
 def between(least: float, most: float, evenness: float) -> tuple[float, float]:
     """What to believe of a distance between these two, nearer to the most the more evenly mass moves; and a margin.
 
-    The margin has twice what was taken from the most: nothing if mass moves alike, and else about as far as the least.
+    The margin is a share of the value, and twice what was taken off the most, which is nothing if all mass moves alike.
     """
     value = least + evenness * (most - least)
     return value, MARGIN * abs(value) + 2 * (most - value)
@@ -58,9 +65,8 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     Args:
         critic: The free critic's estimate.
         transport: Transport of the samples less their noise.
-        noise: The share of the transport of samples that is noise. The larger it is, the less transport is trusted,
-            above all if it is below the critic's estimate: what a critic sees of unseen samples is there. And the more
-            may be hidden in it.
+        noise: The share of the cost of transport that is sampling noise. The larger it is, the wider is transport's
+            margin, most of all where it lies below the critic, and the more ``moments`` may widen the interval.
         bound: The certified lower bound.
         ceiling: What transport of the samples costs, noise included: on average no less than the truth, so that what
             a critic finds above it is its own fault.
