@@ -117,10 +117,12 @@ def test_a_wrong_checksum_is_thrown_away(server: Server, tmp_path: Path) -> None
 def test_of_two_at_once_one_waits_and_downloads_nothing(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, really, others = tmp_path / "good.bin", fetch._transfer, []
+    path, really = tmp_path / "good.bin", fetch._transfer
+    others: list[threading.Thread] = []
+    told: list[tuple[str, int, int]] = []
 
     def slowly(*what: Any) -> None:
-        others.append(threading.Thread(target=download, args=(server, path)))
+        others.append(threading.Thread(target=lambda: told.extend(download(server, path))))
         others[0].start()
         others[0].join(0.2)
         assert others[0].is_alive(), "it waits"
@@ -130,6 +132,7 @@ def test_of_two_at_once_one_waits_and_downloads_nothing(
     download(server, path)
     others[0].join()
     assert path.read_bytes() == server.body and server.asked == [None]
+    assert told == [("waiting for another process that reads the same", 0, 1)]
 
 
 def test_any_error_of_the_connection_is_its_own(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from wgan.config import DataConfig
 from wgan.data.collect import Rows, choose_target, rows_in_memory, without_warnings, write_rows
@@ -57,7 +57,7 @@ def rows_of(source: Source, options: DataConfig, progress: Progress) -> Rows:
     place = cache_folder() / "data" / cache_key(fingerprint, options)
     rows = load(place)
     if rows is None:
-        with without_warnings(), writable(place.parent), FileLock(_lock(place)):
+        with without_warnings(), writable(place.parent), alone(_lock(place), progress):
             rows = load(place)  # another process may have written it meanwhile
             if rows is None:
                 rows = _build(place, source, options, progress)
@@ -85,6 +85,21 @@ def load(place: Path) -> Rows | None:
     lengths = {len(images), len(digests), len(images if labels is None else labels), report.count}
     whole = lengths == {report.count} and (images.shape[3], *images.shape[1:3]) == report.shape
     return Rows(images, labels, digests, report) if whole else None
+
+
+@contextmanager
+def alone(lock: Path, progress: Progress) -> Iterator[None]:
+    """Let one process at a time do what others may want to do as well."""
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        progress("waiting for another process that reads the same", 0, 1)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 @contextmanager

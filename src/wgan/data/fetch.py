@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from wgan.config import DataConfig
-from wgan.data.cache import cache_folder, writable
+from wgan.data.cache import alone, cache_folder, writable
 from wgan.data.progress import Progress
 from wgan.errors import WganError
 from wgan.files import at_home
@@ -73,7 +71,7 @@ def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None
     Raises:
         WganError: No URL gave the file, or what came has another checksum.
     """
-    with FileLock(path.with_name(path.name + ".lock")):
+    with alone(path.with_name(path.name + ".lock"), progress):
         if not path.exists():
             _fetch(urls, path, md5, progress)
 

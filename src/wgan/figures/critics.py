@@ -1,11 +1,15 @@
 """Critics trained against a generator that stands still: the critic's half of :class:`wgan.trainer.Trainer`."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from wgan.constraints import Constraint
 from wgan.constraints.base import descend
+from wgan.data import open_data
+from wgan.data.batches import Batches
 from wgan.networks import mlp
 from wgan.objectives import Objective
 from wgan.optimizers import Adam
@@ -52,17 +56,19 @@ def train(
         yield step + 1
 
 
-def trained(
-    critic: nn.Module,
-    draw: Draw,
-    objective: Objective,
-    constraint: Constraint,
-    *,
-    steps: int,
-    lr: float = 1e-3,
-    seed: int = 0,
-) -> nn.Module:
-    """The critic after all steps of :func:`train`."""
-    for _ in train(critic, draw, objective, constraint, steps=steps, lr=lr, seed=seed):
+def trained(critic: nn.Module, *given: Any, **settings: Any) -> nn.Module:
+    """The critic after all steps of :func:`train`, which takes the same arguments."""
+    for _ in train(critic, *given, **settings):
         pass
     return critic
+
+
+def beside_noise(name: str, batch: int, seed: int) -> Draw:
+    """Batches of a toy, and as generated ones other samples of it with noise N(0, 1) added, as Gulrajani et al. do."""
+    batches = Batches(open_data(name).train, batch, seed)
+
+    def draw(k: int) -> tuple[Tensor, Tensor]:
+        noise = torch.randn(batch, 2, generator=rng(seed, "noise", k))
+        return batches[2 * k], batches[2 * k + 1] + noise
+
+    return draw

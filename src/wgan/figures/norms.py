@@ -13,9 +13,8 @@ import torch
 from matplotlib.figure import Figure
 
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Unconstrained
-from wgan.figures.critics import perceptron, trained
+from wgan.figures.critics import beside_noise, perceptron, trained
 from wgan.figures.style import BLUE, GREY, ORANGE, blank, tidy
-from wgan.figures.toys import beside_noise
 from wgan.objectives import Wasserstein
 from wgan.penalties import gradient_norms
 from wgan.scales import Floats

@@ -16,9 +16,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from wgan.constraints import Constraint, GradientPenalty, WeightClipping
-from wgan.figures.critics import perceptron, trained
+from wgan.figures.critics import beside_noise, perceptron, trained
 from wgan.figures.style import BLUE, GREY, ORANGE, YELLOW, blank, tidy
-from wgan.figures.toys import beside_noise
 from wgan.objectives import Wasserstein
 from wgan.scales import Floats
 
