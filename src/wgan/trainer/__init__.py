@@ -31,7 +31,7 @@ from wgan.schedule import CriticSteps, Decay, Rates, set_rates
 from wgan.seeds import rng, seeded
 from wgan.surroundings import with_gradients
 from wgan.trainer.catchup import ahead
-from wgan.trainer.checks import check_kinds, check_networks, device_of, first_sample, mixes
+from wgan.trainer.checks import check_data, check_kinds, check_networks, device_of, first_sample, mixes
 from wgan.trainer.ema import Average
 from wgan.trainer.ledger import Ledger, check_values, check_weights
 from wgan.trainer.meter import ESTIMATES, Meter
@@ -157,8 +157,8 @@ class Trainer:
         Returns:
             The data as networks see them; ``units.to_user`` of it brings :meth:`sample` back to the units of ``data``.
         """
-        opened = open_data(data)
-        self._one_pass = not mixes(self.critic, first_sample(self.sample, self.latent), opened)
+        opened, self._one_pass = open_data(data), not mixes(self.critic)
+        check_data(self.critic, first_sample(self.sample, self.latent), opened)
         self._batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         options = self.seed, self.to_device, self.constraint.certified
         self._meter = Meter(opened, self.latent, self.batch, *options, group=self.group)

@@ -84,7 +84,7 @@ class Passes:
         return flat_scores(critic(samples), len(samples)).to(self.dtype)
 
     def both_scores(self, critic: nn.Module, real: Tensor, fake: Tensor, together: bool) -> tuple[Tensor, Tensor]:
-        """Scores of both sides: in one pass, unless the critic would mix them."""
+        """Scores of both sides: in one pass, unless the critic may mix them."""
         check_same_shape(fake, real)
         if not together:
             return self.scores(critic, real), self.scores(critic, fake)
