@@ -228,6 +228,29 @@ def test_the_optimizer_sees_the_part_of_a_gradient_that_keeps_matrices_orthogona
         assert g == pytest.approx(expected, rel=1e-5, abs=1e-7 * np.abs(g).max())
 
 
+def gradients(critic: nn.Module, x: Tensor) -> list[tuple[Array, Array, Array]]:
+    """Each matrix W, its gradient without any hook, G, and the gradient that an optimizer sees."""
+    bare = copy.deepcopy(critic)  # which takes no hooks along
+    for network in (bare, critic):
+        network.zero_grad()
+        network(x).square().mean().backward()
+    pairs = zip(bare.parameters(), critic.parameters(), strict=True)
+    return [(w.detach().numpy(), b.grad.numpy(), w.grad.numpy()) for b, w in pairs if w.dim() == 2]
+
+
+def test_a_critic_that_is_given_to_trainers_again_heeds_the_last_one_alone() -> None:
+    critic = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 1))
+    x = torch.randn(16, 6)
+    for _ in range(3):  # as when a cell of a notebook runs again
+        Trainer(nn.Linear(4, 6), critic, constraint=Orthogonal(), latent=Latent(4))
+    for w, g, seen in gradients(critic, x):
+        assert seen == pytest.approx(g - w @ g.T @ w, rel=1e-4, abs=1e-6)
+        assert seen != pytest.approx(g, rel=1e-2)
+    for constraint in (GradientPenalty(), SpectralNorm()):
+        Trainer(nn.Linear(4, 6), critic, constraint=constraint, latent=Latent(4))
+        assert all(seen == pytest.approx(g, rel=1e-6) for _, g, seen in gradients(critic, x))
+
+
 def test_the_optimizer_of_a_training_sees_that_part_alone() -> None:
     trainer, seen = tiny_trainer(constraint=Orthogonal(), critic_steps=1), list[tuple[Array, Array]]()
     for weight in trainer.critic.parameters():

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from wgan.constraints.base import Constraint, with_penalties
-from wgan.constraints.orthogonal import Orthogonal
+from wgan.constraints.orthogonal import Orthogonal, released
 from wgan.errors import UsageError
 from wgan.networks.layers import NORM_LAYERS, has_batch_norm
 from wgan.penalties import at_fake, at_real, gradient_norms, half_square, one_sided, segments, two_sided
@@ -32,6 +32,7 @@ __all__ = [
     "Sum",
     "Unconstrained",
     "WeightClipping",
+    "released",
     "with_penalties",
 ]
 

@@ -58,7 +58,7 @@ class Orthogonal(Constraint):
         trial = _keeping_norms(twin(critic), "itself", {})  # so that a refusal leaves the critic as it was
         if self.weight != 1:
             _check_last(trial)
-        critic = _keeping_norms(critic, "itself", {})
+        critic = released(_keeping_norms(critic, "itself", {}))
         for weight, norm in self._matrices(critic):
             weight.copy_(polar(weight) * norm)
             if weight.requires_grad:
@@ -81,6 +81,16 @@ class Orthogonal(Constraint):
         ]
         for number, weight in enumerate(found, 1):
             yield weight, self.weight if number == len(found) else 1.0
+
+
+def released(critic: nn.Module) -> nn.Module:
+    """The critic, whose weights get their whole gradients again, if an orthogonal constraint had prepared it before."""
+    for weight in critic.parameters():
+        hooks = weight._backward_hooks or {}
+        for number, hook in list(hooks.items()):
+            if isinstance(hook, partial) and hook.func is tangent:
+                del hooks[number]
+    return critic
 
 
 def _check_last(critic: nn.Module) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.constraints import Constraint, GradientPenalty, with_penalties
+from wgan.constraints import Constraint, GradientPenalty, released, with_penalties
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
@@ -108,7 +108,7 @@ class Trainer:
         self._passes = Passes(self.latent, instance_noise, seed, self.device, dtype, precision, group)
         self.to_device = self._passes.to_device
         self.generator = placed(generator, self.device)
-        self.critic = placed(self.constraint.prepare(critic), self.device)
+        self.critic = placed(self.constraint.prepare(released(critic)), self.device)
         group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
