@@ -74,8 +74,9 @@ def test_samples_of_a_generator_with_noise_of_its_own_are_a_function_of_the_seed
 
 def test_scores_of_another_shape_are_refused() -> None:
     trainer = Trainer(nn.Linear(2, 6), nn.Linear(6, 2), latent=Latent(2), constraint=WeightClipping())
+    trainer.attach(vectors())
     with pytest.raises(UsageError, match=r"one number a sample"):
-        trainer.attach(vectors())
+        trainer.advance()
 
 
 @pytest.mark.parametrize("name", sorted({*CONSTRAINTS} - {"orthogonal"}))
