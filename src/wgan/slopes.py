@@ -60,11 +60,7 @@ def _flattened(module: nn.Module) -> list[nn.Module]:
 
 def _known(layer: nn.Module) -> bool:
     """Whether :func:`_back` goes back through this layer. A parametrised one, or a user's own, is of another type."""
-    if type(layer) not in KNOWN or does_more(layer):
-        return False
-    if isinstance(layer, InstanceNorm2d):
-        return not layer.track_running_stats
-    return not isinstance(layer, Conv2d) or layer.plain
+    return type(layer) in KNOWN and not does_more(layer)
 
 
 def does_more(module: nn.Module) -> bool:

@@ -21,6 +21,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from wgan.networks.memory import rows
+from wgan.networks.sizes import Size
 from wgan.processor import has_short_vectors, multiplies_tiles
 
 CHANNELS, CHANNELS_BF16 = 256, 128
@@ -135,21 +136,19 @@ class _Kernel(Function):
 
 
 class Conv2d(nn.Conv2d):
-    """``torch.nn.Conv2d``; a wide one on a processor has derivatives of any order, but no vmap or jvp."""
+    """``torch.nn.Conv2d`` of one stride; a wide one on a processor has derivatives of any order, but no vmap or jvp."""
+
+    def __init__(
+        self, channels: int, into: int, kernel: int, stride: int = 1, padding: int | Size = 0, *, bias: bool = True
+    ) -> None:
+        super().__init__(channels, into, kernel, stride, padding, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, H, W) to (N, K, h, w)."""
-        if not self.plain:
-            return super().forward(x)
         return conv2d(x, self.weight, self.bias, self.stride, self.padding)  # type: ignore[arg-type]
 
-    @property
-    def plain(self) -> bool:
-        """Whether it has one stride, zeros around, and no groups or dilation."""
-        return _plain(self)
-
     def window(self, x: Tensor) -> Window:
-        """Where the kernel of a plain convolution looks at x."""
+        """Where the kernel looks at x."""
         return Window(self.kernel_size, self.stride[0], self.padding, *x.shape[2:])  # type: ignore[arg-type]
 
     def back(self, y: Tensor, x: Tensor) -> Tensor:
@@ -160,13 +159,26 @@ class Conv2d(nn.Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """``torch.nn.ConvTranspose2d``; as for :class:`Conv2d`, a wide one is beyond vmap and jvp."""
+    """``torch.nn.ConvTranspose2d`` of one stride; as for :class:`Conv2d`, a wide one is beyond vmap and jvp."""
 
-    def forward(self, y: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def __init__(
+        self,
+        channels: int,
+        into: int,
+        kernel: int,
+        stride: int,
+        padding: int | Size,
+        output_padding: int | Size = 0,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(channels, into, kernel, stride, padding, output_padding, bias=bias)
+
+    def forward(self, y: Tensor) -> Tensor:  # type: ignore[override]
         """Maps (N, K, h, w) to (N, C, H, W)."""
-        if output_size is not None or not (_plain(self) and _usual(y, self.weight)):
-            return super().forward(y, output_size)
-        padding = cast(tuple[int, int], self.padding)
+        if not _usual(y, self.weight):
+            return super().forward(y)
+        padding = cast(Size, self.padding)
         sides = zip(y.shape[2:], self.kernel_size, padding, self.output_padding, strict=True)
         height, width = ((n - 1) * self.stride[0] - 2 * p + k + extra for n, k, p, extra in sides)
         window = Window(self.kernel_size, self.stride[0], padding, height, width)  # type: ignore[arg-type]
@@ -175,12 +187,6 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         y, weight, bias = _cast(y, self.weight, self.bias)
         made = up(y, weight, window)
         return made if bias is None else made + bias.view(-1, 1, 1)
-
-
-def _plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    one_stride = layer.stride[0] == layer.stride[1]
-    zeros = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-    return one_stride and zeros and layer.groups == 1 and layer.dilation == (1, 1)
 
 
 def _usual(x: Tensor, w: Tensor) -> bool:

@@ -32,8 +32,15 @@ WIDE = {torch.bfloat16: torch.float32, torch.float32: torch.float32, torch.float
 class InstanceNorm2d(nn.InstanceNorm2d):
     """``torch.nn.InstanceNorm2d``; on a processor, with the channels last, twice differentiable without vmap or jvp.
 
-    Means are in float32 or wider, whatever the maps are.
+    Means are in float32 or wider, whatever the maps are; there are no running statistics.
+
+    Args:
+        channels: Of the maps.
+        affine: Whether it has a gain and a bias.
     """
+
+    def __init__(self, channels: int, *, affine: bool = False) -> None:
+        super().__init__(channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, H, W) to the same."""
@@ -43,11 +50,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 
     def written_out(self, x: Tensor) -> bool:
         """Whether x is a batch of maps with more than a pixel, on a processor, with its channels last."""
-        if x.device.type != "cpu" or x.dim() != 4 or len(x) == 0 or x.shape[2:].numel() < 2:
-            return False
-        if self.track_running_stats or x.shape[1] != self.num_features or x.dtype not in WIDE:
-            return False
-        if (self.weight is None) != (self.bias is None):
+        if x.device.type != "cpu" or x.dim() != 4 or len(x) == 0 or x.shape[2:].numel() < 2 or x.dtype not in WIDE:
             return False
         fits = self.weight is None or self.weight.dtype == WIDE[x.dtype]
         return fits and x.is_contiguous(memory_format=torch.channels_last)
