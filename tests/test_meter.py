@@ -252,6 +252,7 @@ def replaced(layer: nn.Module) -> nn.Module:
         (nn.BatchNorm1d(6), True),
         (nn.TransformerEncoderLayer(6, 2, 8), True),
         (nn.Softmax(0), True),
+        (nn.GRU(6, 6), True),
         (Deviating(), True),
         (spectral_norm(Centred(6, 6)), True),
         (torch.fx.symbolic_trace(Deviating()), True),

@@ -24,7 +24,7 @@ EXAMPLES = {
     "decay": "Decay(0, 10_000)",
     "optimizer": "Adam((0.0, 0.9))",
 }
-MIXING = (nn.modules.batchnorm._BatchNorm, nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmin)
+MIXING = (nn.modules.batchnorm._BatchNorm, nn.MultiheadAttention, nn.RNNBase, nn.Softmax, nn.LogSoftmax, nn.Softmin)
 """Layers that mix a batch, or may do so: by the dimension they are along, or since a batch is a sequence to them."""
 
 
