@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wgan import options
-from wgan.config import Config, OptimizerConfig
+from wgan.config import Config, LossConfig, OptimizerConfig
 from wgan.errors import UsageError, WganError
 from wgan.registry import CONSTRAINTS
 
@@ -77,6 +77,14 @@ def test_another_constraint_has_its_own_weight_and_interval(name: str, constrain
     else:
         assert (loss.weight, loss.every) == (None, (1,))
     assert options.make_config(preset, {"constraint": constraint, "weight": 3}).loss.weight == (3,)
+
+
+def test_to_name_the_constraint_that_is_meant_by_default_changes_nothing() -> None:
+    first = {"weight": (5,), "every": (2,)}
+    same = options.make_config(first, {"constraint": LossConfig().constraint}).loss
+    assert (same.weight, same.every) == ((5.0,), (2,))
+    other = options.make_config(first, {"constraint": "lp"}).loss
+    assert (other.weight, other.every) == (None, (1,))
 
 
 @pytest.mark.parametrize("name", options.presets())

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 import tomli_w
 from docstring_parser import parse_from_object
 
-from wgan.config import Config, OptimizerConfig
+from wgan.config import Config, LossConfig, OptimizerConfig
 from wgan.errors import UsageError, WganError
 from wgan.limits import AT_LEAST
 from wgan.registry import unknown
@@ -97,9 +97,9 @@ def make_config(*layers: Mapping[str, Any]) -> Config:
 def _displaced(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
     """The names of earlier options that contradict the ones that are given now."""
     names = set(BUDGETS) if given.keys() & set(BUDGETS) else set()
-    if given.get("constraint", earlier.get("constraint")) != earlier.get("constraint"):
+    usual, adam = LossConfig.constraint, OptimizerConfig.optimizer
+    if given.get("constraint", earlier.get("constraint", usual)) != earlier.get("constraint", usual):
         names |= {"weight", "every"}
-    adam = OptimizerConfig.optimizer
     if given.get("optimizer", earlier.get("optimizer", adam)) != earlier.get("optimizer", adam):
         names |= {"betas"}
     for network in ("generator", "critic"):
