@@ -1,5 +1,6 @@
 """The Python contract: train, load, sample, and anything that has items."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -65,6 +66,11 @@ def test_a_run_and_any_path_are_taken_wherever_one_is_named(tmp_path: Path) -> N
     for number, named in enumerate((run, Place(run.folder))):
         begun = wgan.train(init_from=named, config=run.config_file, out=tmp_path / str(number), quiet=True, critic_lr=0)
         assert begun.summary["steps"] == 2
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "a.npy").rename(tmp_path / "moved" / "a.npy")
+    with os.scandir(tmp_path / "moved") as entries:
+        (entry,) = entries  # whose str is no path
+    assert wgan.resume(run, entry, steps=3, quiet=True).config.data.data == str(tmp_path / "moved" / "a.npy")
     with pytest.raises(UsageError, match="a run is named by its folder, and this is of type float; give a path"):
         wgan.load(3.5)  # type: ignore[arg-type]
 

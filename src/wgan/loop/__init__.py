@@ -130,7 +130,8 @@ def open_source(config: Config, source: Any, view: View, run: Run | None = None)
         WganError: They are not where they were.
     """
     if isinstance(source, str | os.PathLike):
-        config, source = dataclasses.replace(config, data=dataclasses.replace(config.data, data=str(source))), None
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=os.fspath(source)))
+        source = None
     if source is None and config.data.data == OBJECT:
         raise UsageError(
             "the data were an object in Python; give it again, as the argument data, or say where it is with --data."
