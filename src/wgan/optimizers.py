@@ -1,4 +1,4 @@
-"""The optimizers of the papers, as small recipes that make one from parameters and a learning rate."""
+"""What makes an optimizer from parameters and a learning rate: a class of PyTorch's, or Adam as WGANs need it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,16 +22,3 @@ class Adam:
 
     def __call__(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=lr, betas=self.betas, fused=True)
-
-
-@dataclass(frozen=True)
-class RMSprop:
-    """RMSprop without momentum, the choice of the first WGAN.
-
-    References:
-        Neural Networks for Machine Learning, lecture 6e (Tieleman, Hinton, 2012),
-        https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
-    """
-
-    def __call__(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(parameters, lr=lr)
