@@ -40,6 +40,8 @@ SMALLEST_TILE = 56
 LARGEST_SIDE = 1600
 SECONDS = 8.0
 """How long one round of a GIF takes, without the pause at its end."""
+MOST_BYTES, MOST_FRAMES = 10_000_000, 80
+"""A GIF is never larger and has no more frames. Captions take little of that, so small enough pictures always fit."""
 FEWEST_FRAMES = 16
 """A GIF is thinned down to this many frames before its pictures are made smaller."""
 TEXT_SIZE = 15
@@ -105,15 +107,8 @@ def save_pictures(folder: Path | str, images: Images, start: int = 0) -> None:
         _write(Path(folder) / f"{number:06d}.png", _png(Image.fromarray(np.ascontiguousarray(image))))
 
 
-def animate(
-    frames: Sequence[Path],
-    out: Path | str,
-    *,
-    captions: Sequence[str] | None = None,
-    limit_bytes: int = 10_000_000,
-    max_frames: int = 80,
-) -> None:
-    """Writes a looping GIF of pictures on disk, never larger than the limit.
+def animate(frames: Sequence[tuple[Path, str]], out: Path | str) -> None:
+    """Writes a looping GIF of pictures on disk, of 10 MB and 80 frames at most.
 
     If there are too many frames or bytes, they are thinned evenly, the first and the last kept; if fewer than
     16 would be left, the pictures are made smaller instead. All are padded with white to the biggest
@@ -121,24 +116,19 @@ def animate(
     pixel for each frame that is kept.
 
     Args:
-        frames: The pictures in order, PNG or anything else that Pillow reads.
+        frames: The pictures in order, PNG or anything else that Pillow reads, each with a line that is drawn in a strip
+            above it.
         out: The GIF to write.
-        captions: A line for each of the frames, drawn in a strip above the picture.
-        limit_bytes: The largest file allowed.
-        max_frames: The largest number of frames.
 
     Raises:
         FrameError: One of the frames cannot be read.
     """
-    story = list(zip(frames, captions or [""] * len(frames), strict=True))
     # A trial with a few frames saves most of the encodings that would turn out too big.
-    few = min(len(story), 6)
-    likely = int(1.25 * few * limit_bytes / len(_encode(story, few, 1.0)))
-    count, scale = min(len(story), max_frames, max(FEWEST_FRAMES, likely)), 1.0
-    while len(gif := _encode(story, count, scale)) > limit_bytes:
-        if count == 1 and scale < 1 / 64:
-            raise UsageError(f"limit_bytes is {limit_bytes}; one tiny frame already takes {len(gif)} bytes")
-        count, scale = _smaller(count, scale, limit_bytes / len(gif))
+    few = min(len(frames), 6)
+    likely = int(1.25 * few * MOST_BYTES / len(_encode(frames, few, 1.0)))
+    count, scale = min(len(frames), MOST_FRAMES, max(FEWEST_FRAMES, likely)), 1.0
+    while len(gif := _encode(frames, count, scale)) > MOST_BYTES:
+        count, scale = _smaller(count, scale, MOST_BYTES / len(gif))
     _write(Path(out), gif)
 
 
@@ -218,9 +208,7 @@ def _smaller(count: int, scale: float, ratio: float) -> tuple[int, float]:
     """What to try after (count, scale) was too big, ratio (below 1) being the limit over the size."""
     if count > FEWEST_FRAMES:
         return max(FEWEST_FRAMES, min(count - 1, int(0.95 * ratio * count))), scale
-    if scale >= 1 / 64:
-        return count, scale * min(0.9, 0.95 * math.sqrt(ratio))
-    return max(1, min(count - 1, int(0.95 * ratio * count))), scale
+    return count, scale * min(0.9, 0.95 * math.sqrt(ratio))
 
 
 @contextmanager
@@ -253,15 +241,14 @@ def _canvas(frames: Sequence[Path]) -> tuple[int, int]:
 def _pages(story: Sequence[tuple[Path, str]], scale: float) -> Iterator[Image.Image]:
     """The frames of a GIF, each with a palette of its own, all of one size."""
     canvas = _canvas([path for path, _ in story])
-    captions = [caption for _, caption in story]
-    strip = _strip(captions) if any(captions) else None
+    strip = _strip([caption for _, caption in story])
     for path, caption in story:
         page = Image.new("RGB", canvas, PAPER)
         page.paste(_load(path))
         if scale < 1:
             # The text is drawn afterwards, so that it stays legible.
             page = page.resize([max(1, round(side * scale)) for side in canvas], Image.Resampling.HAMMING)
-        yield (_captioned(page, caption, strip) if strip else page).quantize(256)
+        yield _captioned(page, caption, strip).quantize(256)
 
 
 def _encode(story: Sequence[tuple[Path, str]], count: int, scale: float) -> bytes:

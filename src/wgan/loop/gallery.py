@@ -110,7 +110,7 @@ class Gallery:
     def _animation(self) -> None:
         while paths := [path for path in self.run.sample_paths() if path not in self._damaged]:
             try:
-                pictures.animate(paths, self.run.animation, captions=[f"step {int(path.stem):,}" for path in paths])
+                pictures.animate([(path, f"step {int(path.stem):,}") for path in paths], self.run.animation)
             except pictures.FrameError as error:
                 if not self._damaged:
                     self.view.note(
