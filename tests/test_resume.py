@@ -21,9 +21,8 @@ from toolbox import Interrupter, assert_same, blobs, small_config, small_run, ti
 from wgan import loop, options
 from wgan.cli import main
 from wgan.data import open_data
-from wgan.errors import UsageError, WganError
+from wgan.errors import Stopped, UsageError, WganError
 from wgan.loop.restart import check_same_config, check_same_data, fingerprint, fixed_options
-from wgan.loop.stop import Interrupted
 from wgan.model import read_tensors, save_tensors
 from wgan.overview import closing, overview
 from wgan.run import Run
@@ -36,11 +35,12 @@ HEAVY = {"dcgan64-clip", "dcgan64-gp"}
 
 
 def interrupted(out: Path, step: int, source: Any, number: int = signal.SIGINT, **changes: Any) -> Run:
-    with pytest.raises(loop.Interrupted) as stop:
+    with pytest.raises(Stopped) as stop:
         loop.train(small_config(**changes), source=source, out=out, view=Interrupter(step, number))
-    assert stop.value.signal == number
-    assert stop.value.run.summary["status"] == "interrupted"
-    return stop.value.run
+    run = Run.open(out)
+    assert stop.value.signal == number and str(stop.value).endswith(f"go on with: wgan resume {run.quoted}")
+    assert run.summary["status"] == "interrupted"
+    return run
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -83,9 +83,9 @@ def test_every_preset_goes_on_bit_for_bit_with_a_decay(name: str, tmp_path: Path
     source = blobs(24, config.data.size[0] if config.data.size else 28)
     whole = loop.train(config, source=source, out=tmp_path / "whole")
     assert whole is not None
-    with pytest.raises(loop.Interrupted) as stop:
+    with pytest.raises(Stopped):
         loop.train(config, source=source, out=tmp_path / "broken", view=Interrupter(3))
-    assert_same(whole, loop.resume(stop.value.run, {}, source=source))
+    assert_same(whole, loop.resume(Run.open(tmp_path / "broken"), {}, source=source))
 
 
 def test_resume_goes_on_past_the_end_and_restarts_a_decay_that_has_ended(tmp_path: Path) -> None:
@@ -433,7 +433,7 @@ def test_kill_9_in_twenty_random_moments_loses_nothing_but_the_steps_since_the_l
 
 def test_a_total_below_what_an_interrupted_run_has_done_is_refused_and_loses_nothing(tmp_path: Path) -> None:
     out = tmp_path / "r"
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         loop.train(small_config(steps=40), source=blobs(), out=out, view=Interrupter(9))
     before = contents(out)
     (out / "summary.json").unlink()  # as after kill -9 before any stop
@@ -453,7 +453,7 @@ def test_a_damaged_summary_makes_one_line_unreadable_until_the_run_goes_on(tmp_p
 
 
 def test_steps_since_the_last_record_count(tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         loop.train(small_config(steps=40, log_every="500"), source=blobs(), out=tmp_path / "r", view=Interrupter(9))
     assert overview(Run(tmp_path / "r"))["step"] == 9
 

@@ -12,7 +12,7 @@ import pytest
 
 from toolbox import SMALL, Interrupter, blobs, small_config
 from wgan import loop, options
-from wgan.errors import WganError
+from wgan.errors import Stopped, WganError
 from wgan.loop import stop
 from wgan.run import Run
 
@@ -75,7 +75,7 @@ TERM, INT = signal.SIGTERM, signal.SIGINT
 
 @pytest.mark.parametrize("numbers", [(TERM, TERM), (INT, INT), (TERM, INT, TERM), (INT, TERM, TERM)])
 def test_signals_that_come_together_ask_once(numbers: tuple[int, ...], tmp_path: Path) -> None:
-    with pytest.raises(loop.Interrupted) as asked:
+    with pytest.raises(Stopped) as asked:
         loop.train(small_config(), source=blobs(600), out=tmp_path / "r", view=Repeating(5, *numbers))
     assert asked.value.signal == numbers[0] and Run(tmp_path / "r").restore()[1]["step"] == 5
 
@@ -100,7 +100,7 @@ def test_a_hang_up_that_is_to_be_ignored_does_not_stop(tmp_path: Path) -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         assert run is not None and run.summary["status"] == "finished"
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        with pytest.raises(loop.Interrupted):
+        with pytest.raises(Stopped):
             loop.train(small_config(), source=blobs(), out=tmp_path / "s", view=Interrupter(5, signal.SIGHUP))
     finally:
         signal.signal(signal.SIGHUP, before)

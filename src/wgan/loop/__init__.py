@@ -18,14 +18,14 @@ from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
 from wgan.environment import describe_environment
-from wgan.errors import UsageError
+from wgan.errors import Stopped, UsageError
 from wgan.files import at_home
 from wgan.loop import restart
 from wgan.loop.facts import facts_of
 from wgan.loop.gallery import require_tensorboard
 from wgan.loop.heap import kept_memory
 from wgan.loop.scribe import Scribe, Silent
-from wgan.loop.stop import Interrupted, Stop
+from wgan.loop.stop import Stop
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
 from wgan.run import Run
@@ -62,7 +62,7 @@ def train(
 
     Raises:
         UsageError, WganError: Something is wrong that the user can mend.
-        Interrupted: Ctrl-C or SIGTERM came; everything is saved.
+        Stopped: Ctrl-C or SIGTERM came; everything is saved.
     """
     out = None if out is None else at_home(out)
     with joined(config.run.device) as present:
@@ -106,7 +106,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
 
     Raises:
         UsageError, WganError: Something is wrong that the user can mend.
-        Interrupted: Ctrl-C or SIGTERM came; everything is saved.
+        Stopped: Ctrl-C or SIGTERM came; everything is saved.
     """
     for name in changes:
         if name not in options.RESUMABLE:
@@ -251,7 +251,7 @@ def _train_to_the_end(run: Run, parts: _Parts, view: View, group: Group) -> Run:
         finally:
             view.end()
     if number:
-        raise Interrupted(run, number)
+        raise Stopped(f"stopped and saved; go on with: wgan resume {run.quoted}", number)
     return run
 
 

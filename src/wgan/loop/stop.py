@@ -6,23 +6,8 @@ import time
 from types import FrameType, TracebackType
 
 from wgan import worker
-from wgan.errors import Stopped
-from wgan.run import Run
 
 _ONE_KEYSTROKE = 1.0  # seconds in which a launcher and a terminal may pass on the same Ctrl-C
-
-
-class Interrupted(Stopped):
-    """Training was asked to stop, and everything is saved.
-
-    Attributes:
-        run: The run.
-        signal: What asked for it.
-    """
-
-    def __init__(self, run: Run, number: int) -> None:
-        super().__init__(f"stopped and saved; go on with: wgan resume {run.quoted}", number)
-        self.run = run
 
 
 class Stop:
