@@ -32,7 +32,7 @@ def test_errors_without_words_are_named(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(LostError, match=r"was lost, and the others stop \(RuntimeError\)\."), talking():
         fail(RuntimeError)
     monkeypatch.setattr(build, "make_generator", lambda *_, **__: fail(MemoryError))
-    with pytest.raises(WganError, match="the networks cannot be made: MemoryError; use smaller widths"):
+    with pytest.raises(WganError, match="the networks cannot be made: there is not enough memory; use smaller widths"):
         make_trainer(Config(), open_data(torch.rand(20, 3)))
     monkeypatch.setattr(torch, "empty", lambda *_, **__: fail(RuntimeError))
     with pytest.raises(UsageError, match=r"'cpu', which cannot be used here \(RuntimeError\)"):

@@ -1,11 +1,9 @@
 """From names to objects: the only place where a configuration becomes networks and a trainer."""
 
 import dataclasses
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -23,7 +21,7 @@ from wgan.schedule import Budget, CriticSteps, Decay, Interval, read_seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
 from wgan.trainer.checks import device_of
-from wgan.words import count, first_line, is_out_of_memory
+from wgan.words import count, is_out_of_memory
 
 T = TypeVar("T")
 
@@ -159,7 +157,8 @@ def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trai
     """
     latent = Latent(config.latent.latent, config.latent.latent_kind)
     loss, optimizer, run = config.loss, config.optimizer, config.run
-    with seeded(run.seed, "weights"), _enough_memory():
+    too_large = "the networks cannot be made: there is not enough memory; use smaller widths."
+    with seeded(run.seed, "weights"), enough_memory(too_large):
         trainer = Trainer(
             make_generator(config.generator.family, data.shape, latent, **network_options(config.generator)),
             make_critic(config.critic.family, data.shape, **network_options(config.critic)),
@@ -189,36 +188,21 @@ def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trai
 
 
 @contextmanager
-def _enough_memory() -> Iterator[None]:
-    """Turn a lack of memory for networks into an error that says what to do."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise WganError(f"the networks cannot be made: {first_line(error)}; use smaller widths.") from error
-
-
-@contextmanager
-def enough_memory_for_steps(folder: Path) -> Iterator[None]:
-    """Turn a lack of memory for training into an error that says what to do.
+def enough_memory(otherwise: str) -> Iterator[None]:
+    """Turn a lack of memory into an error in words.
 
     Args:
-        folder: The run's.
+        otherwise: What cannot be done then, and what takes less.
 
     Raises:
-        WganError: It does not; the message says what takes less, and what there is of the run.
+        WganError: There is not enough; this is what it says.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise WganError(
-            "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "
-            f"networks (--generator-width, --critic-width), takes less. What was saved last is in {folder}; where "
-            f"there is more memory it goes on: wgan resume {shlex.quote(str(folder))}"
-        ) from error
+        raise WganError(otherwise) from error
 
 
 def make_plan(config: Config, batches: float) -> Plan:

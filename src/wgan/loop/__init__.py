@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wgan import options, worker
-from wgan.build import Plan, check, enough_memory_for_steps, make_plan, make_trainer, resolve, set_threads
+from wgan.build import Plan, check, enough_memory, make_plan, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
@@ -239,7 +239,12 @@ def _rewind(run: Run, parts: _Parts, view: View) -> None:
 def _train_to_the_end(run: Run, parts: _Parts, view: View, group: Group) -> Run:
     config, data, trainer, plan, _ = parts
     scribe = Scribe(run, trainer, plan, data, config, view) if group.first else Silent()
-    with Stop() as stop, kept_memory(), enough_memory_for_steps(run.folder):
+    too_large = (
+        "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "
+        f"networks (--generator-width, --critic-width), takes less. What was saved last is in {run.folder}; where "
+        f"there is more memory it goes on: wgan resume {run.quoted}"
+    )
+    with Stop() as stop, kept_memory(), enough_memory(too_large):
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
             number = _step_until_done(trainer, plan, scribe, stop, group)
