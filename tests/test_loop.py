@@ -234,6 +234,12 @@ def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ({"steps": None, "time": "5"}, "--time: '5' is not a time"),
         ({"steps": None, "time": "5s", "decay": "linear"}, "--decay linear needs to know where it ends"),
         ({"init_from": "nope"}, "nope does not exist"),
+        (
+            {"constraint": "orthogonal", "weight": 0},
+            "orthogonal weights: the weight is 0, but a critic whose slope is 0",
+        ),
+        ({"constraint": "clip", "every": 4}, "weight clipping: every is 4, but it holds at every step; leave it out"),
+        ({"constraint": "gp+nope"}, "unknown constraint 'nope'"),
         ({"optimizer": "rmsprop", "betas": (0.5, 0.9)}, "--betas: they are Adam's, and the optimizer is rmsprop"),
     ],
 )

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -91,12 +91,19 @@ def make_constraint(loss: LossConfig) -> Constraint:
     """The constraint, or the sum of constraints, that a configuration names.
 
     Raises:
-        UsageError: A name is unknown, or there are more weights or intervals than constraints.
+        UsageError: A name is unknown, a weight or an interval is not allowed or would do nothing, or there are more of
+            them than constraints.
     """
+    names = [name.strip() for name in loss.constraint.split("+")]
+    kinds = [lookup(CONSTRAINTS, name, "constraint") for name in names]
+    weights, everys = _spread("--weight", loss.weight or (None,), names), _spread("--every", loss.every, names)
+    if kinds == [Unconstrained] and weights[0] is not None:
+        raise UsageError(f"--weight: {weights[0]:g}, but the constraint {names[0]} has no weight; leave it out.")
+    shared = len(loss.every) == 1 and any(kind.has_penalty() for kind in kinds)
     made = []
-    for part in _parts(loss):
-        chosen = {} if part.weight is None else {"weight": part.weight}
-        made.append(part.kind(**chosen, every=part.every if part.kind.has_penalty() else 1))
+    for kind, weight, every in zip(kinds, weights, everys, strict=True):
+        chosen = {} if weight is None else {"weight": weight}
+        made.append(kind(**chosen, every=1 if shared and not kind.has_penalty() else every))
     return made[0] if len(made) == 1 else Sum(*made)
 
 
@@ -106,42 +113,12 @@ def check(config: Config) -> None:
     Raises:
         UsageError: There is no budget, an interval cannot be read, a name is unknown, or an option would do nothing.
     """
-    _check_used(config.loss)
+    make_constraint(config.loss)
     plan, optimizer = make_plan(config, 1.0), config.optimizer
     if optimizer.decay == "linear":
         decay_end(plan)
     if optimizer.optimizer != "adam" and optimizer.betas != OptimizerConfig().betas:
         raise UsageError(f"--betas: they are Adam's, and the optimizer is {optimizer.optimizer}; leave them out.")
-
-
-def _check_used(loss: LossConfig) -> None:
-    parts = _parts(loss)
-    if loss.weight is not None and [part.kind for part in parts] == [Unconstrained]:
-        name = parts[0].name
-        raise UsageError(f"--weight: {loss.weight[0]:g}, but the constraint {name} has no weight; leave it out.")
-    shared = len(loss.every) == 1 and any(part.kind.has_penalty() for part in parts)
-    for part in parts:
-        if part.every > 1 and not shared and not part.kind.has_penalty():
-            raise UsageError(
-                f"--every: {part.every}, but {part.name} holds at every step; leave it out, for only penalties may "
-                "wait."
-            )
-
-
-class _Part(NamedTuple):
-    """A constraint that a configuration names; a weight of None is its usual one."""
-
-    name: str
-    kind: type[Constraint]
-    weight: float | None
-    every: int
-
-
-def _parts(loss: LossConfig) -> list[_Part]:
-    names = [name.strip() for name in loss.constraint.split("+")]
-    kinds = [lookup(CONSTRAINTS, name, "constraint") for name in names]
-    weights, everys = _spread("--weight", loss.weight or (None,), names), _spread("--every", loss.every, names)
-    return [_Part(*part) for part in zip(names, kinds, weights, everys, strict=True)]
 
 
 def network_options(network: NetworkConfig) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class Constraint:
             raise UsageError(f"{self.label}: every is {every}; give a whole number of critic steps, at least 1.")
         if every > 1 and not self.has_penalty():
             raise UsageError(
-                f"{self.label}: every is {every}, but it holds at every step, and only penalties may wait."
+                f"{self.label}: every is {every}, but it holds at every step; leave it out, for only penalties may "
+                "wait."
             )
         self.weight, self.every = float(weight), int(every)
 
