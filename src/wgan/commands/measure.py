@@ -78,7 +78,6 @@ def figure(
     name: str | None = None,
     /,
     *,
-    list_names: Annotated[bool, Parameter(name="--list", negative="")] = False,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     seed: Whole = 0,
     as_json: Json = False,
@@ -89,8 +88,6 @@ def figure(
     ----------
     name
         Which one; without a name they are listed.
-    list_names
-        List the figures, and stop.
     out
         The PNG to write. [default: NAME.png]
     seed
@@ -98,9 +95,9 @@ def figure(
     """
     from wgan.registry import FIGURES
 
-    if out is not None and (name is None or list_names):
+    if out is not None and name is None:
         raise UsageError("--out: say which figure to draw there, as in: wgan figure dirac-gan --out x.png")
-    if name is None or list_names:
+    if name is None:
         answer_table({name: entry.help for name, entry in FIGURES.items()}, as_json)
         return
     from wgan.figures import make
