@@ -211,7 +211,7 @@ def test_a_trainer_of_own_networks_goes_on_from_a_file(tmp_path: Path) -> None:
     assert second.critic_optimizer.param_groups[0]["lr"] == 0.01 != second.generator_optimizer.param_groups[0]["lr"]
 
 
-def test_what_is_no_save_of_a_trainer_is_refused_and_an_older_one_is_read(tmp_path: Path) -> None:
+def test_what_is_no_save_of_a_trainer_is_refused(tmp_path: Path) -> None:
     trainer, file = tiny_trainer(), tmp_path / "t.safetensors"
     for content in (b"", b"no tensors at all"):
         file.write_bytes(content)
@@ -220,12 +220,6 @@ def test_what_is_no_save_of_a_trainer_is_refused_and_an_older_one_is_read(tmp_pa
     save_tensors(file, {"a": torch.zeros(1)}, {})
     with pytest.raises(WganError, match="is not what a trainer has saved"):
         load(trainer, file)
-    trainer.advance()
-    saved, counters = snapshot(trainer)
-    del counters["optimizers"]  # which saves of before did not have
-    other = tiny_trainer()
-    restore(other, saved, counters)
-    assert other.step == 1
 
 
 def test_tied_weights_can_be_saved(tmp_path: Path) -> None:
@@ -392,8 +386,8 @@ def test_a_single_sample_that_has_changed_is_noticed_wherever_it_is(kind: str, t
     other = open_data(swapped, run.config.data)
     with pytest.raises(WganError, match="has changed"):
         loop.resume(run, {"steps": 4}, source=swapped)
-    old = {name: value for name, value in fingerprint(data).items() if name != "all"}
-    check_same_data(old, other, run)  # as a save from before it was known, by the first samples alone
+    with pytest.raises(WganError, match="some samples are others, or in another order"):
+        check_same_data(fingerprint(data), other, run)
 
 
 OFTEN = {"steps": 60, "log_every": "3", "sample_every": "10", "save_every": "7"}

@@ -137,7 +137,7 @@ def test_records_survive_a_half_written_line_and_rewind(tmp_path: Path) -> None:
     with run.metrics.open("a") as file:
         file.write('{"step": 16, "wass')
     assert [record["step"] for record in run.records()] == [1, 2, 4, 8]
-    run.rewind(4)
+    run.rewind(4, keep_record=True, keep_picture=True)
     assert [record["step"] for record in run.records()] == [1, 2, 4]
     assert [path.stem for path in run.sample_paths()] == ["00000001", "00000002", "00000004"]
     assert run.metrics.read_text().count("\n") == 3
@@ -204,7 +204,7 @@ def test_what_a_killed_writer_left_goes_when_a_run_goes_on(tmp_path: Path) -> No
     for name in ("generator.safetensors", "samples/00000001.png", "checkpoints/last.safetensors"):
         assert subprocess.run([sys.executable, "-c", code, run.folder / name], check=False).returncode == 9
     assert len(list(run.folder.rglob("*.part"))) == 3
-    run.rewind(0)
+    run.rewind(0, keep_record=True, keep_picture=True)
     assert list(run.folder.rglob(".*")) == []
     assert sorted(path.name for path in run.folder.iterdir() if path.is_dir()) == ["checkpoints", "samples"]
 
@@ -302,16 +302,16 @@ def test_the_next_number_is_above_all_that_are_taken(tmp_path: Path) -> None:
     assert numbered_folder(tmp_path, "d").name == "10001-d"
 
 
-@pytest.mark.parametrize(("kept", "left"), [({}, [1, 3]), ({"keep_record": False, "keep_picture": False}, [1])])
+@pytest.mark.parametrize(("kept", "left"), [(True, [1, 3]), (False, [1])])
 def test_going_back_keeps_the_step_itself_unless_its_end_alone_made_it(
-    kept: dict[str, bool], left: list[int], tmp_path: Path
+    kept: bool, left: list[int], tmp_path: Path
 ) -> None:
     run = Run.create(small_config(), tmp_path / "r", "r", {})
     for step in (5, 3, 1):
         run.sample_path(step).touch()
     for step in (1, 3, 5):
         run.log({"step": step})
-    run.rewind(3, **kept)
+    run.rewind(3, keep_record=kept, keep_picture=kept)
     assert [record["step"] for record in run.records()] == left
     assert [int(path.stem) for path in run.sample_paths()] == left
 

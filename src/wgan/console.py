@@ -98,15 +98,15 @@ class LiveView(PlainView):
         self._task: Any = None
 
     def progress(self, label: str, done: int, total: int) -> None:
-        if self._bar is None:
+        bar = self._bar
+        if bar is None:
             bar = self._start(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
             )
             self._task = bar.add_task(label, total=total)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total, description=label)
+        bar.update(self._task, completed=done, total=total, description=label)
         if done >= total:
             self.end()
 

@@ -14,7 +14,7 @@ from wgan import processor, worker
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "matplotlib")
 
 
-def describe_environment(device: str, threads: int, processes: int = 1) -> dict[str, Any]:
+def describe_environment(device: str, threads: int, processes: int) -> dict[str, Any]:
     """The content of ``environment.json``."""
     return {
         "wgan": installed("wgan"),

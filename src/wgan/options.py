@@ -36,7 +36,6 @@ class Field(NamedTuple):
     section: str
     key: str
     hint: Any
-    default: Any
     help: str
 
 
@@ -59,7 +58,7 @@ def all_fields() -> Mapping[str, Field]:
         }
         for f in fields(cls):
             name = flat_name(section.name, f.name)
-            found[name] = Field(section.name, f.name, hints[f.name], f.default, texts.get(f.name, ""))
+            found[name] = Field(section.name, f.name, hints[f.name], texts.get(f.name, ""))
     return found
 
 

@@ -181,7 +181,7 @@ class Run:
         """All pictures of samples, in the order of their steps."""
         return sorted(self.samples.glob("[0-9]" * 8 + ".png"))
 
-    def rewind(self, step: int, keep_record: bool = True, keep_picture: bool = True) -> None:
+    def rewind(self, step: int, keep_record: bool, keep_picture: bool) -> None:
         """Take away the records and pictures of later steps, which training is about to make again.
 
         So is what was left half written.

@@ -9,16 +9,8 @@ from cyclopts import Group, Parameter, Token
 
 from wgan import options
 
-_TITLES = {
-    "run": "Run",
-    "data": "Data",
-    "generator": "Generator",
-    "critic": "Critic",
-    "latent": "Latent",
-    "loss": "Loss",
-    "optimizer": "Optimizer",
-}
-_GROUPS = {section: Group(title, sort_key=number) for number, (section, title) in enumerate(_TITLES.items(), 1)}
+_SECTIONS = "run", "data", "generator", "critic", "latent", "loss", "optimizer"
+_GROUPS = {section: Group(section.title(), sort_key=number) for number, section in enumerate(_SECTIONS, 1)}
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:

@@ -116,7 +116,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         return _continue(run, config, source, view if view and group.first else View(), group)
 
 
-def open_source(config: Config, source: Any, view: View, run: Run | None = None) -> tuple[Data, Config]:
+def open_source(config: Config, source: Any, view: View, run: Run | None) -> tuple[Data, Config]:
     """The data, and the configuration with every ``auto`` resolved and all places absolute.
 
     Args:

@@ -181,15 +181,15 @@ def fingerprint(data: Data) -> dict[str, Any]:
 
 
 def check_same_data(saved: Mapping[str, Any], data: Data, run: Run) -> None:
-    """Refuse to go on with other data. What an older save does not know is not compared.
+    """Refuse to go on with other data.
 
     Raises:
         WganError: The data are not those of the last save.
     """
     found = fingerprint(data)
-    changed = [name for name in saved if name in found and saved[name] != found[name]]
+    changed = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
     if changed:
-        told = [f"{_KNOWN[name]} was {saved[name]} and is {found[name]}" for name in changed if name in _KNOWN]
+        told = [f"{words} was {saved[name]} and is {found[name]}" for name, words in _KNOWN.items() if name in changed]
         raise WganError(
             f"the data of {run.folder} has changed since its last save, or is not what it was trained on "
             f"({', '.join(told) or 'some samples are others, or in another order'}); bring it back, or begin a new run "

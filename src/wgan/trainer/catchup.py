@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wgan.schedule import Rates
 
@@ -24,8 +24,13 @@ def ahead(step: Callable[[], None], steps: int, rates: Rates, critic: nn.Module)
         rates: Of the step's optimizer, as they were at first; they may have decayed to nothing.
         critic: Whose weights and buffers a step changes, or sets anew; what else it keeps of a pass is not undone.
     """
-    holders = [held for part in critic.modules() for held in (part._parameters, part._buffers)]
-    saved = [(held, name, tensor, tensor.detach().clone()) for held, name, tensor in _all(holders)]
+    holders: list[dict[str, Any]] = [held for part in critic.modules() for held in (part._parameters, part._buffers)]
+    saved = [
+        (held, name, tensor, tensor.detach().clone())
+        for held in holders
+        for name, tensor in held.items()
+        if tensor is not None
+    ]
     state = copy.deepcopy(rates.optimizer.state_dict())
     try:
         for done in range(steps):
@@ -37,7 +42,3 @@ def ahead(step: Callable[[], None], steps: int, rates: Rates, critic: nn.Module)
             for held, name, tensor, old in saved:
                 held[name] = tensor.copy_(old)
         rates.optimizer.load_state_dict(state)
-
-
-def _all(holders: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str, Tensor]]:
-    return ((held, name, tensor) for held in holders for name, tensor in held.items() if tensor is not None)

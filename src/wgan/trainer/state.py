@@ -42,7 +42,7 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     Raises:
         WganError: Its networks or optimizers are not those of the snapshot.
     """
-    made = list(zip(_optimizers(trainer), counters.get("optimizers", ()), strict=False))  # older saves tell nothing
+    made = list(zip(_optimizers(trainer), counters["optimizers"], strict=True))
     for optimizer, saved in made:
         if _described(optimizer)[0] != saved["kind"]:
             kind = type(optimizer).__name__
