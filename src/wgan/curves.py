@@ -104,7 +104,7 @@ def table(records: Sequence[Mapping[str, Any]], key: str, error: str = "") -> Fl
 
 
 def _whole(rows: Floats) -> Floats:
-    """The rows without those that are means of much fewer steps than that before, and shake: the last before a stop."""
+    """The rows without the extra record that was made when a run stopped: a mean over few steps jumps."""
     if len(rows) < 3:
         return rows
     intervals = np.diff(rows[:, 0])

@@ -280,10 +280,10 @@ def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, g
             scribe.draw()
 
     signal, over, late = decide()
-    if over:  # what it stopped at is its last step now
+    if over:  # it goes on with a budget that is used up: make the last record and picture, which were not due then
         report(not plan.log.due(trainer.step), not plan.sample.due(trainer.step))
     while not signal and not over:
-        scribe.sum_up()  # after a save that was due: what keeps it from being drawn costs no more
+        scribe.sum_up()  # redraws curves and GIF, after a save that was due: a crash in drawing does not lose it
         trainer.advance()
         scribe.step(plan.budget.progress(trainer.step, trainer.seconds))
         signal, over, late = decide()

@@ -23,7 +23,8 @@ class Group:
         size: How many there are.
         local_rank: This process's number on this machine.
         local_size: How many there are on this machine.
-        patient: Where the others wait while data is read.
+        patient: A gloo group with a timeout of a day, to wait in while the first process reads the data; None if this
+            process is alone, or in a dry run.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ class Trainer:
         generator_lr: The generator's learning rate.
         decay: How both learning rates fall, if they do.
         critic_steps: Critic steps, each on fresh batches, before a generator step.
-        warmup: (steps, critic steps) of the first generator steps, repeated once at every 500th.
+        warmup: (n, k): k critic steps before each of the first n generator steps and every 500th; none if n = 0.
         reuse: Take a generator step on the samples of the critic step before it, and save their making.
         ema_half_life: Half-life of the generator's average, in real samples shown to the critic; 0 for none.
         instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
@@ -208,7 +208,7 @@ class Trainer:
             self.critic_updates, self.ledger = updates, ledger
 
     def _fakes(self, steps: int, generator: nn.Module) -> Iterator[Tensor]:
-        """A generator's samples for the next critic steps, and at last, with their graph, for a generator step."""
+        """Yields ``steps`` batches without a graph, several at a time, then one with it for the generator's step."""
         due, at_once = range(self.critic_updates, self.critic_updates + steps), DRAWN if self.group.size == 1 else 1
         for taken in range(0, steps, at_once):
             with torch.no_grad(), self._passes.autocast():
