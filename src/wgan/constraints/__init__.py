@@ -51,8 +51,8 @@ class Unconstrained(Constraint):
 class WeightClipping(Constraint):
     r"""Clamps every weight outside norm layers into :math:`[-c, c]` after each critic step.
 
-    Weights that you froze stay as they are. The critic is then :math:`K`-Lipschitz for some :math:`K` that nobody
-    knows, so the estimate's scale is arbitrary.
+    Weights that you froze stay as they are. A critic without norm layers, whose gains are not clipped, is then
+    :math:`K`-Lipschitz for some :math:`K` that nobody knows. The estimate's scale is arbitrary.
 
     References:
         Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875
@@ -203,10 +203,10 @@ class _Scale(nn.Module):
 class SpectralNorm(Constraint):
     r"""Divides every linear layer's weight, as a matrix, by its largest singular value.
 
-    The singular value is followed by one power iteration a step. A convolution's matrix is its kernel reshaped to
-    (out, in x k x k), as in the paper, whose norm is not the norm of the convolution: the critic's constant is of
-    order 1 but not certified. Biases and gains, which have one axis, and tables of embeddings stay as they are; any
-    other weight of two or more axes that trains is refused.
+    The singular value is followed by one power iteration at each pass in training. A convolution's matrix is its kernel
+    reshaped to (out, in x k x k), as in the paper, and the convolution may be k times as steep: the critic's constant
+    is not known. Biases and gains, which have one axis, and tables of embeddings stay as they are; any other weight of
+    two or more axes that trains is refused.
 
     References:
         Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018),

@@ -37,8 +37,8 @@ def sliced(x: Any, y: Any, *, seed: int = 0) -> float:
 
     .. math:: \mathrm{SW}_1 = \mathbb{E}_{\|\theta\| = 1} \, W_1(\theta^\top x, \theta^\top y)
 
-    It is quick for any number of samples, and smaller than :math:`W_1`: of a shift, each line sees only its part, about
-    :math:`\sqrt{2 / \pi D}` of it in D dimensions.
+    It is quick for any number of samples, and smaller than :math:`W_1`: of a shift in D dimensions, lines see
+    :math:`\frac{\Gamma(D/2)}{\sqrt\pi \, \Gamma((D+1)/2)}` of it on average, nearly :math:`\sqrt{2 / \pi D}` in many.
 
     References:
         Sliced and Radon Wasserstein Barycenters of Measures (Bonneel et al., 2015),

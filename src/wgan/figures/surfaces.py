@@ -3,7 +3,7 @@ r"""Critics under weight clipping and under the gradient penalty: what they see,
 The generator stands still: it gives real samples with noise N(0, 1), as in the paper.
 
 References:
-    Improved Training of Wasserstein GANs (Gulrajani et al., 2017), figures 1 and 2, https://arxiv.org/abs/1704.00028
+    Improved Training of Wasserstein GANs (Gulrajani et al., 2017), figure 1, https://arxiv.org/abs/1704.00028
 """
 
 from collections.abc import Mapping

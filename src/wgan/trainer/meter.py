@@ -48,8 +48,9 @@ class Measurement(NamedTuple):
         wasserstein_bound: What the Wasserstein distance of data and generator is at least, at 99.9 % confidence:
             (wasserstein_heldout - 3.09 errors) / K, K being the critic's certified Lipschitz constant, and the error as
             if both sides varied as much as the one that varies more; more errors where samples are few. A critic that
-            learnt nothing makes it weak, even negative, but not wrong. The confidence is that of a normal mean: where real
-            scores have a long tail downwards, and generated ones upwards, it is wrong in two cases of a thousand. None where K is not known.
+            learnt nothing makes it weak, even negative, but not wrong. The confidence is that of a normal mean: where
+            real scores have a long tail downwards, and generated ones upwards, it is wrong in two cases of a thousand.
+            None where K is not known.
         noise_floor: What the critic says of nothing: 95 % of pairs of disjoint sets of held-out real samples, as large
             as those measured, differ in mean score by less, :math:`1.96 \sigma \sqrt{1/n + 1/m}`, where
             :math:`\sigma` is the standard deviation of held-out scores. An estimate within +-noise_floor means nothing.
