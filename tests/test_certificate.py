@@ -131,6 +131,16 @@ def test_dense_layers_multiply() -> None:
     assert norms[0] * norms[1] <= certify(critic, (3, 2, 2)) <= norms[0] * norms[1] * (1 + 1e-5)
 
 
+def test_what_a_critic_has_beside_what_it_uses_counts_for_nothing() -> None:
+    critic = Critic(nn.Sequential(nn.Flatten(), nn.Linear(5, 3), nn.ReLU()), 3, (5,))
+    exact = certify(critic, (5,))
+    critic.probe = nn.Linear(1, 1)
+    features = critic.features
+    del critic.features
+    critic.features = features  # behind the head
+    assert certify(critic, (5,)) == exact
+
+
 def test_the_critic_is_left_as_it_is() -> None:
     critic = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 1))
     certify(critic, (4,)), observed(critic, torch.randn(3, 4))

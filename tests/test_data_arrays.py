@@ -424,3 +424,14 @@ def test_data_is_returned_as_it_is() -> None:
 def test_large_numbers_that_are_all_equal_are_black() -> None:
     data = open_data(np.full((8, 4, 4), 2**63, np.uint64), DataConfig())
     assert float(data.train.batch(torch.arange(2)).max()) == -1
+
+
+@pytest.mark.parametrize("kind", ["array", "file"])
+def test_vectors_are_those_that_were_opened(kind: str, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(5000, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    data = open_data(x if kind == "array" else tmp_path / "x.npy", DataConfig())
+    before = data.train.batch(torch.arange(4000))
+    x *= np.nan
+    np.save(tmp_path / "x.npy", x[:5])  # shorter than what is read
+    assert torch.equal(data.train.batch(torch.arange(4000)), before)

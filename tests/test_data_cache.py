@@ -131,9 +131,7 @@ def test_what_a_killed_process_left_is_swept(photos: Path, cache: Path) -> None:
     assert entries(cache) == sorted([place, held]), "somebody holds it"
 
 
-def test_an_entry_that_is_there_is_read_though_nothing_can_be_written(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_entry_that_is_there_is_read_without_a_lock(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_data(photos, DataConfig())
     monkeypatch.setattr(cache_module, "FileLock", None)
     assert open_data(photos, DataConfig()).report.count == 30

@@ -132,7 +132,7 @@ def test_of_two_at_once_one_waits_and_downloads_nothing(
     download(server, path)
     others[0].join()
     assert path.read_bytes() == server.body and server.asked == [None]
-    assert told == [("waiting for another process that reads the same", 0, 1)]
+    assert told == [("waiting for another process that prepares the same data", 0, 1)]
 
 
 def test_any_error_of_the_connection_is_its_own(

@@ -253,6 +253,7 @@ def replaced(layer: nn.Module) -> nn.Module:
         (nn.TransformerEncoderLayer(6, 2, 8), True),
         (nn.Softmax(0), True),
         (nn.GRU(6, 6), True),
+        (nn.Softmax2d(), True),
         (Deviating(), True),
         (spectral_norm(Centred(6, 6)), True),
         (torch.fx.symbolic_trace(Deviating()), True),

@@ -82,11 +82,15 @@ def _walk(module: nn.Module, x: Tensor, name: str) -> tuple[Tensor, float]:
     if does_more(module):
         why = "has hooks or a forward of its own; remove them"
         raise UsageError(f"no certificate: the critic's layer {name} ({kind.__name__}) {why}.")
-    if kind in (nn.Sequential, Critic):
+    if kind is Critic:
+        assert isinstance(module, Critic)
+        x, bound = _walk(module.features, x, "features")
+        x, last = _walk(module.head, x.flatten(1), "head")
+        return x, bound * last
+    if kind is nn.Sequential:
         bound = 1.0
         for part, child in module._modules.items():  # with those that are there twice
             if child is not None:
-                x = x.flatten(1) if child is getattr(module, "head", None) and kind is Critic else x
                 x, factor = _walk(child, x, part if name == "critic" else f"{name}.{part}")
                 bound *= factor
         return x, bound

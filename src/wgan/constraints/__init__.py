@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from wgan.constraints.base import Constraint, with_penalties
-from wgan.constraints.orthogonal import Orthogonal, released
+from wgan.constraints.orthogonal import Orthogonal, prepared
 from wgan.errors import UsageError
 from wgan.networks.layers import NORM_LAYERS, has_batch_norm
 from wgan.penalties import at_fake, at_real, gradient_norms, half_square, one_sided, segments, two_sided
@@ -32,7 +32,7 @@ __all__ = [
     "Sum",
     "Unconstrained",
     "WeightClipping",
-    "released",
+    "prepared",
     "with_penalties",
 ]
 
@@ -51,8 +51,8 @@ class Unconstrained(Constraint):
 class WeightClipping(Constraint):
     r"""Clamps every weight outside norm layers into :math:`[-c, c]` after each critic step.
 
-    Weights that you froze stay as they are. A critic without norm layers, whose gains are not clipped, is then
-    :math:`K`-Lipschitz for some :math:`K` that nobody knows. The estimate's scale is arbitrary.
+    Norm layers, and weights that you froze, stay as they are. A critic without norm layers is then :math:`K`-Lipschitz
+    for some :math:`K` that nobody knows. The estimate's scale is arbitrary.
 
     References:
         Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875

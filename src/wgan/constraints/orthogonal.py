@@ -58,7 +58,7 @@ class Orthogonal(Constraint):
         trial = _keeping_norms(twin(critic), "itself", {})  # so that a refusal leaves the critic as it was
         if self.weight != 1:
             _check_last(trial)
-        critic = released(_keeping_norms(critic, "itself", {}))
+        critic = _released(_keeping_norms(critic, "itself", {}))
         for weight, norm in self._matrices(critic):
             weight.copy_(polar(weight) * norm)
             if weight.requires_grad:
@@ -83,7 +83,13 @@ class Orthogonal(Constraint):
             yield weight, self.weight if number == len(found) else 1.0
 
 
-def released(critic: nn.Module) -> nn.Module:
+def prepared(constraint: Constraint, critic: nn.Module) -> nn.Module:
+    """The critic as a constraint prepares it, rid of what an orthogonal one left on it that had prepared it before."""
+    made = constraint.prepare(critic)
+    return made if constraint.certified else _released(made)
+
+
+def _released(critic: nn.Module) -> nn.Module:
     """The critic, whose weights get their whole gradients again, if an orthogonal constraint had prepared it before."""
     for weight in critic.parameters():
         hooks = weight._backward_hooks or {}

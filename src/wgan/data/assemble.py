@@ -77,6 +77,7 @@ def vectors(
         WganError: Some are not finite, too large or would be rounded.
     """
     no_picture_options(options, name)
+    array = np.array(array)  # so that what becomes of the caller's, or of a mapped file, changes nothing
     check_finite(array, place)
     if is_rounded(array):
         raise WganError(f"{place} has whole numbers above 2^53, which would be rounded; subtract one number from all.")

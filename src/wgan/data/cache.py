@@ -25,6 +25,8 @@ from wgan.errors import WganError
 from wgan.files import at_home
 
 VERSION = 4
+WAIT_SECONDS = 6
+"""How often who waits for another process is told so: a log drops what comes within five seconds of its last line."""
 
 
 def cache_folder() -> Path:
@@ -89,13 +91,14 @@ def load(place: Path) -> Rows | None:
 
 @contextmanager
 def alone(lock: Path, progress: Progress) -> Iterator[None]:
-    """Let one process at a time do what others may want to do as well."""
-    held = FileLock(lock)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        progress("waiting for another process that reads the same", 0, 1)
-        held.acquire()
+    """Let one process at a time do what others, of any user, may want to do as well."""
+    held, patience = FileLock(lock, mode=0o666), 0.0
+    while not held.is_locked:
+        try:
+            held.acquire(timeout=patience)
+        except Timeout:
+            progress("waiting for another process that prepares the same data", 0, 1)
+            patience = WAIT_SECONDS
     try:
         yield
     finally:
@@ -163,6 +166,8 @@ def _build(place: Path, source: Source, options: DataConfig, progress: Progress)
         rows = load(part)
         if rows is None:
             raise _unreadable(place)
+        if place.is_file() or place.is_symlink():
+            place.unlink()
         shutil.rmtree(place, ignore_errors=True)
         part.rename(place)
     finally:

@@ -71,6 +71,8 @@ def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None
     Raises:
         WganError: No URL gave the file, or what came has another checksum.
     """
+    if path.exists():
+        return
     with alone(path.with_name(path.name + ".lock"), progress):
         if not path.exists():
             _fetch(urls, path, md5, progress)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.constraints import Constraint, GradientPenalty, released, with_penalties
+from wgan.constraints import Constraint, GradientPenalty, prepared, with_penalties
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.data.samples import Data
@@ -46,7 +46,8 @@ class Trainer:
 
     Args:
         generator: Noise (N, L) to samples (N, ...): pixels from -1 to 1, or numbers standardised as the data are.
-        critic: Samples to scores (N,) or (N, 1); real high, fake low. One that mixes a batch suits no gradient penalty.
+        critic: Samples to scores (N,) or (N, 1); real high, fake low. One that mixes a batch suits no gradient penalty;
+            one with classes of your own takes real and generated samples in two passes, somewhat slower.
         objective: Scores to losses.
         constraint: What keeps the critic Lipschitz.
         latent: The noise; by default the generator's own ``latent``.
@@ -108,7 +109,7 @@ class Trainer:
         self._passes = Passes(self.latent, instance_noise, seed, self.device, dtype, precision, group)
         self.to_device = self._passes.to_device
         self.generator = placed(generator, self.device)
-        self.critic = placed(self.constraint.prepare(released(critic)), self.device)
+        self.critic = placed(prepared(self.constraint, critic), self.device)
         group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
@@ -141,11 +142,7 @@ class Trainer:
 
     @property
     def batches(self) -> Batches:
-        """The real samples.
-
-        Raises:
-            UsageError: None were attached.
-        """
+        """The real samples; a UsageError if none were attached."""
         if self._batches is None:
             raise UsageError("there are no data to train on; call trainer.attach(data) first.")
         return self._batches

@@ -24,8 +24,11 @@ EXAMPLES = {
     "decay": "Decay(0, 10_000)",
     "optimizer": "Adam((0.0, 0.9))",
 }
-MIXING = (nn.modules.batchnorm._BatchNorm, nn.MultiheadAttention, nn.RNNBase, nn.Softmax, nn.LogSoftmax, nn.Softmin)
-"""Layers that mix a batch, or may do so: by the dimension they are along, or since a batch is a sequence to them."""
+MIXING = (
+    *(nn.modules.batchnorm._BatchNorm, nn.MultiheadAttention, nn.RNNBase),
+    *(nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin),
+)
+"""Layers that mix a batch, or may do so: by the axis they run along, or because a batch is a sequence to them."""
 
 
 def check_kinds(**given: object) -> None:
