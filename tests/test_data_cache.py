@@ -111,6 +111,22 @@ def test_a_damaged_entry_is_built_again(photos: Path, decoded: list[int], cache:
     assert entries(cache) == [place], "nothing is left behind"
 
 
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_no_folder_makes_way_for_an_entry(photos: Path, cache: Path, kind: str) -> None:
+    open_data(photos, DataConfig())
+    (place,) = entries(cache)
+    shutil.rmtree(place)
+    place.touch() if kind == "file" else place.symlink_to("nowhere")
+    assert open_data(photos, DataConfig()).report.count == 30
+    assert entries(cache) == [place] and not place.is_symlink()
+
+
+def test_a_lock_is_every_user_s(photos: Path, cache: Path) -> None:
+    open_data(photos, DataConfig())
+    (lock,) = (cache / "data").glob("*.lock")
+    assert lock.stat().st_mode & 0o666 == 0o666
+
+
 def test_a_failed_build_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"")
     with pytest.raises(WganError):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from toolbox import Array, small_run, tiny_trainer
 from wgan.certificate import certify
-from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, Sum, WeightClipping
+from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, Sum, WeightClipping, prepared
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.networks.lipschitz import (
@@ -249,6 +249,16 @@ def test_a_critic_that_is_given_to_trainers_again_heeds_the_last_one_alone() -> 
     for constraint in (GradientPenalty(), SpectralNorm()):
         Trainer(nn.Linear(4, 6), critic, constraint=constraint, latent=Latent(4))
         assert all(seen == pytest.approx(g, rel=1e-6) for _, g, seen in gradients(critic, x))
+
+
+def test_a_constraint_that_refuses_a_critic_leaves_it_orthogonal() -> None:
+    critic = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 1))
+    x = torch.randn(16, 1, 4, 4)
+    Orthogonal().prepare(critic)
+    with pytest.raises(UsageError, match="outward"):
+        prepared(SpectralNorm(), critic)
+    for w, g, seen in gradients(critic, x):
+        assert seen == pytest.approx(g - w @ g.T @ w, rel=1e-4, abs=1e-6)
 
 
 def test_the_optimizer_of_a_training_sees_that_part_alone() -> None:

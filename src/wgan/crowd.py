@@ -76,7 +76,7 @@ def _idle(table: str, cores: set[int]) -> list[int]:
     return [int(fields[4]) for line in table.splitlines() if (fields := line.split()) and fields[0] in names]
 
 
-def right_number(threads: int, most: int, rates: Usage) -> int:
+def right_number(threads: int, most: int, usage: Usage) -> int:
     """How many threads to take: as many as have cores of their own, where some waited; more again if cores are idle.
 
     Threads that waited are too many, but not those that cores were found for, as where a process has others besides.
@@ -84,11 +84,11 @@ def right_number(threads: int, most: int, rates: Usage) -> int:
     Args:
         threads: How many there are.
         most: How many there may be.
-        rates: What happened, for each second.
+        usage: What happened, for each second.
     """
-    if threads > 1 and rates.kept > _MUCH:
-        return min(threads, max(1, threads - math.ceil(rates.kept), int(rates.busy + _ROUND)))
-    return min(most, threads + int(rates.idle + _ROUND))
+    if threads > 1 and usage.kept > _MUCH:
+        return min(threads, max(1, threads - math.ceil(usage.kept), int(usage.busy + _ROUND)))
+    return min(most, threads + int(usage.idle + _ROUND))
 
 
 class Crowd:
