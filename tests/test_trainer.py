@@ -390,7 +390,25 @@ def test_an_argument_that_cannot_be_meant_is_named_and_nothing_is_changed(name: 
 @pytest.mark.parametrize("numbers", [{"steps": 7.5}, {"steps": 0}, {"steps": 3, "tick": 0}])
 def test_fit_takes_whole_numbers_of_steps(numbers: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=r"^(steps|tick) is .*give a whole number, at least 1"):
-        next(tiny_trainer().fit(vectors(), **numbers))
+        tiny_trainer().fit(vectors(), **numbers)
+
+
+def test_fit_says_so_if_nobody_iterates_it(recwarn: pytest.WarningsRecorder) -> None:
+    trainer = tiny_trainer()
+    fitting = trainer.fit(vectors(), steps=2)
+    assert repr(fitting) == (
+        "<Trainer.fit at step 0 of 2: it trains while it is iterated: write `for record in trainer.fit(...)`, or "
+        "`list(trainer.fit(...))`.>"
+    )
+    del fitting
+    assert trainer.step == 0
+    assert "nothing was trained" in str(recwarn.pop(RuntimeWarning).message)
+    fitting = trainer.fit(vectors(), steps=2, tick=1)
+    assert next(fitting)["step"] == 1  # lazily: whoever breaks off here goes on from here
+    del fitting
+    assert trainer.step == 1
+    assert [record["step"] for record in trainer.fit(vectors(), steps=2)] == [2]
+    assert not recwarn.list
 
 
 def test_a_learning_rate_of_the_users_own_is_kept() -> None:

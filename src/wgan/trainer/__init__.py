@@ -33,6 +33,7 @@ from wgan.surroundings import with_gradients
 from wgan.trainer.catchup import ahead
 from wgan.trainer.checks import check_data, check_kinds, check_networks, device_of, first_sample, mixes
 from wgan.trainer.ema import Average
+from wgan.trainer.fitting import Fitting
 from wgan.trainer.ledger import Ledger, check_values, check_weights
 from wgan.trainer.meter import ESTIMATES, Meter
 from wgan.trainer.passes import Passes
@@ -169,10 +170,7 @@ class Trainer:
         """
         check_numbers(steps=steps, tick=tick)
         self.attach(data)
-        while self.step < steps:
-            self.advance()
-            if self.step % tick == 0 or self.step == steps:
-                yield self.record()
+        return Fitting(self, steps, tick)
 
     @with_gradients
     def advance(self) -> None:
