@@ -1,10 +1,18 @@
 """Losses against the formulas of the papers, written with the sigmoid."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
+from wgan.errors import UsageError
+from wgan.networks import Latent
+from wgan.objectives import Wasserstein
 from wgan.registry import OBJECTIVES
+from wgan.trainer import Trainer
 
 REAL, FAKE = torch.tensor([0.3, -1.2, 2.0]).double(), torch.tensor([0.9, -0.4]).double()
 
@@ -53,3 +61,19 @@ def test_losses_stay_finite_for_a_perfect_discriminator() -> None:
         objective = OBJECTIVES[name].load()()
         assert objective.critic_loss(REAL * 0 - 1e4, FAKE * 0 + 1e4).isfinite()
         assert objective.generator_loss(FAKE * 0 - 1e4).isfinite()
+
+
+@pytest.mark.parametrize(
+    ("loss", "given"),
+    [
+        (lambda fake: -fake.mean().item(), r"-0\.0"),
+        (lambda fake: -fake, r"a tensor \(4,\)"),
+        (lambda fake: -fake.detach().mean(), r"tensor\(-0\.\)"),
+    ],
+)
+def test_an_objective_whose_loss_cannot_be_minimised_is_refused(loss: Callable[[Tensor], Any], given: str) -> None:
+    for name, other in (("generator_loss", "critic_loss"), ("critic_loss", "generator_loss")):
+        mine = {name: lambda self, *scores: loss(scores[-1]), other: getattr(Wasserstein, other)}
+        objective = type("Mine", (Wasserstein,), mine)()
+        with pytest.raises(UsageError, match=rf"^Mine\.{name} gives {given}; give a tensor of one number, computed"):
+            Trainer(nn.Linear(2, 6), nn.Linear(6, 1), latent=Latent(2), objective=objective, batch=4)

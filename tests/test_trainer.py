@@ -372,6 +372,7 @@ def test_only_what_is_on_the_processor_is_pinned_for_a_gpu(monkeypatch: pytest.M
         ("constraint", R1),
         ("objective", Wasserstein),
         ("decay", 0.5),
+        ("warmup", 3),
         ("optimizer", Adam),
         ("optimizer", "adam"),
         ("device", "gpu"),

@@ -31,7 +31,7 @@ from wgan.schedule import CriticSteps, Decay, Rates, set_rates
 from wgan.seeds import rng, seeded
 from wgan.surroundings import with_gradients
 from wgan.trainer.catchup import ahead
-from wgan.trainer.checks import check_data, check_kinds, check_networks, device_of, first_sample, mixes
+from wgan.trainer.checks import check_data, check_kinds, check_networks, check_objective, device_of, first_sample, mixes
 from wgan.trainer.ema import Average
 from wgan.trainer.fitting import Fitting
 from wgan.trainer.ledger import Ledger, check_values, check_weights
@@ -101,7 +101,7 @@ class Trainer:
     ) -> None:
         self.device, self.group = device_of(device), group
         self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty()
-        check_kinds(objective=objective, constraint=constraint, optimizer=optimizer, decay=decay)
+        check_kinds(objective=objective, constraint=constraint, optimizer=optimizer, decay=decay, warmup=warmup)
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         check_numbers(batch=batch, catch_up=catch_up, seed=seed, ema_half_life=ema_half_life)
         check_numbers(instance_noise=instance_noise, critic_lr=critic_lr, generator_lr=generator_lr)
@@ -109,6 +109,7 @@ class Trainer:
         dtype = check_networks(generator, critic, batch, group.size)
         self._passes = Passes(self.latent, instance_noise, seed, self.device, dtype, precision, group)
         self.to_device = self._passes.to_device
+        check_objective(self.objective, torch.zeros(batch, dtype=dtype, device=self.device, requires_grad=True))
         self.generator = placed(generator, self.device)
         self.critic = placed(prepared(self.constraint, critic), self.device)
         group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed

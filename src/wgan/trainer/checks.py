@@ -17,11 +17,12 @@ from wgan.schedule import Decay
 from wgan.slopes import does_more
 from wgan.words import first_line, is_out_of_memory
 
-KINDS = {"objective": Objective, "constraint": Constraint, "decay": Decay}
+KINDS = {"objective": Objective, "constraint": Constraint, "decay": Decay, "warmup": tuple}
 EXAMPLES = {
     "objective": "Wasserstein()",
     "constraint": "LipschitzPenalty(10.0)",
     "decay": "Decay(0, 10_000)",
+    "warmup": "(25, 100)",
     "optimizer": "Adam((0.0, 0.9))",
 }
 MIXING = (
@@ -45,6 +46,22 @@ def check_kinds(**given: object) -> None:
 
 def _makes_optimizers(given: object) -> bool:
     return callable(given) and (not isinstance(given, type) or issubclass(given, torch.optim.Optimizer))
+
+
+def check_objective(objective: Objective, scores: Tensor) -> None:
+    """Refuse an objective whose losses cannot be minimised, having tried them on scores (N,) that need gradients.
+
+    Raises:
+        UsageError: A loss is not one number that is computed from the scores.
+    """
+    losses = {"critic_loss": objective.critic_loss(scores, scores), "generator_loss": objective.generator_loss(scores)}
+    for name, loss in losses.items():
+        if not isinstance(loss, Tensor) or loss.shape or not loss.requires_grad:
+            made = f"a tensor {tuple(loss.shape)}" if isinstance(loss, Tensor) and loss.shape else f"{loss!r}"
+            raise UsageError(
+                f"{type(objective).__name__}.{name} gives {made}; give a tensor of one number, computed from the "
+                "scores as by -fake.mean(), so that gradients reach them."
+            )
 
 
 def device_of(given: torch.device | str) -> torch.device:
