@@ -1,6 +1,10 @@
 """Durations, intervals, budgets and the decay."""
 
+from itertools import accumulate, count
+
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from wgan.errors import UsageError
 from wgan.schedule import Budget, CriticSteps, Decay, Interval, read_seconds
@@ -66,6 +70,33 @@ def test_generator_steps_are_as_many_as_show_all_batches() -> None:
     warm = CriticSteps(5, warmup_steps=2)
     assert [warm.before(step) for step in (0, 1, 2, 100, 250, 499, 500)] == [100, 100, 5, 5, 5, 5, 100]
     assert [warm.generator_steps(n) for n in (1, 100, 101, 200, 205, 206)] == [1, 1, 2, 2, 3, 4]
+
+
+def counted(moves: CriticSteps, batches: float) -> int:
+    shown = accumulate((moves.before(step) for step in count()), initial=0)
+    return next(steps for steps, batch in enumerate(shown) if batch >= batches)
+
+
+@settings(deadline=None)
+@given(
+    usual=st.integers(1, 12),
+    warmup_steps=st.integers(0, 1600),
+    warmup=st.integers(1, 150),
+    batches=st.floats(0, 60_000),
+)
+@example(usual=5, warmup_steps=25, warmup=100, batches=2500 + 475 * 5 + 2 * 2595)  # where the third period ends
+@example(usual=5, warmup_steps=500, warmup=100, batches=50_000)
+@example(usual=7, warmup_steps=1, warmup=2, batches=7 * 499 + 2.5)
+def test_generator_steps_are_those_that_one_counts(usual: int, warmup_steps: int, warmup: int, batches: float) -> None:
+    moves = CriticSteps(usual, warmup_steps, warmup)
+    assert moves.generator_steps(batches) == counted(moves, batches)
+
+
+@pytest.mark.parametrize("batches", [1e12, 10**12 + 1, 1e15])
+def test_generator_steps_of_any_budget_are_known_at_once(batches: float) -> None:
+    steps = CriticSteps(5, warmup_steps=25).generator_steps(batches)
+    before, after = (5 * n + 95 * (25 + (n - 1) // 500) for n in (steps - 1, steps))  # 25, and those at 500, 1000, ...
+    assert before < batches <= after
 
 
 def test_a_decay_without_length_falls_at_once() -> None:

@@ -11,6 +11,8 @@ from wgan.errors import UsageError
 from wgan.limits import check_numbers
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_PERIOD = 500
+"""Generator steps after which the critic is warmed up again."""
 
 
 def read_seconds(text: str, flag: str = "--time") -> float:
@@ -148,15 +150,20 @@ class CriticSteps:
 
     def before(self, step: int) -> int:
         """Critic steps before the generator step that follows ``step`` finished ones."""
-        warm = step < self.warmup_steps or (self.warmup_steps and step % 500 == 0)
+        warm = step < self.warmup_steps or (self.warmup_steps and step % _PERIOD == 0)
         return self.warmup if warm else self.usual
 
     def generator_steps(self, batches: float) -> int:
         """How many generator steps it takes until this many real batches have been shown to the critic."""
         if not self.warmup_steps:
             return math.ceil(batches / self.usual)
-        steps = shown = 0
+        steps = min(self.warmup_steps, math.ceil(batches / self.warmup))
+        shown = steps * self.warmup
         while shown < batches:
+            if steps % _PERIOD == 0:  # whole periods are not counted step by step: there may be billions
+                period = self.warmup + (_PERIOD - 1) * self.usual
+                periods = max(0, math.ceil((batches - shown) / period) - 1)
+                steps, shown = steps + periods * _PERIOD, shown + periods * period
             shown += self.before(steps)
             steps += 1
         return steps
