@@ -22,29 +22,29 @@ from wgan.view import View
 needs_linux = pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
 
 
-def rates(busy: float, kept: float = 0.0, idle: float = 0.0) -> Usage:
-    return Usage(busy, kept, idle)
+def rates(busy: float, waited: float = 0.0, idle: float = 0.0) -> Usage:
+    return Usage(busy, waited, idle)
 
 
 @pytest.mark.parametrize(
     ("threads", "most", "happened", "number"),
     [
-        (2, 2, rates(1.98, kept=0.01), 2),  # alone
-        (2, 2, rates(1.23, kept=0.76), 1),  # three on two cores
-        (2, 2, rates(1.0, kept=1.0), 1),  # another of its kind
-        (2, 2, rates(1.84, kept=0.15), 2),  # now and then somebody
-        (2, 2, rates(1.95, kept=0.6), 2),  # threads of its own wait for each other
-        (8, 8, rates(7.1, kept=0.9), 7),
-        (8, 8, rates(5.8, kept=2.2), 5),
-        (8, 8, rates(4.0, kept=4.0), 4),
-        (8, 8, rates(0.6, kept=7.0), 1),  # at least one
-        (2, 2, rates(0.8, kept=1.2), 1),
-        (64, 64, rates(40.0, kept=0.3), 63),  # small work, and the system's own
-        (8, 8, rates(3.0, kept=0.1, idle=5.0), 8),  # small work is nobody's fault
+        (2, 2, rates(1.98, waited=0.01), 2),  # alone
+        (2, 2, rates(1.23, waited=0.76), 1),  # three on two cores
+        (2, 2, rates(1.0, waited=1.0), 1),  # another of its kind
+        (2, 2, rates(1.84, waited=0.15), 2),  # now and then somebody
+        (2, 2, rates(1.95, waited=0.6), 2),  # threads of its own wait for each other
+        (8, 8, rates(7.1, waited=0.9), 7),
+        (8, 8, rates(5.8, waited=2.2), 5),
+        (8, 8, rates(4.0, waited=4.0), 4),
+        (8, 8, rates(0.6, waited=7.0), 1),  # at least one
+        (2, 2, rates(0.8, waited=1.2), 1),
+        (64, 64, rates(40.0, waited=0.3), 63),  # small work, and the system's own
+        (8, 8, rates(3.0, waited=0.1, idle=5.0), 8),  # small work is nobody's fault
         (1, 2, rates(0.99, idle=0.0), 1),
         (1, 2, rates(0.99, idle=0.89), 1),
         (1, 2, rates(0.99, idle=0.99), 2),
-        (1, 1, rates(0.5, kept=0.5, idle=1.0), 1),
+        (1, 1, rates(0.5, waited=0.5, idle=1.0), 1),
         (3, 8, rates(3.0, idle=2.95), 6),
         (3, 4, rates(3.0, idle=2.95), 4),
     ],
@@ -82,7 +82,7 @@ def test_a_thread_that_shares_its_core_is_kept_waiting() -> None:
         other.communicate()
     assert before and after
     happened = after.since(before)
-    assert happened.kept > 0.2 and happened.busy < 0.8 and happened.idle < 0.1
+    assert happened.waited > 0.2 and happened.busy < 0.8 and happened.idle < 0.1
 
 
 class Machine:
@@ -95,9 +95,9 @@ class Machine:
     def pass_by(self, seconds: float) -> None:
         """``free`` cores are there for the threads, and ``others`` idle, which they may not use."""
         busy = min(self.threads, self.free)
-        kept = {"1": self.now.kept["1"] + seconds * (self.threads - busy)}
+        waited = {"1": self.now.waited["1"] + seconds * (self.threads - busy)}
         idle = self.now.idle + seconds * (self.free - busy + self.others)
-        self.now = Moment(self.now.wall + seconds, self.now.busy + seconds * busy, kept, idle)
+        self.now = Moment(self.now.wall + seconds, self.now.busy + seconds * busy, waited, idle)
 
     def set_num_threads(self, number: int) -> None:
         self.threads = number
@@ -166,7 +166,7 @@ def test_threads_that_end_while_they_are_counted_are_passed_over(
     (tmp_path / "2" / "schedstat").write_text("5 3000000000 1")
     monkeypatch.setattr(crowd, "_TASKS", tmp_path)
     now = Moment.now()
-    assert now is not None and now.kept == {"2": 3.0}
+    assert now is not None and now.waited == {"2": 3.0}
 
 
 class Notes(View):

@@ -29,12 +29,12 @@ class Usage(NamedTuple):
 
     Attributes:
         busy: Seconds that this process's threads computed, all together.
-        kept: Seconds that they could have computed and had no core for it.
+        waited: Seconds that they could have computed and had no core for it.
         idle: Seconds that the cores which this process may use did nothing, all together.
     """
 
     busy: float
-    kept: float
+    waited: float
     idle: float
 
 
@@ -43,7 +43,7 @@ class Moment(NamedTuple):
 
     wall: float
     busy: float
-    kept: Mapping[str, float]
+    waited: Mapping[str, float]
     idle: float
 
     @classmethod
@@ -51,19 +51,19 @@ class Moment(NamedTuple):
         """As Linux counts them; None on other systems."""
         try:
             idle = sum(_idle(_CORES.read_text(), os.sched_getaffinity(0))) / os.sysconf("SC_CLK_TCK")
-            kept = {task.name: waited for task in _TASKS.iterdir() if (waited := _waited(task)) is not None}
+            waited = {task.name: seconds for task in _TASKS.iterdir() if (seconds := _seconds_waited(task)) is not None}
         except (OSError, AttributeError, IndexError, ValueError):
             return None
-        return cls(time.monotonic(), time.process_time(), kept, idle)
+        return cls(time.monotonic(), time.process_time(), waited, idle)
 
     def since(self, before: Self) -> Usage:
         """What happened since a moment; of threads, to those that are still there."""
         wall = self.wall - before.wall
-        kept = sum(waited - before.kept.get(task, 0.0) for task, waited in self.kept.items())
-        return Usage((self.busy - before.busy) / wall, kept / wall, (self.idle - before.idle) / wall)
+        waited = sum(seconds - before.waited.get(task, 0.0) for task, seconds in self.waited.items())
+        return Usage((self.busy - before.busy) / wall, waited / wall, (self.idle - before.idle) / wall)
 
 
-def _waited(task: Path) -> float | None:
+def _seconds_waited(task: Path) -> float | None:
     try:
         return int((task / "schedstat").read_text().split()[1]) / 1e9
     except OSError:  # it has ended
@@ -86,8 +86,8 @@ def right_number(threads: int, most: int, usage: Usage) -> int:
         most: How many there may be.
         usage: What happened, for each second.
     """
-    if threads > 1 and usage.kept > _MUCH:
-        return min(threads, max(1, threads - math.ceil(usage.kept), int(usage.busy + _ROUND)))
+    if threads > 1 and usage.waited > _MUCH:
+        return min(threads, max(1, threads - math.ceil(usage.waited), int(usage.busy + _ROUND)))
     return min(most, threads + int(usage.idle + _ROUND))
 
 
