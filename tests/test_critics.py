@@ -189,6 +189,12 @@ def test_the_better_of_two_goes_on_with_the_time_that_is_left() -> None:
     assert told == pytest.approx([0.1 / 3, 0.2 / 3, 0.1, 1.0])
 
 
+def test_steps_are_those_of_the_better_alone() -> None:
+    trials = [training(ramp(1.0)), training(ramp(0.0))]
+    assert _better(trials, lambda share: None).steps == 20
+    assert sorted(trial.steps for trial in trials) == [2, 20]
+
+
 def test_subspaces_go_through_the_middle_of_the_samples_and_along_their_principal_components() -> None:
     turn = np.linalg.qr(normal(40, 40, 5))[0]
     x = (np.r_[10.0 * np.ones(8), np.ones(32)] * normal(500, 40)) @ turn + 100 * turn[20]

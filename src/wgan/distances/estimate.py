@@ -226,7 +226,8 @@ def _error_of_mean(values: Sequence[float] | Array) -> float:
 def expected_seconds(n: int, dim: int) -> float:
     """About how long quadrature of two sets (n, dim) takes on one slow core, error and null included."""
     half = n / 2
-    return 5 * (1e-10 * half**3 + 6e-11 * half**2 * dim)
+    of_halves = 1e-10 * half**3 + 6e-11 * half**2 * dim
+    return 5 * of_halves  # quadrature itself is four such transports; the error's and the null's are smaller ones
 
 
 def affordable(dim: int) -> int:

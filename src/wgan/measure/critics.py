@@ -203,7 +203,7 @@ class Training:
                 progress(share)
             self.spent += time.perf_counter() - began
         self._look(share)
-        early = [estimate for share, estimate in self.trace[1:] if share <= 0.75 * until]
+        early = [estimate for then, estimate in self.trace[1:] if then <= 0.75 * until]
         rise = self.trace[-1][1] - max(early) if early else abs(self.trace[-1][1])
         return Fitted(self.best, self.slope, self.steps, rise)
 
@@ -228,7 +228,7 @@ class Training:
 
 
 def _better(trials: list[Training], progress: ShareDone) -> Fitted:
-    """Train all for a tenth of the budget each, and the best for what is left."""
+    """Train all for a tenth of the budget each, then the best: until all their time is up, or its own steps are."""
     for done, trial in enumerate(trials):
         trial.run(TRIAL, _part_of(progress, done * TRIAL, len(trials)))
     best = max(trials, key=lambda trial: trial.trace[-1][1])

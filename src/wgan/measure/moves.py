@@ -145,6 +145,7 @@ def _least_over_most(squares: Array, even: float) -> float:
 def _fold(sides: Sides, budget: Budget) -> int:
     """Samples a side in each set to transport: as many as time allows eight times, and as give four sets."""
     each = PATIENCE if budget.seconds is None else budget.seconds / 8
+    # A set takes what quadrature does: nearly all of that is the four transports of halves in `matched`.
     fold = next((n for n in FOLDS if expected_seconds(n, sides.dim) < each), FOLDS[-1])
     if sides.sizes is None:
         return fold
