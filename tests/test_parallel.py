@@ -211,7 +211,7 @@ def test_dropout_differs_from_process_to_process(of_two: list[dict[str, Tensor]]
 
 
 def test_batches_that_cannot_be_divided_are_refused() -> None:
-    with pytest.raises(UsageError, match="16 samples cannot be divided among 3 processes; use 15"):
+    with pytest.raises(UsageError, match="16 samples cannot be divided among 3 processes; use 15, or --processes 2"):
         tiny_trainer(group=Group(0, 3))
     with pytest.raises(UsageError, match="at least 2 samples in a batch of each process"):
         Trainer(
@@ -277,7 +277,12 @@ if __name__ == "__main__":
     as_one_of_two(Path(sys.argv[1]))
 
 
-@pytest.mark.parametrize(("batch", "nearest"), [(17, 18), (16, 15), (1, 3)])
-def test_the_nearest_batch_that_can_be_divided_is_named(batch: int, nearest: int) -> None:
-    with pytest.raises(UsageError, match=f"{batch} samples cannot be divided among 3 processes; use {nearest}"):
-        tiny_trainer(group=Group(0, 3), batch=batch)
+@pytest.mark.parametrize(
+    ("batch", "processes", "nearest", "fewer"), [(17, 3, 18, 1), (16, 3, 15, 2), (1, 3, 3, 1), (64, 7, 63, 4)]
+)
+def test_the_nearest_batch_that_can_be_divided_is_named_and_the_most_processes_that_divide_it(
+    batch: int, processes: int, nearest: int, fewer: int
+) -> None:
+    wrong = f"^--batch: {batch} samples cannot be divided among {processes} processes; "
+    with pytest.raises(UsageError, match=f"{wrong}use {nearest}, or --processes {fewer}\\.$"):
+        tiny_trainer(group=Group(0, processes), batch=batch)

@@ -62,7 +62,7 @@ def worker_of(launcher: int, rank: int) -> int | None:
 def test_a_mistake_is_told_once_and_leaves_nothing(tmp_path: Path, source: Path) -> None:
     code, out, err = finished(tmp_path, "train", source, "--processes", 3, "--quiet", *flags())
     assert (code, out) == (2, "")
-    assert err == "wgan: --batch: 8 samples cannot be divided among 3 processes; use 9.\n"
+    assert err == "wgan: --batch: 8 samples cannot be divided among 3 processes; use 9, or --processes 2.\n"
     assert list((tmp_path / "runs").iterdir()) == []
 
 

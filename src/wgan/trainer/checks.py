@@ -101,7 +101,11 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     part, rest = divmod(batch, processes)
     if rest or not part:
         nearest = max(1, round(batch / processes)) * processes
-        raise UsageError(f"--batch: {batch} samples cannot be divided among {processes} processes; use {nearest}.")
+        fewer = next(n for n in range(processes, 0, -1) if batch % n == 0)  # for a resume, which keeps its batch
+        raise UsageError(
+            f"--batch: {batch} samples cannot be divided among {processes} processes; use {nearest}, or --processes "
+            f"{fewer}."
+        )
     if part < 2 and (has_batch_norm(generator) or has_batch_norm(critic)):
         each = " of each process" if processes > 1 else ""
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
