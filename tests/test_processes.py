@@ -1,5 +1,6 @@
 """Whole runs of several processes: started by a launcher or by hand, interrupted, killed."""
 
+import json
 import os
 import re
 import signal
@@ -78,6 +79,49 @@ def test_each_process_that_was_started_by_hand_tells_its_own_mistake() -> None:
     with mock.patch.dict(os.environ, {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "here"}, clear=True):
         assert worker.report("no data.", 2) == ("process 1: no data.", 2)
         assert worker.report("stopped.", 130) == ("", 130)  # all were, and the first one says it
+
+
+def a_worker(rank: int, **told: object) -> Any:
+    """Lets this process be one of two workers."""
+    known = {"RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "here", **told}
+    return mock.patch.dict(os.environ, {name: str(value) for name, value in known.items()}, clear=True)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("variable", [worker.OUTCOME, "TORCHELASTIC_ERROR_FILE"])
+def test_a_worker_that_cannot_leave_its_mistake_says_it(variable: str, rank: int, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with a_worker(rank, **{variable: tmp_path / "file" / "outcome.json"}):
+        assert not worker.is_over()
+        assert worker.report("no data.", 2) == ("no data.", 2)
+
+
+def test_what_the_first_worker_tells_goes_before_what_another_does_at_the_same_time(tmp_path: Path) -> None:
+    outcome, really = tmp_path / "outcome.json", json.dumps
+
+    def first_tells(value: Any) -> str:
+        if os.environ["RANK"] == "1":
+            with a_worker(0, **{worker.OUTCOME: outcome}):
+                assert worker.report("all of it.", 2) == ("", 0)
+        return really(value)
+
+    with a_worker(1, **{worker.OUTCOME: outcome}):
+        with mock.patch.object(json, "dumps", first_tells):
+            assert worker.report("a part.", 1) == ("", 0)
+        assert worker.read_outcome(outcome) == {"text": "all of it.", "code": 2} and worker.is_over()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_what_another_worker_tells_is_kept_until_the_first_tells_more(rank: int, tmp_path: Path) -> None:
+    outcome = tmp_path / "outcome.json"
+    with a_worker(1, **{worker.OUTCOME: outcome}):
+        outcome.write_text('{"text": "a pa')
+        assert not worker.is_over(), "it is just being written"
+        outcome.unlink()
+        assert worker.report("a part.", 1) == ("", 0)
+    with a_worker(rank, **{worker.OUTCOME: outcome}):
+        assert worker.report("more.", 2) == ("", 0)
+    assert worker.read_outcome(outcome)["text"] == ("a part." if rank else "more.")
 
 
 def test_processes_that_were_started_by_hand_train_as_one_does(tmp_path: Path, source: Path) -> None:

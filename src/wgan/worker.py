@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,8 +101,11 @@ def is_first() -> bool:
 
 
 def read_outcome(path: Path) -> dict[str, Any]:
-    """What a worker left there; empty if none did."""
-    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """What a worker left there; empty if none did, or is just writing it."""
+    try:
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
     return told
 
 
@@ -117,20 +121,21 @@ def report(text: str, code: int) -> tuple[str, int]:
 
     Returns:
         What to print here, and the exit code: 0 for an error that another start does not mend, once our own launcher
-        knows of it.
+        knows of it. Where nothing can be written, as on a full disk, it is said here.
     """
     here = place()
     if here is None:
         return text, code
     if is_orphan():
         return text if here.rank == 0 else "", code
-    if OUTCOME in os.environ:
-        path = Path(os.environ[OUTCOME])
-        if here.rank == 0 or not path.exists():
-            write_text(path, json.dumps({"text": text, "code": code}))
-        return "", 0 if code < STOPPED else code
-    if error_file := os.environ.get("TORCHELASTIC_ERROR_FILE"):  # torchrun shows it in its own report
-        write_text(Path(error_file), json.dumps({"message": text, "timestamp": int(time.time())}))
+    try:
+        if OUTCOME in os.environ:
+            _leave(Path(os.environ[OUTCOME]), json.dumps({"text": text, "code": code}), here.rank)
+            return "", 0 if code < STOPPED else code
+        if error_file := os.environ.get("TORCHELASTIC_ERROR_FILE"):  # torchrun shows it in its own report
+            write_text(Path(error_file), json.dumps({"message": text, "timestamp": int(time.time())}))
+    except OSError:
+        return text, code
     return _spoken(here, text, code), code
 
 
@@ -143,6 +148,15 @@ def report_loss(text: str, code: int) -> tuple[str, int]:
     if OUTCOME in os.environ or here is None:
         return "", 0 if is_over() else code
     return _spoken(here, text, code), code
+
+
+def _leave(path: Path, told: str, rank: int) -> None:
+    """Write what the launcher is to say: what the first process tells, before what others do."""
+    if rank == 0:
+        write_text(path, told)
+        return
+    with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:  # for the first may write it just now
+        file.write(told)
 
 
 def _spoken(here: Place, text: str, code: int) -> str:
