@@ -31,6 +31,14 @@ from wgan.parallel import SCALARS, running_statistics
 DECISION = 3 * 8
 """Bytes of the all-reduce in which all processes learn whether to stop, and whether to save."""
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
+SHAPES: dict[str, tuple[int, ...]] = {
+    "points": (2,),
+    **dict.fromkeys(("default", "wgan", "wgan-gp", "tiny-gp"), (1, 28, 28)),
+    **dict.fromkeys(("dcgan-clip", "gan-minimax", "gan-nonsaturating"), (1, 28, 28)),
+    **dict.fromkeys(("conv-gp", "mlp-clip"), (1, 32, 32)),
+    **dict.fromkeys(("dcgan64-clip", "dcgan64-gp"), (3, 64, 64)),
+}
+"""The samples of every preset: most leave it to the data."""
 
 
 class Operations(TorchDispatchMode):
@@ -80,8 +88,7 @@ class Step(NamedTuple):
 def step_of(name: str) -> Step:
     """Count what a preset's step sends and computes."""
     config = options.make_config(options.preset(name))
-    channels = 1 if "mnist" in config.data.data or not config.data.size else 3
-    shape = (2,) if name == "points" else (channels, *(config.data.size or (28, 28)))
+    shape = SHAPES[name]
     latent = Latent(config.latent.latent, config.latent.latent_kind)
     families = [resolve_family(n.family, shape) for n in (config.generator, config.critic)]
     generator = make_generator(families[0], shape, latent, **network_options(config.generator))

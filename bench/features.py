@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from wgan.data.batches import Batches
 from wgan.data.cache import cache_folder
 from wgan.data.samples import Data, Pictures
+from wgan.files import write_atomically
 from wgan.seeds import seeded
 
 EPOCHS, BATCH, LEARNING_RATE, VERSION = 3, 128, 2e-3, 1
@@ -81,8 +82,8 @@ def classifier_features(data: Data, epochs: int) -> FeatureMap:
     else:
         print(f"training the classifier whose features score {data.name} ...", flush=True)
         train(network, data, epochs)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, place)
+        weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+        write_atomically(place, lambda path: save_file(weights, path), parents=True)
     network.eval().requires_grad_(False)
     about = f"a classifier of {data.name} with {accuracy(network, data):.1%} accuracy on the test split, 128 features"
     return FeatureMap(about, network.features)

@@ -38,14 +38,19 @@ def watch(
     """
     environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
     began, first, peak = time.perf_counter(), None, 0
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen([*WGAN, *arguments], stdout=said, stderr=said, env=environment)
-        while process.poll() is None:
-            peak = max(peak, rss_anon(process.pid))
-            if first is None and awaited is not None and awaited():
-                first = time.perf_counter() - began
-            time.sleep(_POLL)
-        seconds = time.perf_counter() - began
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen([*WGAN, *arguments], stdout=said, stderr=said, env=environment) as process,
+    ):
+        try:
+            while process.poll() is None:
+                peak = max(peak, rss_anon(process.pid))
+                if first is None and awaited is not None and awaited():
+                    first = time.perf_counter() - began
+                time.sleep(_POLL)
+            seconds = time.perf_counter() - began
+        finally:
+            process.kill()  # else, after Ctrl-C, it writes on in folders that are being removed
         if process.returncode:
             said.seek(0)
             raise RuntimeError(f"wgan {' '.join(arguments)}: {said.read().decode(errors='replace').strip()}")

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import data, quality, report, scores, step, textbook
+from bench import data, features, processes, quality, report, scores, step, textbook
 from bench.__main__ import main
 from bench.features import feature_map
 from bench.flops import forward_flops, is_piecewise_linear, iteration_flops
@@ -139,6 +141,20 @@ def test_quality_follows_both_sides(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert len(cached) == 1 and again(images).shape == (300, 128)
 
 
+def test_a_classifier_that_was_half_written_is_trained_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    np.savez(tmp_path / "blobs.npz", images=blobs(40), labels=np.arange(40) % 2)
+    opened = open_data(tmp_path / "blobs.npz", DataConfig())
+
+    def killed(weights: dict[str, torch.Tensor], path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once, pytest.raises(KeyboardInterrupt):
+        once.setattr(features, "save_file", killed)
+        feature_map(opened, epochs=1)
+    assert feature_map(opened, epochs=1)(blobs(3)).shape == (3, 128)
+
+
 def test_the_pictures_that_data_writes_are_read_again(tmp_path: Path) -> None:
     flags = argparse.Namespace(rounds=2, seconds=0.01)
     found = data.reading(data.write(tmp_path / "x", 70, (8, 8, 3), "jpg"), flags)
@@ -179,6 +195,35 @@ def test_another_machine_s_section_stands_beside(monkeypatch: pytest.MonkeyPatch
     assert sorted(path.name for path in tmp_path.glob("*.json")) == ["step-there.json", "step.json"]
     page = (tmp_path / "page.md").read_text()
     assert page.count("<!-- bench: step -->") == page.count("<!-- bench: step-there -->") == 1
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, OSError])
+def test_a_process_that_is_no_longer_watched_has_ended(
+    fault: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def stopped(pid: int) -> int:
+        seen.append(pid)
+        raise fault
+
+    monkeypatch.setattr(processes, "WGAN", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr(processes, "rss_anon", stopped)
+    began = time.monotonic()
+    with pytest.raises(fault):
+        processes.watch([])
+    assert time.monotonic() - began < 30
+    with pytest.raises(ProcessLookupError):
+        os.kill(seen[0], 0)
+
+
+def test_a_process_is_watched_to_its_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = "import sys, time; x = b'x' * 10**8; open(sys.argv[1], 'w'); time.sleep(0.5); sys.exit(*sys.argv[2:])"
+    monkeypatch.setattr(processes, "WGAN", (sys.executable, "-c", program))
+    found = processes.watch([str(tmp_path / "here")], awaited=(tmp_path / "here").exists)
+    assert found.first is not None and found.first + 0.3 < found.seconds and 10**8 < found.peak < 2 * 10**8
+    with pytest.raises(RuntimeError, match=r"^wgan .*there no room: no room$"):
+        processes.watch([str(tmp_path / "there"), "no room"], awaited=lambda: False)
 
 
 def test_every_workload_is_that_of_a_preset_or_of_the_scripts() -> None:
