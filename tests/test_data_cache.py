@@ -4,7 +4,9 @@ import errno
 import multiprocessing
 import os
 import shutil
+import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -93,6 +95,36 @@ def test_options_and_changed_files_decode_again(photos: Path, decoded: list[int]
     assert changed.train.images[0, 0, 0].tolist() == [250, 0, 0]
     path.unlink()
     assert open_data(photos, DataConfig()).report.count == 29
+
+
+def _write(place: Path, kind: str, value: int) -> list[Path]:
+    """A data set of three grey pictures, as large whatever their value; gives its files."""
+    pixels = np.full((3, 8, 8), value, np.uint8)
+    if kind in ("npy", "npz"):
+        np.save(place, pixels) if kind == "npy" else np.savez(place, images=pixels)
+        return [place]
+    if kind == "zip":
+        with zipfile.ZipFile(place, "w") as archive:
+            for n, image in enumerate(pixels):
+                archive.writestr(f"{n}.pgm", b"P5 8 8 255\n" + image.tobytes())
+        return [place]
+    place.mkdir(exist_ok=True)
+    for n, image in enumerate(pixels):
+        Image.fromarray(image).save(place / f"{n}.bmp")
+    return sorted(place.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it does not tell when a file was changed, only when written")
+@pytest.mark.parametrize("kind", ["folder", "zip", "npy", "npz"])
+def test_what_is_replaced_by_a_file_as_large_and_as_old_is_read_again(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / f"data.{kind}"
+    before = [file.stat() for file in _write(place, kind, 7)]
+    assert open_data(place, DataConfig()).train.images[1, 0, 0, 0] == 7  # type: ignore[attr-defined]
+    time.sleep(0.02)  # a file system's clock may tick a hundred times a second
+    for file, was in zip(_write(place, kind, 9), before, strict=True):
+        os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))  # as cp -p does, and rsync -t
+        assert (file.stat().st_size, file.stat().st_mtime_ns) == (was.st_size, was.st_mtime_ns)
+    assert open_data(place, DataConfig()).train.images[1, 0, 0, 0] == 9  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["meta.json", "images.npy", "digests.npy", "labels.npy"])

@@ -160,7 +160,7 @@ class ArrayPictures(Source):
         return (told,)
 
     def fingerprint(self) -> str | None:
-        """The file's path, size and time of change."""
+        """The file's path and stamp; None in memory."""
         return self._origin.stamp
 
     def ready(self, target: Target) -> NDArray[np.uint8] | None:

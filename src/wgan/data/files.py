@@ -93,7 +93,7 @@ class Files(Source):
         return in_order(self._header, len(self), self.workers)
 
     def fingerprint(self) -> str:
-        """A hash of the path, and of all names, sizes and times of change."""
+        """A hash of the path, and of all names and stamps."""
         sha = hashlib.sha256(f"{self.place}\0{self._stamp}\0".encode(errors="surrogateescape"))
         for name, stamp in self._listed:
             sha.update(f"{name}\0{stamp}\0".encode(errors="surrogateescape"))
@@ -105,6 +105,15 @@ class Files(Source):
                 return header(file)
         except Unreadable as error:
             return error
+
+
+def stamp_of(info: os.stat_result) -> str:
+    """What tells a file's content apart without reading it: its size, and when it was written and changed.
+
+    Copies and unpacked archives may keep the first time; the second, which nobody can set, is also that of a chmod or a
+    new name, after which all is read once more.
+    """
+    return f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns}"
 
 
 def folder(path: Path) -> Files:
@@ -161,7 +170,7 @@ def _look(entry: os.DirEntry[str]) -> Path | str:
     if entry.name.endswith(SHEET):
         raise Unreadable(_A_SHEET)
     # Stores may give all files one size and time: what a link says is a part of what it leads to.
-    return f"{info.st_size} {info.st_mtime_ns}{f' {Path(entry.path).readlink()}' if linked else ''}"
+    return f"{stamp_of(info)} {Path(entry.path).readlink()}" if linked else stamp_of(info)
 
 
 def archive(path: Path) -> Files:
@@ -171,6 +180,7 @@ def archive(path: Path) -> Files:
         WganError: It is no .zip.
     """
     path = path.resolve()
+    stamp = stamp_of(path.stat())  # before it is opened: of what may replace it meanwhile, nothing was read
     try:
         opened = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
@@ -189,10 +199,8 @@ def archive(path: Path) -> Files:
             members[name] = member
         except Unreadable as error:
             skipped.append((shown(name), str(error)))
-    info = path.stat()
     # A single folder is that of which somebody made the archive, whatever lies beside it, as a licence.
     levels = int(len({name.split("/")[0] for name in members if "/" in name}) == 1)
-    stamp = f"{info.st_size} {info.st_mtime_ns}"
     listed = [Listed(name, "") for name in members]
     files = Files(path, listed, sorted(skipped), lambda n: _open_member(opened, members[n]), stamp=stamp, levels=levels)
     weakref.finalize(files, opened.close)  # what a picture that could not be read keeps alive would keep it open

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wgan.config import DataConfig
 from wgan.data.arrays import Origin, open_array
 from wgan.data.assemble import pictures
-from wgan.data.files import archive, folder
+from wgan.data.files import archive, folder, stamp_of
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
@@ -62,12 +62,13 @@ def _read_zip(path: Path, options: DataConfig, progress: Progress) -> Data:
 
 
 def _read_npy(path: Path, options: DataConfig, progress: Progress) -> Data:
+    origin = _origin(path, "npy")
     array = _load(path, lambda: np.lib.format.open_memmap(path, mode="r"))
-    return open_array(array, None, _origin(path, "npy"), options, progress)
+    return open_array(array, None, origin, options, progress)
 
 
 def _read_npz(path: Path, options: DataConfig, progress: Progress) -> Data:
-    official = None
+    official, origin = None, _origin(path, "npz")
     with path.open("rb") as file:
         found = _load(path, lambda: np.lib.npyio.NpzFile(file, allow_pickle=False))
         images = choose_array(found.files, path)
@@ -79,7 +80,7 @@ def _read_npz(path: Path, options: DataConfig, progress: Progress) -> Data:
             test = _load(path, lambda: found[TEST])
             answers = _load(path, lambda: found["y_test"]) if "y_test" in found.files else None
             array, classes, official = _with_test(path, (array, classes), (test, answers))
-    data = open_array(array, classes, _origin(path, "npz"), options, progress, official)
+    data = open_array(array, classes, origin, options, progress, official)
     read = {images, labels, *((TEST, "y_test") if official is not None else ())}
     if unread := ", ".join(shown(name) for name in found.files if name not in read):
         data = replace(data, report=replace(data.report, notes=[*data.report.notes, f"not read of it: {unread}."]))
@@ -142,6 +143,6 @@ def _load(path: Path, load: Callable[[], Any]) -> Any:
 
 
 def _origin(path: Path, kind: str) -> Origin:
+    """To be asked for before the file is opened: of what may replace it meanwhile, nothing was read."""
     path = path.resolve()
-    info = path.stat()
-    return Origin(path.stem, str(path), kind, f"{path}\0{info.st_size}\0{info.st_mtime_ns}")
+    return Origin(path.stem, str(path), kind, f"{path}\0{stamp_of(path.stat())}")
