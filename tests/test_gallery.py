@@ -72,7 +72,7 @@ def test_samples_are_those_of_the_averaged_generator_on_fixed_noise(tmp_path: Pa
     for _ in range(8):
         trainer.advance()
     run = Run.create(config, tmp_path / "r", "x", {})
-    first, again = (Gallery(run, trainer, data, config, View()) for _ in range(2))
+    first, again = (Gallery(run, trainer, data, config, [], View()) for _ in range(2))
     assert torch.equal(first.latents, again.latents) and len(first.latents) == 64
     first.samples()
     with Image.open(run.sample_path(8)) as picture:

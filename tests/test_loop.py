@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -310,6 +311,25 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
     assert "wasserstein_heldout" in events.Tags()["scalars"] and "samples" in events.Tags()["images"]
     logged = [(event.step, pytest.approx(event.value)) for event in events.Scalars("critic_loss")]
     assert [(record["step"], record["critic_loss"]) for record in run.records()] == logged
+
+
+def test_tensorboard_is_finished_however_training_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = mock.Mock()
+    monkeypatch.setattr("wgan.loop.gallery.require_tensorboard", lambda: lambda *_, **__: board)
+    with pytest.raises(WganError, match="critic_loss"):
+        small_run(tmp_path / "r", tensorboard=True, constraint="none", critic_lr=1e30, steps=20)
+    board.close.assert_called_once_with()
+
+
+def test_training_does_not_mind_what_happens_to_its_records_meanwhile(tmp_path: Path) -> None:
+    class Editor(View):
+        def step(self, share: float, step: int) -> None:
+            with (tmp_path / "r" / "metrics.jsonl").open("a") as file:
+                file.write("\n")
+
+    run = loop.train(small_config(steps=4), source=blobs(), out=tmp_path / "r", view=Editor())
+    assert run is not None and run.curves.is_file()
+    assert run.summary["status"] == "finished" and run.summary["final"]["step"] == 4
 
 
 @pytest.mark.parametrize(("estimate", "told"), [(0.4, True), (-0.4, True), (0.6, False)])

@@ -22,6 +22,7 @@ from wgan.constraints import R1, R2, Sum, WeightClipping
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.errors import UsageError
+from wgan.loop.restart import number_of
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.parallel import ALONE, Exchange, Group, joined
 from wgan.registry import CONSTRAINTS, OBJECTIVES
@@ -120,6 +121,16 @@ def unseeded(group: Group) -> dict[str, Tensor]:
     return {**told, **prefixed("last", snapshot(trainer)[0]), "mask": masks[0]}
 
 
+def unlike(group: Group) -> None:
+    """What must be the same in both processes and is not, is refused in both."""
+    other, same = vectors() + group.rank, vectors()
+    for seed, data, named in ((group.rank, same, "seed"), (0, other, "data"), (group.rank, other, "seed and data")):
+        networks = nn.Linear(3, 6), nn.Linear(6, 1)
+        trainer = Trainer(*networks, latent=Latent(3), constraint=WeightClipping(), batch=16, seed=seed, group=group)
+        with pytest.raises(UsageError, match=f"processes of this run were given different {named}; give the same"):
+            trainer.attach(data)
+
+
 def as_one_of_two(folder: Path) -> None:
     """What each of the two processes does."""
     torch.set_num_threads(1)
@@ -127,6 +138,7 @@ def as_one_of_two(folder: Path) -> None:
         told: dict[str, Tensor] = {}
         for case in (*CASES, *MIXED):
             told |= prefixed(case, {k: v.contiguous() for k, v in result(group, case).items()})
+        unlike(group)
         told |= prefixed("unseeded", {k: v.clone().contiguous() for k, v in unseeded(group).items()})
         save_file(told, folder / f"{group.rank}.safetensors")
 
@@ -234,6 +246,26 @@ def test_python_starts_no_processes(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"processes=2.*wgan train --processes 2.*torchrun"):
         loop.train(small_config(processes=2), source=blobs(), out=tmp_path / "r")
     assert not (tmp_path / "r").exists()
+
+
+def test_all_processes_must_have_the_options_that_training_hangs_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[dict[str, int]]()
+    monkeypatch.setattr(Group, "check_alike", lambda group, **numbers: told.append(numbers))
+    loop.train(small_config(steps=1), source=blobs(), out=tmp_path / "r")
+    number = number_of(small_config())
+    assert told[0] == {"options": number} and set(told[1]) == {"seed", "batch", "data"}
+    assert number == number_of(small_config(threads=1, data="elsewhere"))
+    assert number != number_of(small_config(critic_steps=3))
+
+
+def test_processes_that_talk_already_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"):
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    with pytest.raises(UsageError, match="is in use already; call wgan before init_process_group"), joined("cpu"):
+        pass
 
 
 def test_a_process_that_is_alone_exchanges_nothing() -> None:

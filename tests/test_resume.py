@@ -131,6 +131,39 @@ def test_a_run_that_stopped_where_it_shall_end_now_has_the_record_and_picture_of
     assert_same(whole, loop.resume(run, {"steps": 7}, source=blobs()))
 
 
+def test_other_intervals_neither_repeat_nor_lose_what_was_made_where_a_run_stopped(tmp_path: Path) -> None:
+    changes = {"steps": 8, "log_every": "2", "sample_every": "4"}
+    run = interrupted(tmp_path / "ended", 4, blobs(), **changes, objective="non-saturating")
+    loop.resume(run, {"steps": 4, "log_every": "3", "sample_every": "3"}, source=blobs())
+    loop.resume(run, {"steps": 6}, source=blobs())
+    assert [record["step"] for record in run.records()] == [1, 2, 4, 6]
+    assert all(record["critic_loss"] for record in run.records())
+    assert [int(path.stem) for path in run.sample_paths()] == [0, 1, 4, 6]
+    run = interrupted(tmp_path / "killed", 4, blobs(), **changes)
+    run.write_config(options.make_config(options.flatten(run.config), {"log_every": "5", "sample_every": "5"}))
+    loop.resume(run, {}, source=blobs())  # as after a resume with those that was killed before it saved
+    assert [record["step"] for record in run.records()] == [1, 2, 4, 5, 8]
+    assert [int(path.stem) for path in run.sample_paths()] == [0, 1, 4, 5, 8]
+
+
+def test_a_save_that_is_due_at_the_end_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, save_run = list[int](), Run.save
+    monkeypatch.setattr(
+        Run, "save", lambda run, t, counters: steps.append(counters["step"]) or save_run(run, t, counters)
+    )
+    small_run(tmp_path / "r", steps=4, save_every="2")
+    assert steps == [0, 1, 2, 4]
+
+
+def test_a_run_in_which_another_process_trains_is_refused_before_its_data_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = small_run(tmp_path / "r", steps=4)
+    monkeypatch.setattr(loop, "open_data", lambda *_, **__: pytest.fail("the data are read"))
+    with run.lock(), pytest.raises(WganError, match="another process is training in"):
+        loop.resume(run, {"steps": 8}, source=blobs())
+
+
 def test_a_kill_while_the_last_curves_are_drawn_leaves_no_record_of_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +397,16 @@ def test_a_run_killed_after_its_last_save_is_finished(tmp_path: Path) -> None:
     loop.resume(run, {}, source=blobs())
     assert run.summary["status"] == "finished" and run.curves.is_file() and run.animation.is_file()
     assert [record["step"] for record in run.records()] == [1, 4, 8, 12]
+
+
+def test_the_data_of_a_save_are_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all at once, of large pictures, do not fit into memory."""
+    data, sizes = open_data(blobs(100)), list[int]()
+    kind = type(data.train)
+    batch = kind.batch
+    monkeypatch.setattr(kind, "batch", lambda samples, index: sizes.append(len(index)) or batch(samples, index))
+    fingerprint(data)
+    assert data.held_out.size and sizes == [1] * (64 + min(64, data.held_out.size))
 
 
 def test_data_that_has_changed_is_refused(tmp_path: Path) -> None:

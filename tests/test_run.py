@@ -108,6 +108,19 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path: Path) -> None:
     assert not run.is_training
 
 
+def test_a_folder_becomes_a_run_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what says with which weights it begins must be there, whenever it is killed."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("wgan.run.write_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        Run.create(small_config(), tmp_path / "r", "r", {"init_from": "weights"})
+    with pytest.raises(WganError, match=r"it has no config\.toml"):
+        Run.open(tmp_path / "r")
+
+
 def test_looking_at_a_run_makes_nothing_and_believes_what_it_may_not_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +137,8 @@ def test_looking_at_a_run_makes_nothing_and_believes_what_it_may_not_open(
     assert overview(run)["status"] == "killed"
     monkeypatch.setattr("wgan.run.FileLock.acquire", refused)
     assert overview(run)["status"] == "training"
+    with pytest.raises(WganError, match=r"r cannot be written: Permission denied; copy it first\."), run.lock():
+        pass
     monkeypatch.setattr(Run, "records", refused)
     assert overview(run)["status"] == "unreadable"
     assert overview_table([overview(run)]).splitlines()[-1].startswith(f"{run.folder}: [Errno 13] Permission denied")

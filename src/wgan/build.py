@@ -35,6 +35,10 @@ class Plan:
     sample: Interval
     save: Interval
 
+    def due(self, step: int) -> tuple[bool, bool]:
+        """Whether a record and a picture are due after this step."""
+        return self.log.due(step), self.sample.due(step)
+
 
 def resolve(config: Config, data: Data) -> Config:
     """Replace every ``auto`` by what it stands for on this data and machine.

@@ -70,8 +70,8 @@ class Run:
             raise run._not_empty()
         for sub in _SUBFOLDERS:
             (folder / sub).mkdir(exist_ok=True)
-        run.write_config(config)
         write_json(run._environment, environment)
+        run.write_config(config)  # last, for it makes the folder a run: one that is killed here is none
         return run
 
     def check_empty(self) -> None:
@@ -123,13 +123,15 @@ class Run:
             patience: Seconds to wait for another process to let go, as one that only looks does at once.
 
         Raises:
-            WganError: Another process is training here.
+            WganError: Another process is training here, or the folder cannot be written.
         """
         lock = FileLock(self._lock)
         try:
             lock.acquire(timeout=patience)
         except Timeout:
             raise WganError(f"another process is training in {self.folder}; wait for it, or stop it first.") from None
+        except OSError as error:
+            raise WganError(f"{self.folder} cannot be written: {error.strerror}; copy it first.") from error
         try:
             yield
         finally:
@@ -147,7 +149,7 @@ class Run:
         try:
             with self.lock(patience=0):
                 return False
-        except (WganError, OSError):
+        except WganError:
             return True
 
     def log(self, record: Mapping[str, Any]) -> None:

@@ -6,30 +6,26 @@ take the same steps and are silent.
 
 import dataclasses
 import os
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from wgan import options, worker
-from wgan.build import Plan, check, enough_memory, make_plan, make_trainer, resolve, set_threads
+from wgan.build import check, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.data.samples import Data
 from wgan.environment import describe_environment
-from wgan.errors import Stopped, UsageError
+from wgan.errors import UsageError
 from wgan.files import at_home
 from wgan.loop import restart
 from wgan.loop.facts import facts_of
 from wgan.loop.gallery import require_tensorboard
-from wgan.loop.heap import kept_memory
-from wgan.loop.scribe import Scribe, Silent
-from wgan.loop.stop import Stop
+from wgan.loop.stepping import Parts, train_to_the_end
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS
 from wgan.run import Run
-from wgan.trainer import Trainer
 from wgan.trainer.state import restore
 from wgan.view import View
 
@@ -92,7 +88,7 @@ def train(
         if run is None:
             return None
         with run.lock() if group.first else nullcontext():
-            return _train_to_the_end(run, parts, view, group)
+            return train_to_the_end(run, parts, view, group, parts.plan.due(0))
 
 
 def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: View | None = None) -> Run:
@@ -150,17 +146,7 @@ def open_source(config: Config, source: Any, view: View, run: Run | None) -> tup
     return data, resolve(config, data)
 
 
-class _Parts(NamedTuple):
-    """What a run is made of."""
-
-    config: Config
-    data: Data
-    trainer: Trainer
-    plan: Plan
-    threads: int
-
-
-def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | None = None) -> _Parts:
+def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | None = None) -> Parts:
     """Open the data and build everything.
 
     Raises:
@@ -173,13 +159,14 @@ def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | N
             f"{wanted}, start the script with torchrun --nproc-per-node {wanted}, or give processes=1."
         )
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, processes=group.size))
+    group.check_alike(options=restart.number_of(config))
     threads = set_threads(config.run.threads, group.local_size)
     with group.first_alone():  # which may have to read the data into the cache
         data, config = open_source(config, source, view, run)
-    return _Parts(config, data, *make_trainer(config, data, group), threads)
+    return Parts(config, data, *make_trainer(config, data, group), threads)
 
 
-def _make_folder(parts: _Parts, out: Path | None, name: str, weights: Path | None, group: Group) -> Run:
+def _make_folder(parts: Parts, out: Path | None, name: str, weights: Path | None, group: Group) -> Run:
     """The new run's folder, which the first process makes."""
     if not group.first:
         return Run(Path(str(out)))
@@ -196,8 +183,12 @@ def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *
         view.note("a process was lost, and all have started again.")
     elif ours:
         view.note(f"going on with {run.folder}, which a launch of this name began.")
+    if group.first and not again:  # else a process that is lost may not have let go of it yet
+        with run.lock():  # before a long preparation for nothing
+            pass
     parts = _prepare(config, source, view, group, run)
     trainer, plan = parts.trainer, parts.plan
+    due = plan.due(0)
     with run.lock() if group.first else nullcontext():
         if ours:
             restart.check_same_options(parts.config, run)
@@ -206,6 +197,7 @@ def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *
             restart.check_same_data(counters["data"], parts.data, run)
             restart.check_same_config(counters["config"], parts.config, run)
             restore(trainer, tensors, counters)
+            due = counters.get("due", plan.due(trainer.step))
         else:  # killed in its first moment, it begins again
             restart.check_same_place(parts.config, run)
             if init_from := run.environment.get("init_from"):
@@ -219,79 +211,25 @@ def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *
         if note := restart.move_decay(trainer, plan):
             view.note(note)
         if group.first:
-            _rewind(run, parts, view)
-        return _train_to_the_end(run, parts, view, group)
+            _rewind(run, parts, view, due)
+        return train_to_the_end(run, parts, view, group, due)
 
 
-def _rewind(run: Run, parts: _Parts, view: View) -> None:
-    """Bring the folder back to the last save, and say so."""
+def _rewind(run: Run, parts: Parts, view: View, due: tuple[bool, bool]) -> None:
+    """Bring the folder back to the last save, and say so.
+
+    Args:
+        run: The run.
+        parts: What goes on in it.
+        view: Where it is said.
+        due: Whether the record and the picture of its step were due when it was saved; else only the end of training
+            made them, and they go.
+    """
     config, data, trainer, plan, threads = parts
     later = any(record["step"] > trainer.step for record in run.records())
     lost = "; records of later steps are made again" if later else ""
     start = f"step {trainer.step:,}, the last save" if run.was_saved else "the beginning: nothing was saved yet"
     view.note(f"going on from {start}{lost}.")
-    was = make_plan(run.config, trainer.batches.per_epoch)  # the end of training alone made what was not due then
-    run.rewind(trainer.step, was.log.due(trainer.step), was.sample.due(trainer.step))
+    run.rewind(trainer.step, *due)
     run.write_config(config)
     view.facts(facts_of(config, data, trainer, plan, threads, str(run.folder)))
-
-
-def _train_to_the_end(run: Run, parts: _Parts, view: View, group: Group) -> Run:
-    config, data, trainer, plan, _ = parts
-    scribe = Scribe(run, trainer, plan, data, config, view) if group.first else Silent()
-    too_large = (
-        "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "
-        f"networks (--generator-width, --critic-width), takes less. What was saved last is in {run.folder}; where "
-        f"there is more memory it goes on: wgan resume {run.quoted}"
-    )
-    with Stop() as stop, kept_memory(), enough_memory(too_large):
-        view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
-        try:
-            number = _step_until_done(trainer, plan, scribe, stop, group)
-        except Exception as error:
-            told = scribe.fault(error)
-            if told is error:
-                raise
-            raise told from error
-        finally:
-            view.end()
-    if number:
-        raise Stopped(f"stopped and saved; go on with: wgan resume {run.quoted}", number)
-    return run
-
-
-def _step_until_done(trainer: Trainer, plan: Plan, scribe: Silent, stop: Stop, group: Group) -> int:
-    """Train until the budget is used up, or a signal asks to stop, which it gives."""
-    scribe.begin()
-    patience = plan.save.seconds or float("inf")
-    saved = time.monotonic() - max(0.0, patience - 10)  # the first save comes early: most is lost at the beginning
-
-    def decide() -> list[int]:
-        """A signal that any process got, and whether time is up and a save due by the first one's clock."""
-        over = plan.budget.reached(trainer.step, trainer.seconds)
-        late = time.monotonic() - saved > patience
-        return group.largest(stop.signal, group.first and over, group.first and late)
-
-    def report(logs: bool, draws: bool) -> None:
-        if logs:
-            scribe.record(trainer.record(reset=plan.log.due(trainer.step)))
-        if draws:
-            trainer.check()
-            scribe.draw()
-
-    signal, over, late = decide()
-    if over:  # it goes on with a budget that is used up: make the last record and picture, which were not due then
-        report(not plan.log.due(trainer.step), not plan.sample.due(trainer.step))
-    while not signal and not over:
-        scribe.sum_up()  # redraws curves and GIF, after a save that was due: a crash in drawing does not lose it
-        trainer.advance()
-        scribe.step(plan.budget.progress(trainer.step, trainer.seconds))
-        signal, over, late = decide()
-        report(bool(over) or plan.log.due(trainer.step), bool(over) or plan.sample.due(trainer.step))
-        if plan.save.due(trainer.step) or late:
-            trainer.check()
-            scribe.save()
-            saved = time.monotonic()
-    trainer.check()
-    scribe.end(finished=bool(over), stopped=bool(signal))
-    return 0 if over else signal

@@ -1,7 +1,7 @@
 """The pictures that a run leaves behind while it trains."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,21 @@ class Gallery:
         trainer: Whose generator draws them, from noise that is fixed by the seed.
         data: The real samples and their units.
         config: What the pictures are labelled with.
+        records: All records, to which training adds; the file may have been touched since.
         view: Where it is said which of them cannot be read again.
     """
 
-    def __init__(self, run: Run, trainer: Trainer, data: Data, config: Config, view: View) -> None:
+    def __init__(
+        self,
+        run: Run,
+        trainer: Trainer,
+        data: Data,
+        config: Config,
+        records: Sequence[Mapping[str, Any]],
+        view: View,
+    ) -> None:
         self.run, self.trainer, self.data, self.config, self.view = run, trainer, data, config, view
+        self.records = records
         self.curves, self.animation = Sparingly(self._curves), Sparingly(self._animation)
         self.flat = len(data.shape) == 1
         self.count = _POINTS if self.flat else _grid_side(data.shape[-1]) ** 2
@@ -99,7 +109,7 @@ class Gallery:
     def _curves(self) -> None:
         constraint = self.trainer.constraint
         curves(
-            self.run.records(),
+            self.records,
             self.run.curves,
             title=f"{self.data.name}: {self.config.loss.objective}, {constraint}",
             arbitrary_under=constraint.arbitrary_under or "",

@@ -1,6 +1,7 @@
 """What a run takes over from an earlier one, and what it checks before it goes on."""
 
 import hashlib
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,12 @@ def fixed_options(config: Config) -> dict[str, Any]:
     """The options that may not change when a run goes on, as JSON gives them back."""
     flat = {name: value for name, value in options.flatten(config).items() if name not in options.RESUMABLE}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in flat.items()}
+
+
+def number_of(config: Config) -> int:
+    """A number that tells options which may not differ from others."""
+    text = json.dumps(fixed_options(config), sort_keys=True).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest())
 
 
 def check_same_config(saved: Mapping[str, Any], config: Config, run: Run) -> None:
@@ -174,7 +181,8 @@ def fingerprint(data: Data) -> dict[str, Any]:
     """What tells a data set from another: its shape, its sizes, and hashes of its first and of all its samples."""
     digest = hashlib.blake2b(digest_size=8)
     for part in (data.train, data.held_out):
-        digest.update(part.batch(torch.arange(min(64, part.size or 64))).contiguous().numpy().tobytes())
+        for index in torch.arange(min(64, part.size or 64)).split(1):  # of large pictures, all at once are gigabytes
+            digest.update(part.batch(index).contiguous().numpy().tobytes())
     sizes = {"train": data.train.size, "held_out": data.held_out.size}
     known = {"shape": list(data.shape), **sizes, "content": digest.hexdigest()}
     return known if data.content is None else {**known, "all": data.content}

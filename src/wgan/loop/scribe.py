@@ -27,11 +27,11 @@ from wgan.view import View
 from wgan.words import first_line, shown
 
 
-class Silent:
-    """Writes nothing: for the processes of a run that only compute."""
+class Witness:
+    """Hears of all that happens in a training, and does nothing: for the processes of a run that only compute."""
 
-    def begin(self) -> None:
-        """Training begins."""
+    def begin(self, due: tuple[bool, bool]) -> None:
+        """Training begins, at a step at which a record and a picture were due or not."""
 
     def step(self, share: float) -> None:
         """A generator step is done, and this share of the budget is used up."""
@@ -45,18 +45,21 @@ class Silent:
     def sum_up(self) -> None:
         """A good moment to draw curves and animation anew."""
 
-    def save(self) -> None:
-        """All that an exact continuation needs is to be saved."""
+    def save(self, due: tuple[bool, bool]) -> None:
+        """All that an exact continuation needs is to be saved, and whether a record and a picture were due."""
 
-    def end(self, finished: bool, stopped: bool) -> None:
+    def end(self, due: tuple[bool, bool], finished: bool, stopped: bool) -> None:
         """Training ends: its budget is used up, or it was asked to stop."""
+
+    def close(self) -> None:
+        """Nothing more happens, however it ended."""
 
     def fault(self, error: Exception) -> Exception:
         """Training ends by a fault: the error that tells what to do, or the same one."""
         return error
 
 
-class Scribe(Silent):
+class Scribe(Witness):
     """Writes into a run's folder.
 
     Args:
@@ -69,21 +72,22 @@ class Scribe(Silent):
     """
 
     def __init__(self, run: Run, trainer: Trainer, plan: Plan, data: Data, config: Config, view: View) -> None:
-        self.run, self.trainer, self.plan, self.data, self.config, self.view = run, trainer, plan, data, config, view
-
-    def begin(self) -> None:
-        self._summarise("training")
-        self._watch = Watch(self.run.records(), self.trainer.constraint)
+        self.run, self.trainer, self.data, self.config, self.view = run, trainer, data, config, view
+        self._fingerprint = fingerprint(data)
+        self._watch = Watch(run.records(), trainer.constraint)
+        self._gallery = Gallery(run, trainer, data, config, self._watch.records, view)
         self._stale = set[Callable[[], None]]()
-        threads, run = torch.get_num_threads(), self.config.run
-        alone = run.processes == 1 and threads <= processor.cores()  # else its own threads take each other's cores
-        timed = self.plan.budget.steps is None  # else the same seed gives the same run, with the same threads
-        self._crowd = Crowd(threads if alone else 1, follows=timed and run.threads is None)
-        self._gallery = Gallery(self.run, self.trainer, self.data, self.config, self.view)
+        threads = torch.get_num_threads()
+        alone = config.run.processes == 1 and threads <= processor.cores()  # else its threads take each other's cores
+        timed = plan.budget.steps is None  # else the same seed gives the same run, with the same threads
+        self._crowd = Crowd(threads if alone else 1, follows=timed and config.run.threads is None)
+
+    def begin(self, due: tuple[bool, bool]) -> None:
+        self._summarise("training")
         if self.trainer.step == 0:
             self._gallery.reals()
             self._gallery.samples()
-            self.save()
+            self.save(due)
 
     def step(self, share: float) -> None:
         self.view.step(share, self.trainer.step)
@@ -107,9 +111,10 @@ class Scribe(Silent):
             redraw()
         self._stale.clear()
 
-    def save(self) -> None:
+    def save(self, due: tuple[bool, bool]) -> None:
         tensors, counters = snapshot(self.trainer)
-        self.run.save(tensors, counters | {"data": fingerprint(self.data), "config": fixed_options(self.config)})
+        about = {"data": self._fingerprint, "config": fixed_options(self.config), "due": list(due)}
+        self.run.save(tensors, counters | about)
         generator, made = self.config.generator, self.trainer.generator
         assert isinstance(made, Generator)  # for it was made from the configuration
         network = {
@@ -120,15 +125,17 @@ class Scribe(Silent):
         }
         self.run.save_generator(self.trainer.average.module.state_dict(), network, self.data.units)
 
-    def end(self, finished: bool, stopped: bool) -> None:
+    def end(self, due: tuple[bool, bool], finished: bool, stopped: bool) -> None:
         seconds = self.trainer.seconds  # as they are saved: what is drawn from here on is not counted
-        self.save()  # before a word is said: whoever listened may be gone
+        self.save(due)  # before a word is said: whoever listened may be gone
         if stopped:
             self.view.note("stopping: all is saved; drawing the last curves.")
         self._gallery.curves(now=True)
         self._gallery.animation(now=finished)
-        self._gallery.close()
         self._summarise("finished" if finished else "interrupted", seconds)
+
+    def close(self) -> None:
+        self._gallery.close()
 
     def fault(self, error: Exception) -> Exception:
         if isinstance(error, DivergedError):
@@ -155,7 +162,7 @@ class Scribe(Silent):
         )
 
     def _summarise(self, status: str, seconds: float | None = None) -> None:
-        records, trainer = self.run.records(), self.trainer
+        records, trainer = self._watch.records, self.trainer
         seconds = trainer.seconds if seconds is None else seconds
         findings = diagnose(records, trainer.constraint, ended=status != "training")
         self.run.write_summary(

@@ -45,13 +45,15 @@ def joined(device: str = "auto") -> Iterator[Group]:
         device: As in the configuration: with GPUs, each process takes the one with its local rank.
 
     Raises:
-        UsageError: The processes cannot share this device.
+        UsageError: The processes cannot share this device, or torch.distributed is in use already.
         LostError: A process is gone.
     """
     here = worker.place()
     if here is None or here.size == 1:
         yield ALONE
         return
+    if torch.distributed.is_initialized():
+        raise UsageError("torch.distributed is in use already; call wgan before init_process_group, which it calls.")
     cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     if cuda:
         _take_gpu(device, here)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 
-from wgan.errors import LostError
+from wgan.errors import LostError, UsageError
 from wgan.words import first_line
 
 if TYPE_CHECKING:
@@ -113,6 +113,22 @@ class Group:
         with talking():
             torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
         return [int(number) for number in told]
+
+    def check_alike(self, **numbers: int) -> None:
+        """Refuse, in all processes, what is not the same in all of them: their networks would drift apart in silence.
+
+        Raises:
+            UsageError: One of these numbers differs; the message has its name.
+            LostError: A process is gone.
+        """
+        if self._patient is None:  # alone, or only planned
+            return
+        ends = zip(numbers, self.largest(*numbers.values()), self.largest(*(-n for n in numbers.values())), strict=True)
+        if different := [name for name, most, least in ends if most != -least]:
+            raise UsageError(
+                f"the processes of this run were given different {' and '.join(different)}; give the same to all of "
+                "them, in the same order."
+            )
 
     def first_says(self, fact: bool) -> bool:
         """What the first process knows; all others follow it."""

@@ -109,7 +109,7 @@ class Trainer:
         dtype = check_networks(generator, critic, batch, group.size)
         self._passes = Passes(self.latent, instance_noise, seed, self.device, dtype, precision, group)
         self.to_device = self._passes.to_device
-        check_objective(self.objective, torch.zeros(batch, dtype=dtype, device=self.device, requires_grad=True))
+        check_objective(self.objective, torch.zeros(4, dtype=dtype, device=self.device, requires_grad=True))
         self.generator = placed(generator, self.device)
         self.critic = placed(prepared(self.constraint, critic), self.device)
         group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
@@ -155,8 +155,12 @@ class Trainer:
 
         Returns:
             The data as networks see them; ``units.to_user`` of it brings :meth:`sample` back to the units of ``data``.
+
+        Raises:
+            UsageError: The data do not suit the networks, or are not the same in all processes.
         """
         opened, self._one_pass = open_data(data), not mixes(self.critic)
+        self.group.check_alike(seed=self.seed, batch=self.batch, data=int(opened.content or "0", 16) >> 1)  # 63 bits
         check_data(self.critic, first_sample(self.sample, self.latent), opened)
         self._batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         options = self.seed, self.to_device, self.constraint.certified

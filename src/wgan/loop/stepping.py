@@ -1,0 +1,111 @@
+"""From the first step of a run, or of what is left of it, to its end."""
+
+import time
+from typing import NamedTuple
+
+from wgan.build import Plan, enough_memory
+from wgan.config import Config
+from wgan.data.samples import Data
+from wgan.errors import Stopped
+from wgan.loop.heap import kept_memory
+from wgan.loop.scribe import Scribe, Witness
+from wgan.loop.stop import Stop
+from wgan.parallel import Group
+from wgan.run import Run
+from wgan.trainer import Trainer
+from wgan.view import View
+
+
+class Parts(NamedTuple):
+    """What a run is made of."""
+
+    config: Config
+    data: Data
+    trainer: Trainer
+    plan: Plan
+    threads: int
+
+
+def train_to_the_end(run: Run, parts: Parts, view: View, group: Group, due: tuple[bool, bool]) -> Run:
+    """Train a run until its budget is used up.
+
+    Args:
+        run: The run, at its beginning or where it was saved last.
+        parts: What it is made of.
+        view: Where progress is shown.
+        group: The processes.
+        due: Whether a record and a picture were due at the step where it is.
+
+    Returns:
+        The run.
+
+    Raises:
+        Stopped: Ctrl-C or SIGTERM came; everything is saved.
+        WganError: Training cannot go on: there is not enough memory or room, or a number became NaN or infinite.
+    """
+    config, data, trainer, plan, _ = parts
+    scribe = Scribe(run, trainer, plan, data, config, view) if group.first else Witness()
+    too_large = (
+        "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "
+        f"networks (--generator-width, --critic-width), takes less. What was saved last is in {run.folder}; where "
+        f"there is more memory it goes on: wgan resume {run.quoted}"
+    )
+    with Stop() as stop, kept_memory(), enough_memory(too_large):
+        view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
+        try:
+            number = _step_until_done(trainer, plan, scribe, stop, group, due)
+        except Exception as error:
+            told = scribe.fault(error)
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            scribe.close()
+            view.end()
+    if number:
+        raise Stopped(f"stopped and saved; go on with: wgan resume {run.quoted}", number)
+    return run
+
+
+def _step_until_done(
+    trainer: Trainer, plan: Plan, scribe: Witness, stop: Stop, group: Group, due: tuple[bool, bool]
+) -> int:
+    """Train until the budget is used up, or a signal asks to stop, which it gives.
+
+    What the end alone makes, a resumed run takes away. Its intervals may be others, so saves say themselves what was
+    due at their step (``due``: a record, a picture).
+    """
+    scribe.begin(due)
+    patience = plan.save.seconds or float("inf")
+    saved = time.monotonic() - max(0.0, patience - 10)  # the first save comes early: most is lost at the beginning
+
+    def decide() -> list[int]:
+        """A signal that any process got, and whether time is up and a save due by the first one's clock."""
+        over = plan.budget.reached(trainer.step, trainer.seconds)
+        late = time.monotonic() - saved > patience
+        return group.largest(stop.signal, group.first and over, group.first and late)
+
+    def report(logs: bool, draws: bool) -> None:
+        if logs:
+            scribe.record(trainer.record(reset=due[0]))
+        if draws:
+            trainer.check()
+            scribe.draw()
+
+    signal, over, late = decide()
+    if over:  # it goes on with a budget that is used up: make the last record and picture, which were not due then
+        report(not due[0], not due[1])
+    while not signal and not over:
+        scribe.sum_up()  # redraws curves and GIF, after a save that was due: a crash in drawing does not lose it
+        trainer.advance()
+        scribe.step(plan.budget.progress(trainer.step, trainer.seconds))
+        signal, over, late = decide()
+        due = plan.due(trainer.step)
+        report(bool(over) or due[0], bool(over) or due[1])
+        if (plan.save.due(trainer.step) or late) and not (signal or over):  # the end saves in any case
+            trainer.check()
+            scribe.save(due)
+            saved = time.monotonic()
+    trainer.check()
+    scribe.end(due, finished=bool(over), stopped=bool(signal))
+    return 0 if over else signal
