@@ -17,9 +17,11 @@ from wgan.config import DataConfig
 from wgan.data import fetch, named, open_data
 from wgan.errors import WganError
 
+PORTAL = b"<html>Log in to our network first</html>"
+
 
 class Server(ThreadingHTTPServer):
-    """Serves one body; may cut off the first answers, or ignore ranges."""
+    """Serves one body, and a page that is not it; may cut off the first answers, or ignore ranges."""
 
     body = b""
     ranges = True
@@ -37,14 +39,15 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         wanted = self.headers.get("Range")
         server.asked.append(wanted)
-        if self.path != "/good.bin":
+        if self.path not in ("/good.bin", "/portal.bin"):
             self.send_error(404)
             return
+        body = server.body if self.path == "/good.bin" else PORTAL
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and server.ranges else 0
-        if start and start >= len(server.body):
+        if start and start >= len(body):
             self.send_error(416)
             return
-        rest = server.body[start:]
+        rest = body[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
@@ -102,16 +105,39 @@ def test_after_failing_the_next_run_goes_on(server: Server, tmp_path: Path) -> N
     assert (tmp_path / "good.bin").read_bytes() == server.body
 
 
-def test_a_part_that_is_whole_or_too_long_already(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "good.bin.part").write_bytes(server.body + b"more")
+@pytest.mark.parametrize(("more", "asked"), [(b"", []), (b"more", ["bytes=300004-", None])])
+def test_a_part_that_is_whole_or_too_long_already(
+    server: Server, tmp_path: Path, more: bytes, asked: list[Any]
+) -> None:
+    (tmp_path / "good.bin.part").write_bytes(server.body + more)
     download(server, tmp_path / "good.bin")
     assert (tmp_path / "good.bin").read_bytes() == server.body
+    assert server.asked == asked, "what is whole is not asked for"
+    assert not (tmp_path / "good.bin.part").exists()
 
 
 def test_a_wrong_checksum_is_thrown_away(server: Server, tmp_path: Path) -> None:
     with pytest.raises(WganError, match="MD5"):
         download(server, tmp_path / "good.bin", md5="0" * 32)
     assert [file.name for file in tmp_path.iterdir()] == ["good.bin.lock"]
+    assert server.asked == [None], "it would be wrong again"
+
+
+def test_what_is_wrong_at_one_address_is_asked_for_at_the_next(server: Server, tmp_path: Path) -> None:
+    base, right = f"http://127.0.0.1:{server.server_port}/", hashlib.md5(server.body).hexdigest()
+    fetch.fetch([f"{base}portal.bin", f"{base}good.bin"], tmp_path / "good.bin", right, lambda *what: None)
+    assert (tmp_path / "good.bin").read_bytes() == server.body and server.asked == [None, None]
+    with pytest.raises(WganError) as caught:
+        fetch.fetch([f"{base}portal.bin", f"{base}none.bin"], tmp_path / "x.bin", right, lambda *what: None)
+    wrong = f"{base}portal.bin: MD5 {hashlib.md5(PORTAL).hexdigest()} instead of {right}, so it was thrown away"
+    assert f"x.bin could not be downloaded ({wrong}; {base}none.bin: HTTP Error 404: Not Found); " in str(caught.value)
+
+
+def test_what_began_elsewhere_and_is_wrong_is_asked_for_afresh(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "good.bin.part").write_bytes(PORTAL[:9])
+    download(server, tmp_path / "good.bin")
+    assert (tmp_path / "good.bin").read_bytes() == server.body
+    assert server.asked == ["bytes=9-", None]
 
 
 def test_of_two_at_once_one_waits_and_downloads_nothing(

@@ -69,7 +69,7 @@ def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None
     Of several processes that want it, one downloads and the others wait.
 
     Raises:
-        WganError: No URL gave the file, or what came has another checksum.
+        WganError: No URL gave the file with this checksum.
     """
     if path.exists():
         return
@@ -80,9 +80,13 @@ def fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None
 
 def _fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None:
     part = path.with_name(path.name + ".part")
+    if part.exists() and _md5(part) == md5:  # whoever wrote it was stopped just before this look
+        part.replace(path)
+        return
     failures = []
     for url in urls:
         for _ in range(ATTEMPTS):
+            fresh = not part.exists()
             try:
                 _transfer(url, part, progress)
             except _FAILURES as error:
@@ -91,8 +95,13 @@ def _fetch(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> Non
                     error.close()
                     break
                 continue
-            _keep_if_right(url, part, path, md5)
-            return
+            if (found := _md5(part)) == md5:
+                part.replace(path)
+                return
+            part.unlink()
+            failures.append(f"{url}: MD5 {found} instead of {md5}, so it was thrown away")
+            if fresh:  # and not put together with what came earlier, or from elsewhere
+                break
     why = "; ".join(dict.fromkeys(failures))
     raise WganError(
         f"{path.name} could not be downloaded ({why}); run it again to go on from where it stopped, "
@@ -140,22 +149,16 @@ def _request(url: str, have: int) -> Iterator[http.client.HTTPResponse]:
     except urllib.error.HTTPError as error:
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
-        # The part is as long as the file, or longer: only a fresh copy can tell.
+        # The part is as long as the file, or longer, and wrong, or it would have been kept: all of it is asked for.
         error.close()
         response = urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS)
     with response:
         yield response
 
 
-def _keep_if_right(url: str, part: Path, path: Path, md5: str) -> None:
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != md5:
-        part.unlink()
-        raise WganError(
-            f"{url} has MD5 {found} instead of {md5}, so it was thrown away; try again or get it elsewhere."
-        )
-    part.replace(path)
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _places(name: str, options: DataConfig) -> list[Path]:
