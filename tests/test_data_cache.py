@@ -177,6 +177,8 @@ def test_what_a_killed_process_left_is_swept(photos: Path, cache: Path) -> None:
     with FileLock(held.with_suffix(".lock")):
         assert open_data(photos, DataConfig()).report.count == 30
     assert entries(cache) == sorted([place, held]), "somebody holds it"
+    lock = left.with_suffix(".lock")
+    assert lock.stat().st_mode & 0o666 == 0o666, "which stays every user's"
 
 
 def test_an_entry_that_is_there_is_read_without_a_lock(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

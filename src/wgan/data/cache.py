@@ -208,7 +208,7 @@ def _size(count: int) -> str:
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left of other entries: what nobody holds."""
     for part in folder.glob("*.part"):
-        with suppress(OSError), FileLock(_lock(part), timeout=0):  # such as that its builder holds it
+        with suppress(OSError), FileLock(_lock(part), timeout=0, mode=0o666):  # such as that its builder holds it
             shutil.rmtree(part, ignore_errors=True)
 
 
