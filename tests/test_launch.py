@@ -183,9 +183,9 @@ def test_a_folder_that_cannot_be_made_is_told_the_same(
 def test_more_processes_than_cores_must_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, started = small_run(tmp_path / "r"), []
     run.write_config(options.make_config(options.flatten(run.config), {"processes": 8}))
-    monkeypatch.setattr(commands.processor, "cores", lambda: 2)
+    monkeypatch.setattr(commands.processor, "cores", lambda: 3)
     monkeypatch.setattr(commands, "launch", lambda processes, *_: started.append(processes))
-    with pytest.raises(UsageError, match=r"in 8 processes, and this program may use 2 cores.*--processes 2"):
+    with pytest.raises(UsageError, match=r"in 8 processes, and this program may use 3 cores.*--processes 2$"):
         commands.launch_resume(run, {"steps": 20}, [])
     commands.launch_resume(run, {"processes": 8}, [])
     commands.launch_resume(run, {"device": "cuda"}, [])  # where a process has a GPU, cores do not limit

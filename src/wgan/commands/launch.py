@@ -51,9 +51,10 @@ def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
     processes = given.get("processes", run.config.run.processes)
     on_gpus = str(given.get("device", run.config.run.device)).startswith("cuda")
     if "processes" not in given and not on_gpus and processes > (cores := processor.cores()):
+        most = next(n for n in range(cores, 0, -1) if run.config.run.batch % n == 0)  # a resume keeps its batch
         raise UsageError(
             f"{run.folder} was trained in {processes} processes, and this program may use {count(cores, 'core')}; "
-            f"say how many to use: wgan resume {run.quoted} --processes {cores}"
+            f"say how many to use: wgan resume {run.quoted} --processes {most}"
         )
     _launch(processes, ["resume", str(run.folder), *flags, *more], run)
 
