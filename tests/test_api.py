@@ -16,7 +16,7 @@ import wgan
 from toolbox import SMALL, blobs, small_run
 from wgan.cli import main
 from wgan.errors import UsageError, WganError
-from wgan.networks import dcgan
+from wgan.networks import Latent, dcgan, make_generator
 from wgan.run import Run
 
 
@@ -82,8 +82,25 @@ def test_a_generator_outlives_its_family_s_own_depth_and_a_run_says_what_is_wron
     images = wgan.train(blobs(), out=tmp_path / "r", quiet=True, **options).generator.sample(3)
     monkeypatch.setattr(dcgan, "halvings", lambda *_: 2)  # another version, with another depth
     assert np.array_equal(wgan.load(tmp_path / "r").sample(3), images)
-    with pytest.raises(WganError, match=r"does not fit the networks .*another version of wgan"):
+    with pytest.raises(
+        WganError, match=r"does not fit the generator: body\S+ is .* in it\. .*another version built"
+    ):
         wgan.resume(tmp_path / "r", blobs(), steps=3, quiet=True)
+
+
+def test_what_a_run_gives_can_be_given_again(tmp_path: Path) -> None:
+    run = wgan.Run(str(tmp_path / "one"))  # a text will do, as everywhere
+    wgan.train(blobs(), out=run.folder, quiet=True, **SMALL | {"steps": 2, "critic_lr": 3e-4})
+    again = wgan.train(blobs(), config=run.config, out=tmp_path / "two", quiet=True, steps=3)
+    assert again.config.optimizer == run.config.optimizer and again.config.run.steps == 3
+
+
+def test_a_model_of_a_generator_in_training_leaves_it_in_training() -> None:
+    generator = make_generator("mlp", (2,), 8, width=4)
+    assert generator.latent == Latent(8)
+    model = wgan.Model(generator, wgan.open_data("ring").units)
+    assert model.sample(3).shape == (3, 2)
+    assert generator.training and all(weight.requires_grad for weight in generator.parameters())
 
 
 def test_numbers_and_text_mean_the_same(tmp_path: Path) -> None:

@@ -356,7 +356,7 @@ def test_a_penalty_of_your_own_is_added() -> None:
         label = "mine"
 
         def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
-            return torch.full((), 2.5, dtype=real.dtype)
+            return torch.full((), 2.5, dtype=real.dtype, requires_grad=True)
 
     trainer = tiny_trainer(constraint=Mine(3.0))
     trainer.advance()

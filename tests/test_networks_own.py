@@ -1,5 +1,8 @@
 """Networks of one's own: what they may do, and in which words they are refused."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +10,7 @@ from torch import Tensor, nn
 
 import wgan
 from toolbox import vectors
-from wgan.constraints import (
-    LipschitzPenalty,
-    WeightClipping,
-)
+from wgan.constraints import R1, Constraint, LipschitzPenalty, Sum, WeightClipping
 from wgan.errors import UsageError
 from wgan.networks import Latent
 from wgan.registry import CONSTRAINTS
@@ -74,9 +74,8 @@ def test_samples_of_a_generator_with_noise_of_its_own_are_a_function_of_the_seed
 
 def test_scores_of_another_shape_are_refused() -> None:
     trainer = Trainer(nn.Linear(2, 6), nn.Linear(6, 2), latent=Latent(2), constraint=WeightClipping())
-    trainer.attach(vectors())
     with pytest.raises(UsageError, match=r"one number a sample"):
-        trainer.advance()
+        trainer.attach(vectors())
 
 
 @pytest.mark.parametrize("name", sorted({*CONSTRAINTS} - {"orthogonal"}))
@@ -179,3 +178,109 @@ def test_a_frozen_network_may_be_shared() -> None:
     before = frozen.weight.clone()
     list(Trainer(generator, critic, latent=Latent(3), batch=16).fit(vectors(), steps=2))
     assert torch.equal(frozen.weight, before)
+
+
+def small_networks(samples: int = 6) -> tuple[nn.Module, nn.Module]:
+    return nn.Linear(2, samples), nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1))
+
+
+def test_a_critic_that_cannot_take_the_data_is_refused_in_words() -> None:
+    trainer = Trainer(nn.Linear(2, 6), nn.Linear(7, 1), latent=Latent(2), constraint=WeightClipping())
+    with pytest.raises(UsageError, match=r"^the critic fails on samples \(1, 6\): mat1 and mat2"):
+        trainer.attach(vectors())
+
+
+def test_a_look_at_samples_between_steps_does_not_end_training_mode() -> None:
+    trainers = []
+    for looks in (False, True):
+        torch.manual_seed(0)
+        generator = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 6))
+        trainers.append(Trainer(generator, small_networks()[1], latent=Latent(2), batch=16))
+        for record in trainers[-1].fit(vectors(), steps=4, tick=1):
+            assert record["step"] <= 4
+            if looks:
+                generator.eval(), trainers[-1].critic.eval()
+    plain, looked = (trainer.generator.state_dict() for trainer in trainers)
+    assert all(torch.equal(plain[name], looked[name]) for name in plain)
+
+
+def test_steps_that_are_done_already_are_not_called_a_training() -> None:
+    trainer = Trainer(*small_networks(), latent=Latent(2), batch=16)
+    list(trainer.fit(vectors(), steps=3))
+    with pytest.raises(UsageError, match=r"^steps is 3, and the trainer is at step 3 already; .* give more, as 6\."):
+        trainer.fit(vectors(), steps=3)
+
+
+class Cut(nn.Module):
+    """Gives what its layer gives, without its history."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.layer(x).detach()
+        return made
+
+
+@pytest.mark.parametrize(("cut", "what"), [(0, "the generator's samples"), (1, "the critic's scores")])
+def test_a_network_that_cuts_its_output_off_is_refused(cut: int, what: str) -> None:
+    networks = list(small_networks())
+    networks[cut] = Cut(networks[cut])
+    trainer = Trainer(*networks, latent=Latent(2), batch=16, constraint=WeightClipping())
+    trainer.attach(vectors())
+    with pytest.raises(UsageError, match=rf"^{what} are cut off from its weights"):
+        trainer.advance()
+
+
+def test_a_penalty_without_a_gradient_is_refused() -> None:
+    class Forgetful(Constraint):
+        label = "mine"
+
+        def __init__(self) -> None:  # without super(): the usual weight and interval
+            pass
+
+        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+            x = real.clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(critic(x).sum(), x)
+            return (gradient.norm(2, 1) - 1).square().mean()
+
+    trainer = Trainer(*small_networks(), latent=Latent(2), batch=16, constraint=Forgetful())
+    trainer.attach(vectors())
+    with pytest.raises(UsageError, match=r"^mine: the penalty has no gradient.*create_graph=True"):
+        trainer.advance()
+
+
+SHARED = torch.optim.Adam(nn.Linear(2, 6).parameters(), 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "why"),
+    [
+        (lambda weights: torch.optim.SGD(weights, 0.1), "is called with weights and a learning rate, and fails"),
+        (partial(torch.optim.Adam, lr=2e-4), "is called with weights and a learning rate, and fails"),
+        (lambda weights, lr: None, "makes None, which is no optimizer"),
+        (lambda weights, lr: SHARED, "makes one of other weights than it is given"),
+        (lambda weights, lr: torch.optim.SGD(weights[:1], lr), "makes one of other weights than it is given"),
+    ],
+)
+def test_an_optimizer_of_your_own_that_cannot_train_is_refused(optimizer: Any, why: str) -> None:
+    with pytest.raises(UsageError, match=rf"^optimizer {why}.*; give a class of torch\.optim, or a function"):
+        Trainer(*small_networks(), latent=Latent(2), optimizer=optimizer)
+
+
+def test_what_is_no_network_or_constraint_is_named() -> None:
+    generator, critic = small_networks()
+    with pytest.raises(UsageError, match=r"^critic is <function .*; give an object such as nn\.Sequential"):
+        Trainer(generator, lambda x: x.sum(1), latent=Latent(2))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"a sum of constraints is given \[.*; give objects, as in Sum"):
+        Sum([R1(1.0), LipschitzPenalty()])  # type: ignore[arg-type]
+
+    class Lost(Constraint):
+        label = "mine"
+
+        def prepare(self, critic: nn.Module) -> nn.Module:
+            return None  # type: ignore[return-value]
+
+    with pytest.raises(UsageError, match=r"^mine: prepare gives None; give the critic"):
+        Trainer(generator, critic, latent=Latent(2), constraint=Lost())

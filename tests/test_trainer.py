@@ -92,7 +92,7 @@ def test_every_weight_is_within_the_bound_after_a_step(c: float) -> None:
 
 
 def test_a_lazy_penalty_is_added_at_every_kth_step_k_times_as_strong() -> None:
-    loss, penalty = torch.tensor(1.0), torch.tensor(0.5)
+    loss, penalty = torch.tensor(1.0), torch.tensor(0.5, requires_grad=True)
     for taken in range(7):
         total, logged = with_penalties(loss, R1(2.0, every=3), taken, lambda *_: penalty)
         assert total.item() == (1 + 3 * 2 * 0.5 if taken % 3 == 0 else 1)
@@ -100,7 +100,7 @@ def test_a_lazy_penalty_is_added_at_every_kth_step_k_times_as_strong() -> None:
 
 
 def test_a_sum_adds_each_part_with_its_own_weight_and_interval() -> None:
-    r1, r2 = torch.tensor([0.5, 0.25])
+    r1, r2 = torch.tensor([0.5, 0.25], requires_grad=True)
     constraint = Sum(R1(2.0), R2(5.0, every=2))
     total, logged = with_penalties(torch.tensor(1.0), constraint, 0, lambda number, _: (r1, r2)[number])
     assert total.item() == 1 + 2 * 0.5 + 2 * 5 * 0.25
@@ -113,7 +113,10 @@ def test_a_sum_adds_each_part_with_its_own_weight_and_interval() -> None:
 @pytest.mark.parametrize("intervals", [(4, 4), (1, 4), (4, 6), (3, 5)])
 def test_the_mean_of_what_is_logged_is_all_penalties_whatever_their_intervals(intervals: tuple[int, int]) -> None:
     constraint = Sum(R1(2.0, every=intervals[0]), R2(5.0, every=intervals[1]))
-    logged = [with_penalties(torch.tensor(1.0), constraint, t, lambda *_: torch.tensor(0.5))[1] for t in range(60)]
+    logged = [
+        with_penalties(torch.tensor(1.0), constraint, t, lambda *_: torch.tensor(0.5, requires_grad=True))[1]
+        for t in range(60)
+    ]
     assert np.mean([each.item() for each in logged if each is not None]) == pytest.approx(2 * 0.5 + 5 * 0.5)
 
 
@@ -150,7 +153,7 @@ class Looking(Constraint):
 
     def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
         self.seen.append(torch.cat([real, fake]).detach())
-        return torch.zeros((), dtype=real.dtype)
+        return torch.zeros((), dtype=real.dtype, requires_grad=True)
 
 
 @pytest.mark.parametrize("deviation", [0.0, 0.5])

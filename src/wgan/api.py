@@ -26,13 +26,17 @@ TOYS = tuple(name for name, entry in DATASETS.items() if entry.target.startswith
 
 
 def configure(
-    preset: str | None, config: Location | None, given: dict[str, Any], data: str | None = None
+    preset: str | None, config: Location | Config | None, given: dict[str, Any], data: str | None = None
 ) -> tuple[Config, str]:
     """The configuration from a preset, a file and single options (later ones win), and a name for the run.
 
     The name begins with that of the data, or with ``data`` if they are given otherwise.
     """
-    from_file = options.read_toml(at_home(config)) if config is not None else {}
+    from_file: dict[str, Any] = {}
+    if isinstance(config, Config):
+        from_file = options.flatten(config)
+    elif config is not None:
+        from_file = options.read_toml(at_home(config))
     usual = "points" if given.get("data") in TOYS else "default"
     chosen = preset or (None if config is not None else usual)
     from_preset = options.preset(chosen) if chosen else {}
@@ -45,7 +49,7 @@ def train(
     data: Any = None,
     *,
     preset: str | None = None,
-    config: Location | None = None,
+    config: Location | Config | None = None,
     out: Location | None = None,
     init_from: "Location | Run | None" = None,
     quiet: bool = False,
@@ -57,7 +61,7 @@ def train(
         data: A name, a folder or .zip of pictures, a .npy/.npz file, an array, a tensor, or any object with
             ``__len__`` and ``__getitem__``.
         preset: Where to begin: a name that ``wgan presets`` lists.
-        config: A ``config.toml`` whose values go over the preset's.
+        config: A ``config.toml``, or the ``config`` of a run, whose values go over the preset's.
         out: The run's folder; by default the next number under ``runs/``.
         init_from: A run, its folder or a ``generator.safetensors`` whose weights to begin with.
         quiet: Show nothing.

@@ -18,6 +18,7 @@ from wgan.errors import WganError
 from wgan.files import write_atomically
 from wgan.limits import check_numbers
 from wgan.networks import Generator, Latent, make_generator
+from wgan.networks.base import twin
 from wgan.seeds import rng, seeded
 from wgan.surroundings import undisturbed
 from wgan.words import first_line
@@ -30,12 +31,12 @@ class Model:
     """A generator that gives samples in the units of the data that it was trained on.
 
     Args:
-        generator: Noise to samples, in the range in which networks work; it is put into evaluation mode and frozen.
+        generator: Noise to samples, in the range in which networks work; a copy is put into evaluation mode.
         units: How to bring samples back to the user's units.
     """
 
     def __init__(self, generator: Generator, units: Units) -> None:
-        self.generator, self.units = generator.eval().requires_grad_(False), units
+        self.generator, self.units = twin(generator).eval().requires_grad_(False), units
 
     def __repr__(self) -> str:
         return f"Model(shape={self.shape}, latent={self.latent})"

@@ -30,8 +30,8 @@ class Run:
         folder: Where it is.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | PathLike[str]) -> None:
+        self.folder = folder = at_home(folder)
         self.config_file = folder / RUN_CONFIG
         self.metrics = folder / "metrics.jsonl"
         self.reals = folder / "reals.png"

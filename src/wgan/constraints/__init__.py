@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from wgan.constraints.base import Constraint, with_penalties
+from wgan.constraints.base import Constraint, parts_of, with_penalties
 from wgan.constraints.orthogonal import Orthogonal, prepared
 from wgan.errors import UsageError
 from wgan.networks.layers import NORM_LAYERS, has_batch_norm
@@ -262,7 +262,7 @@ class Sum(Constraint):
 
     def __init__(self, *parts: Constraint) -> None:
         super().__init__()
-        self._parts = tuple(part for given in parts for part in given.parts)
+        self._parts = parts_of(*parts)
         self.certified = any(part.certified for part in parts)
 
     def __repr__(self) -> str:

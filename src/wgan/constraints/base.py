@@ -29,6 +29,8 @@ class Constraint:
     """Whether the weight is a bound, so that 0 would leave a critic that cannot tell samples apart."""
     certified: bool = False
     """Whether the critic's Lipschitz constant is known, tight and quick to compute."""
+    weight: float = 1.0
+    every: int = 1
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
         if not (_is_number(weight) and _is_number(every)):
@@ -108,6 +110,18 @@ class Constraint:
         """Bring the critic's weights back to where they are allowed, after each critic step."""
 
 
+def parts_of(*given: Constraint) -> tuple[Constraint, ...]:
+    """The parts of all of these.
+
+    Raises:
+        UsageError: One is no constraint.
+    """
+    for each in given:
+        if not isinstance(each, Constraint):
+            raise UsageError(f"a sum of constraints is given {each!r}; give objects, as in Sum(R1(1.0), R2(1.0)).")
+    return tuple(part for each in given for part in each.parts)
+
+
 def _is_number(given: object) -> bool:
     return isinstance(given, Real) and not isinstance(given, bool)
 
@@ -140,6 +154,11 @@ def _scalar(penalty: Tensor, part: Constraint) -> Tensor:
     if not isinstance(penalty, Tensor) or penalty.dim():
         what = f"has shape {tuple(penalty.shape)}" if isinstance(penalty, Tensor) else f"is {penalty!r}"
         raise UsageError(f"{part.label}: the penalty {what}; give a tensor that is a scalar, such as its mean.")
+    if not penalty.requires_grad:
+        raise UsageError(
+            f"{part.label}: the penalty has no gradient, so that it would constrain nothing; compute it from the "
+            "critic, and gradients in it with create_graph=True."
+        )
     return penalty
 
 

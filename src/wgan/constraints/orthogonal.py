@@ -86,6 +86,8 @@ class Orthogonal(Constraint):
 def prepared(constraint: Constraint, critic: nn.Module) -> nn.Module:
     """The critic as a constraint prepares it, rid of what an orthogonal one left on it that had prepared it before."""
     made = constraint.prepare(critic)
+    if not isinstance(made, nn.Module):
+        raise UsageError(f"{constraint.label}: prepare gives {made!r}; give the critic, changed or as it was.")
     return made if constraint.certified else _released(made)
 
 

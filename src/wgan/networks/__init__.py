@@ -15,19 +15,20 @@ from wgan.networks.base import Critic, Generator, Latent, describe
 __all__ = ["Critic", "Generator", "Latent", "complete_options", "make_critic", "make_generator", "resolve_family"]
 
 
-def make_generator(family: str, shape: tuple[int, ...], latent: Latent, **options: Any) -> Generator:
+def make_generator(family: str, shape: tuple[int, ...], latent: Latent | int, **options: Any) -> Generator:
     """Make a generator of a family.
 
     Args:
         family: A name in :data:`wgan.registry.NETWORKS`, or ``"auto"``.
         shape: Of one sample: (C, H, W) for pictures, (D,) for vectors.
-        latent: The noise it maps.
+        latent: The noise it maps, or how many normal numbers it is.
         **options: Fields of :class:`wgan.config.GeneratorConfig`; None is the family's default.
 
     Raises:
         UsageError: The family or an option is unknown, or a value is impossible.
     """
-    made: Generator = _make("generator", family, (shape, latent), options)
+    noise = latent if isinstance(latent, Latent) else Latent(latent)
+    made: Generator = _make("generator", family, (shape, noise), options)
     return made
 
 

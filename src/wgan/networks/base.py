@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ from wgan.networks.memory import Head
 from wgan.registry import unknown
 
 LATENT_KINDS = ("normal", "uniform", "unit")
+
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def parameters(module: nn.Module) -> int:
     return sum(weight.numel() for weight in module.parameters())
 
 
-def twin(module: nn.Module) -> nn.Module:
+def twin(module: Module) -> Module:
     """A copy of a module, whatever it keeps of its last pass.
 
     PyTorch copies no tensor that has a history, such as an activation that a module of a user's own keeps, or the

@@ -22,16 +22,16 @@ from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.networks import Latent
-from wgan.networks.base import latent_of, samples_of
+from wgan.networks.base import latent_of
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
 from wgan.parallel import ALONE, Exchange, Group
 from wgan.schedule import CriticSteps, Decay, Rates, set_rates
-from wgan.seeds import rng, seeded
+from wgan.seeds import seeded
 from wgan.surroundings import with_gradients
+from wgan.trainer import checks
 from wgan.trainer.catchup import ahead
-from wgan.trainer.checks import check_data, check_kinds, check_networks, check_objective, device_of, first_sample, mixes
 from wgan.trainer.ema import Average
 from wgan.trainer.fitting import Fitting
 from wgan.trainer.ledger import Ledger, check_values, check_weights
@@ -99,25 +99,26 @@ class Trainer:
         precision: torch.dtype = torch.float32,
         group: Group = ALONE,
     ) -> None:
-        self.device, self.group = device_of(device), group
+        self.device, self.group = checks.device_of(device), group
         self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty()
-        check_kinds(objective=objective, constraint=constraint, optimizer=optimizer, decay=decay, warmup=warmup)
+        checks.check_kinds(generator=generator, critic=critic, objective=objective, constraint=constraint)
+        checks.check_kinds(optimizer=optimizer, decay=decay, warmup=warmup)
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         check_numbers(batch=batch, catch_up=catch_up, seed=seed, ema_half_life=ema_half_life)
         check_numbers(instance_noise=instance_noise, critic_lr=critic_lr, generator_lr=generator_lr)
         self.latent = latent_of(generator, latent)
-        dtype = check_networks(generator, critic, batch, group.size)
+        dtype = checks.check_networks(generator, critic, batch, group.size)
         self._passes = Passes(self.latent, instance_noise, seed, self.device, dtype, precision, group)
         self.to_device = self._passes.to_device
-        check_objective(self.objective, torch.zeros(4, dtype=dtype, device=self.device, requires_grad=True))
+        checks.check_objective(self.objective, torch.zeros(4, dtype=dtype, device=self.device, requires_grad=True))
         self.generator = placed(generator, self.device)
         self.critic = placed(prepared(self.constraint, critic), self.device)
         group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
         make = optimizer or Adam()
-        self.generator_optimizer = make(self._generator_weights, generator_lr)
-        self.critic_optimizer = make(self._critic_weights, critic_lr)
+        self.generator_optimizer = checks.optimizer_of(make, self._generator_weights, generator_lr)
+        self.critic_optimizer = checks.optimizer_of(make, self._critic_weights, critic_lr)
         self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
         self.catch_up = catch_up if self.objective.measures_distance else 0
         self.batch, self.flip, self.seed, self.decay = int(batch), flip, seed, decay
@@ -159,9 +160,9 @@ class Trainer:
         Raises:
             UsageError: The data do not suit the networks, or are not the same in all processes.
         """
-        opened, self._one_pass = open_data(data), not mixes(self.critic)
+        opened, self._one_pass = open_data(data), not checks.mixes(self.critic)
         self.group.check_alike(seed=self.seed, batch=self.batch, data=int(opened.content or "0", 16) >> 1)  # 63 bits
-        check_data(self.critic, first_sample(self.sample, self.latent), opened)
+        checks.check_data(self.critic, checks.first_sample(self.sample, self.latent), opened)
         self._batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         options = self.seed, self.to_device, self.constraint.certified
         self._meter = Meter(opened, self.latent, self.batch, *options, group=self.group)
@@ -181,6 +182,9 @@ class Trainer:
     def advance(self) -> None:
         """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
         self.since = self.since or time.perf_counter()
+        for network in (self.generator, self.critic):
+            if not network.training:  # as after a look at samples
+                network.train()
         set_rates(self._rates, self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             steps = self.critic_steps.before(self.step)
@@ -228,7 +232,9 @@ class Trainer:
         with self._computed_once(), passes.autocast():
             real_scores, fake_scores = passes.both_scores(self.critic, real, fake, self._one_pass)
             loss = self.objective.critic_loss(real_scores, fake_scores)
-            total, penalty = with_penalties(loss, self.constraint, update, partial(self._penalty, real, fake))
+            checks.check_attached(real_scores, "the critic's scores")
+            look = partial(passes.penalty, self.critic, real, fake, update)
+            total, penalty = with_penalties(loss, self.constraint, update, look)
         self.critic_optimizer.zero_grad()
         total.backward(inputs=self._critic_weights)
         losses = self._exchange_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
@@ -239,6 +245,7 @@ class Trainer:
             self.ledger.add(name, value, self.step + 1)
 
     def _generator_step(self, fake: Tensor) -> None:
+        checks.check_attached(fake, "the generator's samples")
         with self._passes.autocast():
             scores = self._passes.scores(self.critic, self._passes.noised(fake, "generator noise", self.critic_updates))
         loss = self.objective.generator_loss(scores)
@@ -247,10 +254,6 @@ class Trainer:
         (loss,) = self._exchange_generator(loss)
         self.generator_optimizer.step()
         self.ledger.add("generator_loss", loss, self.step + 1)
-
-    def _penalty(self, real: Tensor, fake: Tensor, number: int, part: Constraint) -> Tensor:
-        between = self._passes.positions(len(real), f"penalty {number}", self.critic_updates)
-        return part.penalty(self.critic, real, fake, between)
 
     def check(self) -> None:
         """Raise a DivergedError, with the name and the step, if a loss, a penalty or a weight is NaN or infinite."""
@@ -293,8 +296,4 @@ class Trainer:
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors."""
-        check_numbers(n=n, seed=seed)
-        parts, draw = self.latent.draw(n, rng(seed, "sample")).split(256), self.average.module
-        chance = seeded(seed, "samples' own noise", device=self.device)
-        with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            return torch.cat([samples_of(draw(self.to_device(part)), len(part)).cpu() for part in parts])
+        return self._passes.sampled(self.average.module, n, seed)

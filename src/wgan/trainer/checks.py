@@ -10,15 +10,25 @@ from wgan.constraints import Constraint
 from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.networks import Latent
-from wgan.networks.base import check_same_shape, check_trainable
+from wgan.networks.base import check_same_shape, check_trainable, flat_scores, twin
 from wgan.networks.layers import has_batch_norm
 from wgan.objectives import Objective
+from wgan.optimizers import MakeOptimizer
 from wgan.schedule import Decay
 from wgan.slopes import does_more
 from wgan.words import first_line, is_out_of_memory
 
-KINDS = {"objective": Objective, "constraint": Constraint, "decay": Decay, "warmup": tuple}
+KINDS = {
+    "generator": nn.Module,
+    "critic": nn.Module,
+    "objective": Objective,
+    "constraint": Constraint,
+    "decay": Decay,
+    "warmup": tuple,
+}
 EXAMPLES = {
+    "generator": "nn.Sequential(...)",
+    "critic": "nn.Sequential(...)",
     "objective": "Wasserstein()",
     "constraint": "LipschitzPenalty(10.0)",
     "decay": "Decay(0, 10_000)",
@@ -46,6 +56,34 @@ def check_kinds(**given: object) -> None:
 
 def _makes_optimizers(given: object) -> bool:
     return callable(given) and (not isinstance(given, type) or issubclass(given, torch.optim.Optimizer))
+
+
+def optimizer_of(make: MakeOptimizer, weights: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    """The optimizer of these weights, all of them and no others.
+
+    Raises:
+        UsageError: It cannot be made, or is something else.
+    """
+    how = "give a class of torch.optim, or a function as in lambda weights, lr: torch.optim.Adam(weights, lr)"
+    try:
+        made = make(weights, lr)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"optimizer is called with weights and a learning rate, and fails: {error}; {how}.") from error
+    if not isinstance(made, torch.optim.Optimizer):
+        raise UsageError(f"optimizer makes {made!r}, which is no optimizer; {how}.")
+    if {id(weight) for group in made.param_groups for weight in group["params"]} != set(map(id, weights)):
+        raise UsageError(f"optimizer makes one of other weights than it is given, for two networks need two; {how}.")
+    return made
+
+
+def check_attached(made: Tensor, what: str) -> None:
+    """Refuse samples or scores from which no gradient leads back to the weights that made them.
+
+    Raises:
+        UsageError: They are such.
+    """
+    if not made.requires_grad:
+        raise UsageError(f"{what} are cut off from its weights, as by detach(), no_grad() or numpy: it cannot learn.")
 
 
 def check_objective(objective: Objective, scores: Tensor) -> None:
@@ -144,12 +182,25 @@ def check_data(critic: nn.Module, made: Tensor, data: Data) -> None:
         data: What is to be trained on and measured with.
 
     Raises:
-        UsageError: Generated samples are not shaped like the data; or the critic has batch norm, and there is a single
-            sample to measure with, trained on or held out.
+        UsageError: Generated samples are not shaped like the data; the critic does not take them; or it has batch norm,
+            and there is a single sample to measure with, trained on or held out.
     """
     check_same_shape(made, data.train.batch(torch.arange(1, device="cpu")))
+    _check_scores(critic, made)
     if has_batch_norm(critic):
         _check_sides(data)
+
+
+def _check_scores(critic: nn.Module, samples: Tensor) -> None:
+    like = next(weight for weight in critic.parameters() if weight.requires_grad)
+    try:
+        with torch.no_grad():
+            scores = twin(critic).eval()(torch.cat([samples, samples]).to(like))  # for it may look at their spread
+    except (RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise UsageError(f"the critic fails on samples {tuple(samples.shape)}: {first_line(error)}") from error
+    flat_scores(scores, 2 * len(samples))
 
 
 def mixes(critic: nn.Module) -> bool:

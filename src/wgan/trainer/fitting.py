@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from wgan.errors import UsageError
+
 REMEDY = "it trains while it is iterated: write `for record in trainer.fit(...)`, or `list(trainer.fit(...))`."
 
 
@@ -29,10 +31,18 @@ class Fitting(Iterator[dict[str, Any]]):
         trainer: What trains.
         steps: Generator steps after which it is over.
         tick: Generator steps from record to record.
+
+    Raises:
+        UsageError: That many steps are done already.
     """
 
     def __init__(self, trainer: Trains, steps: int, tick: int) -> None:
-        self.trainer, self.steps, self.tick, self.begun = trainer, steps, tick, False
+        self.trainer, self.steps, self.tick, self.begun = trainer, steps, tick, trainer.step >= steps
+        if self.begun:
+            raise UsageError(
+                f"steps is {steps}, and the trainer is at step {trainer.step} already; steps count from the first one: "
+                f"give more, as {trainer.step + steps}."
+            )
 
     def __next__(self) -> dict[str, Any]:
         self.begun = True

@@ -7,11 +7,13 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from wgan.constraints import Constraint
 from wgan.errors import UsageError
+from wgan.limits import check_numbers
 from wgan.networks import Latent
 from wgan.networks.base import check_same_shape, flat_scores, samples_of
 from wgan.parallel import Group
-from wgan.seeds import rng
+from wgan.seeds import rng, seeded
 
 
 @final
@@ -63,15 +65,28 @@ class Passes:
         z = self.to_device(self.group.share(self.latent.draw(batch, rng(self.seed, stream, index))))
         return samples_of(generator(z), len(z)).to(self.dtype)
 
+    def sampled(self, generator: nn.Module, n: int, seed: int) -> Tensor:
+        """``n`` samples (n, ...) of a seed of their own, on the processor, nothing of them less precise."""
+        check_numbers(n=n, seed=seed)
+        parts, chance = (
+            self.latent.draw(n, rng(seed, "sample")).split(256),
+            seeded(seed, "samples' own noise", device=self.device),
+        )
+        with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return torch.cat([samples_of(generator(self.to_device(part)), len(part)).cpu() for part in parts])
+
     def noised(self, samples: Tensor, stream: str, index: int) -> Tensor:
         """Samples with instance noise, if there is any."""
         if not self.instance_noise:
             return samples
         return samples + self.instance_noise * self._drawn(torch.randn, samples.shape, stream, index)
 
-    def positions(self, n: int, stream: str, index: int) -> Tensor:
-        """Where on their segments the points of a penalty lie, (n,) from 0 to 1."""
-        return self._drawn(torch.rand, (n,), stream, index)
+    def penalty(
+        self, critic: nn.Module, real: Tensor, fake: Tensor, update: int, number: int, part: Constraint
+    ) -> Tensor:
+        """The penalty of a part of the constraint, of that number, at that critic step."""
+        between = self._drawn(torch.rand, (len(real),), f"penalty {number}", update)
+        return part.penalty(critic, real, fake, between)
 
     def _drawn(self, make: Callable[..., Tensor], shape: tuple[int, ...], stream: str, index: int) -> Tensor:
         """Random numbers of this shape: this process's share of what is drawn for all."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from wgan.errors import WganError
@@ -14,6 +14,9 @@ from wgan.files import at_home
 from wgan.model import read_tensors, save_tensors
 from wgan.schedule import Decay
 from wgan.trainer import Trainer
+
+DRAWS = ("batch", "seed")
+"""What the data and the noise of a step are drawn by."""
 
 
 def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -33,15 +36,19 @@ def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     decay = None if trainer.decay is None else [trainer.decay.start, trainer.decay.end]
     counters = {"step": trainer.step, "critic_updates": trainer.critic_updates, "seconds": trainer.seconds}
     made = [{"kind": kind, "rates": rates} for kind, rates in map(_described, _optimizers(trainer))]
-    return tensors, counters | {"decay": decay, "mark": list(trainer.mark), "optimizers": made}
+    draws = {name: getattr(trainer, name) for name in DRAWS}
+    return tensors, counters | draws | {"decay": decay, "mark": list(trainer.mark), "optimizers": made}
 
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
     """Let a trainer go on exactly where a snapshot was taken.
 
     Raises:
-        WganError: Its networks or optimizers are not those of the snapshot.
+        WganError: Its networks, optimizers, batch or seed are not those of the snapshot; it stays as it was.
     """
+    for name in DRAWS:
+        if (saved := counters.get(name)) not in (None, mine := getattr(trainer, name)):
+            raise WganError(f"the save is of a trainer with {name} {saved}, and this one has {mine}; make it alike.")
     made = list(zip(_optimizers(trainer), counters["optimizers"], strict=True))
     for optimizer, saved in made:
         if _described(optimizer)[0] != saved["kind"]:
@@ -49,16 +56,11 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
             raise WganError(
                 f"the save is of the optimizer {saved['kind']}, and this trainer has {kind}; make it alike."
             )
-    try:
-        trainer.generator.load_state_dict(under("generator", tensors))
-        trainer.critic.load_state_dict(under("critic", tensors))
-        trainer.average.module.load_state_dict(under("average", tensors))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise WganError(
-            f"the save does not fit the networks ({reason}): another version of wgan made it and built them otherwise. "
-            "Go on with that version, or train anew."
-        ) from None
+    networks = {"generator": trainer.generator, "critic": trainer.critic, "average": trainer.average.module}
+    for name, network in networks.items():
+        _check_fits(name, network, under(name, tensors))
+    for name, network in networks.items():
+        network.load_state_dict(under(name, tensors))
     load_optimizer(trainer.generator_optimizer, under("generator_optimizer", tensors))
     load_optimizer(trainer.critic_optimizer, under("critic_optimizer", tensors))
     for optimizer, saved in made:
@@ -70,6 +72,17 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     trainer.earlier, trainer.mark = counters["seconds"], (seconds, images)
     trainer.since = None  # the clock starts again with the next step
     trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
+
+
+def _check_fits(name: str, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    wanted, given = ({key: tuple(value.shape) for key, value in of.items()} for of in (network.state_dict(), tensors))
+    different = [key for key in {**wanted, **given} if wanted.get(key) != given.get(key)]
+    if different:
+        here, there = (of.get(different[0], "missing") for of in (wanted, given))
+        raise WganError(
+            f"the save does not fit the {name}: {different[0]} is {here} here and {there} in it. Build the networks "
+            "alike; if they are wgan's own, another version built them otherwise: go on with that one, or train anew."
+        )
 
 
 def save(trainer: Trainer, path: str | PathLike[str]) -> None:
@@ -118,18 +131,22 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """An optimizer's state, ``"3.exp_avg"`` being that of its fourth parameter."""
-    states = optimizer.state_dict()["state"]
-    return {f"{number}.{key}": value for number, state in states.items() for key, value in state.items()}
+    """An optimizer's state, ``"3.exp_avg"`` being that of its fourth parameter, and ``"3.step|"`` a plain number."""
+    entries = [
+        (f"{number}.{key}", value)
+        for number, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    ]
+    return {name if isinstance(value, Tensor) else f"{name}|": torch.as_tensor(value) for name, value in entries}
 
 
 def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Give an optimizer its state back, each tensor in the memory format of its parameter."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         number, key = name.split(".", 1)
         like = parameters[int(number)]
         placed = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor.clone()
-        state.setdefault(int(number), {})[key] = placed
+        state.setdefault(int(number), {})[key.removesuffix("|")] = tensor.item() if key.endswith("|") else placed
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
