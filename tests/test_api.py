@@ -82,9 +82,7 @@ def test_a_generator_outlives_its_family_s_own_depth_and_a_run_says_what_is_wron
     images = wgan.train(blobs(), out=tmp_path / "r", quiet=True, **options).generator.sample(3)
     monkeypatch.setattr(dcgan, "halvings", lambda *_: 2)  # another version, with another depth
     assert np.array_equal(wgan.load(tmp_path / "r").sample(3), images)
-    with pytest.raises(
-        WganError, match=r"does not fit the generator: body\S+ is .* in it\. .*another version built"
-    ):
+    with pytest.raises(WganError, match=r"does not fit the generator: body\S+ is .* in it\. .*another version built"):
         wgan.resume(tmp_path / "r", blobs(), steps=3, quiet=True)
 
 
@@ -93,6 +91,12 @@ def test_what_a_run_gives_can_be_given_again(tmp_path: Path) -> None:
     wgan.train(blobs(), out=run.folder, quiet=True, **SMALL | {"steps": 2, "critic_lr": 3e-4})
     again = wgan.train(blobs(), config=run.config, out=tmp_path / "two", quiet=True, steps=3)
     assert again.config.optimizer == run.config.optimizer and again.config.run.steps == 3
+
+
+def test_a_network_of_your_own_is_sent_where_it_can_be_trained() -> None:
+    for name in ("generator", "critic"):
+        with pytest.raises(UsageError, match=rf"^{name} is a network of your own; give it to wgan\.Trainer"):
+            wgan.train(blobs(), **{name: torch.nn.Linear(2, 6)})
 
 
 def test_a_model_of_a_generator_in_training_leaves_it_in_training() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wgan.constraints import Unconstrained
 from wgan.distances.transport import exact
+from wgan.errors import UsageError
 from wgan.measure.critics import (
     Rays,
     Training,
@@ -37,6 +38,26 @@ def normal(n: int, d: int, seed: int = 0) -> Array:
 
 def uniform(n: int, draw: Any) -> Tensor:
     return torch.rand(n, 2, generator=draw)
+
+
+def test_a_sampler_that_draws_the_same_each_time_is_refused() -> None:
+    """For what it certifies would be what it was trained on."""
+
+    def fixed(n: int, draw: torch.Generator) -> np.ndarray:
+        return np.random.default_rng(0).normal(size=(n, 3))
+
+    def point(n: int, draw: torch.Generator) -> torch.Tensor:
+        return torch.ones(n, 3)
+
+    def moving(n: int, draw: torch.Generator) -> torch.Tensor:
+        return torch.randn(n, 3, generator=draw)
+
+    for a, b in ((fixed, moving), (moving, fixed)):
+        with pytest.raises(
+            UsageError, match="a sampler gives the same samples at each call; let them depend"
+        ):
+            Samplers(a, b, 0)
+    assert Samplers(point, moving, 0).dim == 3
 
 
 def test_folds_of_samplers_are_draws_of_their_own() -> None:

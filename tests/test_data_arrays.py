@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ def test_layouts(tmp_path: Path, form: str, layout: str) -> None:
     assert data.report.value_range == (0, 255)
 
 
+@pytest.mark.parametrize("form", [lambda array: array, torch.from_numpy])
+def test_what_becomes_of_the_array_changes_nothing(form: Callable[[Any], Any]) -> None:
+    mine = BYTES.copy()
+    data = open_data(form(mine))
+    mine[:] = 0
+    assert np.array_equal(np.sort(pixels(data), axis=None), np.sort(BYTES, axis=None))
+
+
 def test_a_tensor_is_read_channels_first_when_both_could_be() -> None:
     both = RNG.integers(0, 256, (3, 4, 7, 3), np.uint8)
     assert open_data(torch.from_numpy(both), DataConfig(channels=4)).shape == (4, 7, 3)
@@ -55,6 +64,7 @@ RANGES: dict[str, tuple[Any, tuple[float, float]]] = {
     "bytes as floats": (GREY.astype(np.float32), (0, 255)),
     "own": (GREY * 3.0 - 300, (-300, 465)),
     "above 1": (GREY / 250, (0, 1.02)),
+    "below 0": (GREY / 250 - 0.02, (-0.02, 1)),
     "to 16": (GREY * (16 / 255), (0, 16)),
     "uint16": (GREY.astype(np.uint16) * 257, (0, 65535)),
     "int64": (GREY.astype(np.int64), (0, 255)),

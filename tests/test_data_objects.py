@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import TensorDataset
 
 import wgan
 from toolbox import BYTES, GREY, Listed, pixels
@@ -169,6 +170,34 @@ def test_objects_that_cannot_be_used(name: str) -> None:
     source, message = OBJECTS[name]
     with pytest.raises(WganError, match=message):
         open_data(source, DataConfig())
+
+
+class Table:
+    """As of pandas: its items are columns, and its array has rows."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+
+    def to_numpy(self) -> np.ndarray:
+        return self.rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, column: int) -> np.ndarray:
+        return self.rows[:, column]
+
+
+def test_a_table_is_read_by_its_rows() -> None:
+    rows = np.random.default_rng(0).normal(size=(30, 40))
+    assert wgan.open_data(Table(rows)).shape == (40,)
+
+
+def test_pairs_of_numbers_are_points_and_a_number_may_have_a_class() -> None:
+    x, y = torch.rand(20), torch.rand(20)
+    assert wgan.open_data(TensorDataset(x, y)).shape == (2,)
+    classes = wgan.open_data(TensorDataset(x, torch.arange(20) % 2))
+    assert classes.shape == (1,) and len(classes.report.classes) == 2
 
 
 def test_single_numbers_in_a_list_are_vectors_as_those_of_an_array_are() -> None:

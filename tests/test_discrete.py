@@ -67,6 +67,9 @@ def test_the_line_with_positions_of_its_own() -> None:
     assert found == pytest.approx(wasserstein_distance(at_p, at_q, p, q), abs=1e-9)
     assert found == pytest.approx(ot.emd2(p, q, np.abs(at_p[:, None] - at_q)), abs=1e-9)
     assert earth_mover_line(p, p, at_p, at_p + 3) == pytest.approx(3)
+    other = rng.dirichlet(np.ones(6))
+    same = wasserstein_distance(at_p, at_p, p, other)  # one set of positions is that of both
+    assert earth_mover_line(p, other, at_p) == earth_mover_line(p, other, None, at_p) == pytest.approx(same, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ def test_what_is_no_array_of_real_numbers_is_refused(bad: Any, words: str) -> No
             with pytest.raises(UsageError, match=f"^the probabilities {name} {words}"):
                 distance(*pair)
     with pytest.raises(UsageError, match=f"^the positions of q {words}"):
-        earth_mover_line(p, p, None, bad)
+        earth_mover_line(p, p, [0, 1], bad)
     with pytest.raises(UsageError, match=f"^the costs {words}"):
         earth_mover([1.0], p, bad)
 

@@ -32,6 +32,9 @@ def configure(
 
     The name begins with that of the data, or with ``data`` if they are given otherwise.
     """
+    for name in ("generator", "critic"):
+        if hasattr(given.get(name), "forward"):
+            raise UsageError(f"{name} is a network of your own; give it to wgan.Trainer, which trains any module.")
     from_file: dict[str, Any] = {}
     if isinstance(config, Config):
         from_file = options.flatten(config)

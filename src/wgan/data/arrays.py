@@ -22,6 +22,8 @@ from wgan.errors import UsageError, WganError
 from wgan.words import shown
 
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+MIDDLE = 0.5
+"""Numbers from just below 0 to above this are from 0 to 1 and went too far, as by a bicubic resize."""
 LEAST_WHITE = 64
 """Numbers that all stay below are not on the scale to 255: they would all be nearly black."""
 
@@ -164,9 +166,17 @@ class ArrayPictures(Source):
         return self._origin.stamp
 
     def ready(self, target: Target) -> NDArray[np.uint8] | None:
-        """The array itself, if it needs no change."""
-        fits = self._array.dtype == np.uint8 and self._array.shape[1:] == target.shape
-        return self._array if fits else None
+        """The array, if it needs no change: what is in memory as a copy, for its owner may go on to change it."""
+        if self._array.dtype != np.uint8 or self._array.shape[1:] != target.shape:
+            return None
+        return self._array if self._is_mapped else self._array.copy()
+
+    @property
+    def _is_mapped(self) -> bool:
+        base: Any = self._array
+        while base is not None and not isinstance(base, np.memmap):
+            base = getattr(base, "base", None)
+        return base is not None
 
     @cached_property
     def _extremes(self) -> tuple[float, float]:
@@ -204,7 +214,8 @@ def usual_range(dtype: np.dtype[Any], low: float, high: float) -> tuple[float, f
     if dtype.newbyteorder("=") == np.uint16:
         return 0.0, 65535.0
     for usual in USUAL_RANGES if dtype.kind == "f" else USUAL_RANGES[2:]:
-        if usual[0] <= low and high <= usual[1] and (usual[1] == 1 or high >= LEAST_WHITE):
+        unlikely = high < LEAST_WHITE if usual[1] > 1 else -MIDDLE < low < 0 and high > MIDDLE
+        if usual[0] <= low and high <= usual[1] and not unlikely:
             return usual
     return low, high if high > low else low + max(1.0, abs(low))
 

@@ -57,6 +57,7 @@ def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
         UsageError: The object is of no known kind, sparse, or has masked values.
         WganError: Its items cannot be used.
     """
+    source = source.to_numpy() if hasattr(source, "to_numpy") else source  # tables, whose items are columns
     if isinstance(source, torch.Tensor):
         array = _numpy(source, "the tensor")
         return open_array(array, None, Origin("tensor", "the tensor", "tensor", channels_first=True), options, progress)
@@ -136,7 +137,10 @@ class ItemPictures(Source):
             item = item[key]
         elif isinstance(item, tuple | list) and item and isinstance(item[0], Image.Image | torch.Tensor | np.ndarray):
             label = _label(item[1]) if len(item) > 1 else None
-            item = item[0]
+            point = (
+                getattr(item[0], "ndim", 2) == 0 and label is None
+            )  # and no number with its class
+            item = item if point else item[0]
         if isinstance(item, Image.Image):
             return item, label
         return self._array(item, number), label

@@ -142,8 +142,8 @@ def earth_mover_line(
     Args:
         p: Probabilities (K,).
         q: Probabilities (L,).
-        positions_p: Where the points of p are, finite (K,), in any order; by default 0, 1, ..., K - 1.
-        positions_q: Where the points of q are, finite (L,); by default 0, 1, ..., L - 1.
+        positions_p: Where the points of p are, finite (K,), in any order; by default where those of q are.
+        positions_q: Where the points of q are, finite (L,); by default where those of p are, or 0, 1, 2, ... for both.
 
     Returns:
         The distance, in the units of the positions.
@@ -152,7 +152,8 @@ def earth_mover_line(
         UsageError: p or q are no probabilities, or the positions do not suit them.
     """
     p, q = _probabilities("p", p), _probabilities("q", q)
-    at_p, at_q = _positions("p", positions_p, len(p)), _positions("q", positions_q, len(q))
+    at_p = _positions("p", positions_q if positions_p is None else positions_p, len(p))
+    at_q = _positions("q", positions_p if positions_q is None else positions_q, len(q))
     return float(wasserstein_distance(at_p, at_q, p, q))
 
 

@@ -140,7 +140,8 @@ class Samplers(Sides):
         seed: What they draw depends on.
 
     Raises:
-        UsageError: They do not give samples of one dimension, not as many as they should, or no finite real numbers.
+        UsageError: They do not give samples of one dimension, not as many as they should, no finite real numbers, or
+            the same ones each time.
     """
 
     def __init__(self, a: Sampler, b: Sampler, seed: int) -> None:
@@ -151,7 +152,17 @@ class Samplers(Sides):
         x, y = self._raw(FIRST, "first", 0)
         if x.dim() != 2 or x.shape[1:] != y.shape[1:] or not x.shape[1]:
             raise UsageError(f"the samplers gave {tuple(x.shape)} and {tuple(y.shape)}; both must give (n, D).")
+        self._check_that_draws_differ()
         super().__init__(x, y, seed, None)
+
+    def _check_that_draws_differ(self) -> None:
+        """Refuse samplers of a fixed seed, whose critic would be judged and certified on what it was trained on."""
+        for one, other in zip(self._raw(64, "look", 0), self._raw(64, "look", 1), strict=True):
+            if torch.equal(one, other) and not one.eq(one[0]).all():  # a single point may come again
+                raise UsageError(
+                    "a sampler gives the same samples at each call; let them depend on its rng, as in "
+                    "torch.randn(n, 2, generator=rng)."
+                )
 
     def part(self, name: str) -> Part:
         return self._scaled(*self._raw(min(SIZES[name], max(FIRST, NUMBERS // self.dim)), name, 0))
