@@ -111,8 +111,9 @@ def test_a_split_and_options_hold_for_arrays_too(tmp_path: Path) -> None:
         by_array = wgan.distance(x, x + 1, method="exact", split=split)
         assert (by_array.n, by_array.value) == (by_file.n, by_file.value) and by_array.n < 100
         assert wgan.distance(x[:, 0], x[:, 1], split=split).n < 100
-    with pytest.raises(UsageError, match="size"):
-        wgan.distance(x, x, size=8)
+    for option, value in {"size": 8, "channels": 3, "value_range": (0, 1)}.items():
+        with pytest.raises(UsageError, match=f"^--{option.replace('_', '-')} is for pictures, but array has vectors"):
+            wgan.distance(x, x, **{option: value})
 
 
 def test_equal_samples_are_not_counted_twice(tmp_path: Path) -> None:
@@ -137,7 +138,8 @@ def test_pictures_of_numbers_must_be_on_one_scale(a: float, b: float | None) -> 
 def test_numbers_from_0_to_1_or_from_minus_1_go_with_bytes() -> None:
     bytes_ = blobs(60)
     for numbers in (bytes_ / 255, bytes_ / 127.5 - 1, bytes_.astype(np.int64)):
-        assert wgan.distance(numbers, bytes_, method="exact").value == pytest.approx(0, abs=1e-9)
+        for others in (bytes_, bytes_.astype(np.int64)):
+            assert wgan.distance(numbers, others, method="exact").value == pytest.approx(0, abs=1e-9)
 
 
 def test_a_generator_has_the_scale_of_its_data(run: Run) -> None:

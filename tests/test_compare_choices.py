@@ -8,10 +8,14 @@ import pytest
 from PIL import Image
 
 import wgan
+from toolbox import blobs, small_run
 from wgan.compare import lines
+from wgan.config import DataConfig
 from wgan.distances.estimate import Estimate
 from wgan.distances.line import sliced
+from wgan.errors import UsageError, WganError
 from wgan.measure import W1, measure
+from wgan.sets import _check_shape
 
 
 def test_pictures_that_are_wider_than_high_are_brought_to_those_of_a(tmp_path: Path) -> None:
@@ -21,6 +25,29 @@ def test_pictures_that_are_wider_than_high_are_brought_to_those_of_a(tmp_path: P
     found = wgan.distance(a, tmp_path, method="exact")
     assert isinstance(found, Estimate) and (found.dim, found.m) == (32, 30)
     assert found.value < wgan.distance(a, 255 - a, method="exact").value / 5
+
+
+def test_bytes_beside_a_run_of_other_numbers_are_brought_to_its_shape(tmp_path: Path) -> None:
+    """Its range is none of theirs, but its size is."""
+    run = small_run(tmp_path / "r", 100 * np.random.default_rng(0).random((60, 8, 8)), steps=1, value_range=(0, 100))
+    found = wgan.distance(run, np.kron(blobs(30), np.ones((1, 2, 2, 1), np.uint8)), method="exact")
+    assert isinstance(found, Estimate) and (found.dim, found.m) == (64, 30)
+
+
+def test_channels_are_none_of_a_generator_of_vectors() -> None:
+    with pytest.raises(UsageError, match="--channels: the generator makes vectors of 3 numbers"):
+        _check_shape((3,), DataConfig(channels=3))
+
+
+def test_a_name_is_that_of_a_data_set_even_if_there_is_a_run_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ring").mkdir()
+    Path("ring", "config.toml").touch()
+    assert wgan.distance("ring", np.zeros((60, 2)), method="exact").value == pytest.approx(np.sqrt(2), abs=0.05)
+    with pytest.raises(WganError, match="ring has no generator yet"):
+        wgan.distance("./ring", np.zeros((60, 2)), method="exact")
 
 
 def test_the_seed_reaches_the_method() -> None:

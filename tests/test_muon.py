@@ -53,6 +53,31 @@ def test_steps_are_those_of_pytorch(shape: tuple[int, int]) -> None:
     assert float((ours - theirs).detach().norm()) < 0.02 * moved  # bfloat16 has 8 bits
 
 
+def test_every_matrix_moves_at_the_rate_and_with_the_momentum_of_its_group() -> None:
+    starts = [matrix(shape, k).float() for k, shape in enumerate(SHAPES[:4])]
+    moved = []
+    for kind, rest in ((Muon, {}), (torch.optim.Muon, {"weight_decay": 0.0})):
+        weights = [nn.Parameter(start.clone()) for start in starts]
+        one, other = {"params": weights[:3]}, {"params": weights[3:], "lr": 0.02, "momentum": 0.3}
+        optimizer = kind([one, other], lr=0.1, momentum=0.9, **rest)
+        for step in range(4):
+            for group in optimizer.param_groups:
+                group["lr"] *= 0.7
+            for k in (0, 2, 3):  # the second one never has a gradient
+                weights[k].grad = matrix(SHAPES[k], 10 * step + k + 5).float()
+            optimizer.step()
+        moved.append([weight.detach() - start for weight, start in zip(weights, starts, strict=True)])
+    for ours, theirs in zip(*moved, strict=True):
+        assert float((ours - theirs).norm()) <= 0.05 * float(theirs.norm())  # bfloat16 has 8 bits
+    assert [bool(ours.any()) for ours in moved[0]] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e12])
+def test_the_size_of_a_gradient_does_not_matter(factor: float) -> None:
+    given = matrix((5, 9)).float()
+    torch.testing.assert_close(orthogonalised(factor * given), orthogonalised(given), rtol=1e-4, atol=1e-5)
+
+
 def test_what_has_no_gradient_stays() -> None:
     weight = nn.Parameter(torch.ones(2, 2))
     Muon([weight], lr=0.1, momentum=0.9).step()
