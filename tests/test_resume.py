@@ -219,7 +219,8 @@ def test_a_budget_that_is_used_up_is_said(tmp_path: Path) -> None:
 
 def test_time_goes_on_where_it_was_saved() -> None:
     trainer, other = tiny_trainer(), tiny_trainer()
-    trainer.earlier, trainer.mark = 1234.5, (1200.25, 96)
+    trainer.clock.set(1234.5)
+    trainer.mark = 1200.25, 96
     saved, counters = snapshot(trainer)
     restore(other, saved, json.loads(json.dumps(counters)))
     assert other.seconds == 1234.5 and other.mark == (1200.25, 96)

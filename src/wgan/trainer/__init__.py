@@ -4,7 +4,6 @@ A trainer gets objects, and names for its data at most; it prints nothing and wr
 :mod:`wgan.seeds`, so what a step draws depends on the seed and the step alone, and measuring never disturbs training.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -32,6 +31,7 @@ from wgan.seeds import seeded
 from wgan.surroundings import with_gradients
 from wgan.trainer import checks
 from wgan.trainer.catchup import ahead
+from wgan.trainer.clock import Clock
 from wgan.trainer.ema import Average
 from wgan.trainer.fitting import Fitting
 from wgan.trainer.ledger import Ledger, check_values, check_weights
@@ -129,14 +129,13 @@ class Trainer:
         parametrized = any(map(parametrize.is_parametrized, self.critic.modules()))
         self._computed_once = parametrize.cached if parametrized else nullcontext
         self.step, self.critic_updates = 0, 0
-        self.earlier, self.mark = 0.0, (0.0, 0)  # seconds of earlier processes; seconds and images at the last record
-        self.since: float | None = None
+        self.clock, self.mark = Clock(), (0.0, 0)  # the latter: seconds and images at the last record
         self._batches: Batches | None = None
 
     @property
     def seconds(self) -> float:
         """Seconds since training began, with all that happened between steps; those of earlier processes included."""
-        return self.earlier + (0.0 if self.since is None else time.perf_counter() - self.since)
+        return self.clock.seconds
 
     @property
     def images(self) -> int:
@@ -181,7 +180,7 @@ class Trainer:
     @with_gradients
     def advance(self) -> None:
         """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
-        self.since = self.since or time.perf_counter()
+        self.clock.start()
         for network in (self.generator, self.critic):
             if not network.training:  # as after a look at samples
                 network.train()

@@ -69,8 +69,8 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     trainer.ledger.load(under("ledger", tensors))
     trainer.step, trainer.critic_updates = counters["step"], counters["critic_updates"]
     seconds, images = counters["mark"]
-    trainer.earlier, trainer.mark = counters["seconds"], (seconds, images)
-    trainer.since = None  # the clock starts again with the next step
+    trainer.clock.set(counters["seconds"])  # it starts again with the next step
+    trainer.mark = seconds, images
     trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
 
 
