@@ -98,6 +98,8 @@ def test_train_sample_resume_and_runs(wgan: Wgan, source: Path, tmp_path: Path) 
     assert [path.name for path in sorted(Path("pngs").iterdir())] == [f"{i:06d}.png" for i in range(5)]
     with Image.open("pngs/000003.png") as picture:
         assert np.array_equal(np.asarray(picture), samples[3, :, :, 0])
+    code, _, err = wgan("sample", "r", "-n", 5, "-o", "pngs/")
+    assert (code, "the folder pngs is not empty; choose another" in err) == (2, True)
     assert wgan("sample", "r", "-n", 9)[0] == 0 and Path("samples.png").is_file()
     assert wgan("resume", "r", "--steps", 16, "--quiet") == (0, "", "")
     code, out, _ = wgan("runs", ".")
@@ -125,10 +127,13 @@ def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_command_that_is_ended_leaves_nothing_half_written(number: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "out"), [(signal.SIGTERM, "all.npy"), (signal.SIGHUP, "all.npy"), (signal.SIGINT, "all/")]
+)
+def test_a_command_that_is_ended_leaves_nothing_half_written(number: int, out: str, tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=1)
-    command = [sys.executable, "-m", "wgan", "sample", str(run.folder), "-n", str(10**8), "-o", "all.npy"]
+    command = [sys.executable, "-m", "wgan", "sample", str(run.folder), "-n", str(10**8), "-o", out]
+    written = "all.npy" if out == "all.npy" else "000000.png"
     (tmp_path / "here").mkdir()
 
     def heeded() -> None:  # under nohup it would not be
@@ -136,7 +141,7 @@ def test_a_command_that_is_ended_leaves_nothing_half_written(number: int, tmp_pa
 
     streams: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "preexec_fn": heeded}
     with subprocess.Popen(command, cwd=tmp_path / "here", **streams) as child:
-        while child.poll() is None and not any(file.stat().st_size for file in tmp_path.glob("here/.*/all.npy")):
+        while child.poll() is None and not any(file.stat().st_size for file in tmp_path.glob(f"here/**/{written}")):
             time.sleep(0.05)
         for _ in range(2):  # as systemd and launchers do
             child.send_signal(number)

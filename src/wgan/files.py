@@ -4,11 +4,13 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wgan.errors import WganError
+from wgan.errors import UsageError, WganError
 
 _PART = ".part"
 RUN_CONFIG, CHECKPOINTS = "config.toml", "checkpoints"
@@ -48,22 +50,77 @@ def write_atomically(path: Path, write: Callable[[Path], object], parents: bool 
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:  # the temporary name would tell a person nothing
-        blocked = isinstance(error, FileExistsError | NotADirectoryError)
-        why = "a file is where its folder would be" if blocked else error.strerror or str(error)
-        raise UnwrittenError(error.errno or errno.EIO, why, str(path)) from error
+    except OSError as error:
+        raise _unwritten(path, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def fill(folder: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make files in a hidden place within a folder, and only then give all of them to the folder.
+
+    Whatever goes wrong, Ctrl-C too, none of them is there afterwards. A process that is killed leaves the hidden place,
+    which :func:`is_free` does not count. Files are not brought to the disk one by one: that takes longer than making
+    them.
+
+    Args:
+        folder: An empty folder, or the name of a new one. It is kept, not replaced, for it may be a link, a mount, or
+            where somebody's shell is.
+        write: Is told where.
+
+    Raises:
+        UnwrittenError: The disk is full, or the folder cannot be made or written.
+    """
+    is_new, made = not folder.exists(), list[Path]()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", suffix=_PART, dir=folder) as part:
+            write(Path(part))
+            made = list(Path(part).iterdir())
+            for file in made:
+                file.rename(folder / file.name)
+        sweep(folder)
+    except BaseException as error:
+        with suppress(OSError):
+            for file in made:
+                (folder / file.name).unlink(missing_ok=True)
+            if is_new:
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise _unwritten(folder, error) from error
+        raise
+
+
+def is_free(folder: Path) -> bool:
+    """Whether there is no such folder, or nothing in it but what killed processes left half written."""
+    return not folder.is_dir() or set(folder.iterdir()) == set(_parts(folder))
+
+
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half written in a folder, which nobody else may be writing to."""
-    for part in folder.glob(f".*{_PART}"):
+    for part in _parts(folder):
         shutil.rmtree(part, ignore_errors=True)
 
 
+def _parts(folder: Path) -> Iterator[Path]:
+    return folder.glob(f".*{_PART}")
+
+
+def _unwritten(path: Path, error: OSError) -> UnwrittenError:
+    """The error of the name that was wanted, for that of what was being written would tell a person nothing."""
+    blocked = isinstance(error, FileExistsError | NotADirectoryError)
+    why = "a file is where its folder would be" if blocked else error.strerror or str(error)
+    return UnwrittenError(error.errno or errno.EIO, why, str(path))
+
+
 def at_home(path: str | os.PathLike[str]) -> Path:
-    """A path with its ~ expanded as a shell does it: that of an unknown user stays, where pathlib would fail."""
+    """A path with its ~ expanded as a shell does it: that of an unknown user stays, where pathlib would fail.
+
+    Raises:
+        UsageError: It is no path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a path is a text or a pathlib.Path, and this is of type {type(path).__name__}: {path!r}.")
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 

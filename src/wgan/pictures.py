@@ -1,7 +1,7 @@
 """Arrays of images as files that a person looks at: grids, contact sheets, single pictures, a progress GIF.
 
 Images are uint8 (N, H, W, C), as everywhere outside tensors: one channel is grey, three RGB, four RGBA (on
-a checkerboard); of any other number, the first is shown as grey. Files appear whole or not at all.
+a checkerboard); of any other number, the first is shown as grey. Single files appear whole or not at all.
 """
 
 import io
@@ -96,15 +96,17 @@ def contact_sheet(images: Images, path: Path | str, title: str) -> None:
 def save_pictures(folder: Path | str, images: Images, start: int = 0) -> None:
     """Writes each image as a PNG of its own, with its own size and channels: 000000.png, 000001.png ...
 
+    Pictures are many: unlike other files they are written as they are, for :func:`wgan.files.fill` to make all appear.
+
     Args:
-        folder: Where to; made if it is missing.
+        folder: Where to.
         images: The images, uint8 (N, H, W, C).
         start: The number of the first picture, for callers that write batch after batch.
     """
     _check(images)
     shown = images if images.shape[-1] in (3, 4) else images[..., 0]
     for number, image in enumerate(shown, start):
-        _write(Path(folder) / f"{number:06d}.png", _png(Image.fromarray(np.ascontiguousarray(image))))
+        Image.fromarray(np.ascontiguousarray(image)).save(Path(folder) / f"{number:06d}.png")
 
 
 def animate(frames: Sequence[tuple[Path, str]], out: Path | str) -> None:
