@@ -178,6 +178,7 @@ def test_a_given_range_clips_and_says_so() -> None:
         (np.zeros((9, 2)), {"size": (4, 4)}, "--size is for pictures"),
         (np.zeros((9, 2)), {"channels": 1}, "--channels is for pictures"),
         (np.zeros((9, 2)), {"flip": True}, "--flip is for pictures"),
+        (np.zeros((9, 2)), {"fit": "pad"}, "--fit is for pictures"),
         (GREY, {"held_out": 0}, "--held-out: 0 holds nothing out"),
         (GREY, {"held_out": 2.5}, "--held-out: 2.5 must be a share between 0 and 1 or a whole number"),
         (GREY, {"held_out": 20}, "--held-out: 20, but of 20 samples at least one must be left"),

@@ -127,10 +127,10 @@ def no_picture_options(options: DataConfig, name: str) -> None:
     """Refuse options that only pictures have.
 
     Raises:
-        UsageError: ``size``, ``channels``, ``value_range`` or ``flip`` is set.
+        UsageError: ``size``, ``fit``, ``channels``, ``value_range`` or ``flip`` is not the usual one.
     """
-    for option in ("size", "channels", "value_range", "flip"):
-        value = getattr(options, option)
-        if value not in (None, False):
+    usual = DataConfig()
+    for option in ("size", "fit", "channels", "value_range", "flip"):
+        if getattr(options, option) != getattr(usual, option):
             flag = "--" + option.replace("_", "-")
             raise UsageError(f"{flag} is for pictures, but {name} has vectors; leave it out.")
