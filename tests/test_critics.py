@@ -53,9 +53,7 @@ def test_a_sampler_that_draws_the_same_each_time_is_refused() -> None:
         return torch.randn(n, 3, generator=draw)
 
     for a, b in ((fixed, moving), (moving, fixed)):
-        with pytest.raises(
-            UsageError, match="a sampler gives the same samples at each call; let them depend"
-        ):
+        with pytest.raises(UsageError, match="a sampler gives the same samples at each call; let them depend"):
             Samplers(a, b, 0)
     assert Samplers(point, moving, 0).dim == 3
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
-from toolbox import BYTES, GREY, Listed, pixels
+import wgan
+from toolbox import BYTES, GREY, SMALL, Listed, pixels
 from wgan.config import DataConfig
 from wgan.data import open_data
 from wgan.data.samples import Data, Pictures, Units, Vectors
@@ -41,6 +43,31 @@ def test_layouts(tmp_path: Path, form: str, layout: str) -> None:
     data = open_data(source, DataConfig())
     np.testing.assert_array_equal(pixels(data), GREY[..., None] if layout == "NHW" else BYTES)
     assert data.report.value_range == (0, 255)
+
+
+def test_bytes_that_are_all_nearly_black_are_read_as_other_whole_numbers_or_refused(tmp_path: Path) -> None:
+    mask = (GREY > 99).astype(np.uint8)
+    np.save(tmp_path / "x.npy", mask)
+    for source in (mask, torch.from_numpy(mask), tmp_path / "x.npy"):
+        data = open_data(source)
+        assert np.array_equal(pixels(data)[..., 0], mask * 255) and data.report.value_range == (0, 1)
+    assert wgan.distance(mask, mask.astype(np.int64)).value == pytest.approx(0, abs=1e-6)
+    (tmp_path / "pictures").mkdir()
+    for number, image in enumerate(mask):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"{number}.png")
+    for few in (tmp_path / "pictures", Listed(list(mask))):
+        with pytest.raises(UsageError, match=r"none is above 1, where 255 is white: .*multiply them, as by 255, first"):
+            open_data(few)
+    assert open_data(np.zeros((9, 4, 4), np.uint8)).report.value_range == (0, 255)
+
+
+def test_a_path_is_never_the_name_of_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "digits").mkdir()
+    for number, image in enumerate(BYTES):
+        Image.fromarray(image).save(tmp_path / "digits" / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    run = wgan.train(Path("./digits"), out="r", quiet=True, **SMALL | {"steps": 1})
+    assert run.config.data.data == str(tmp_path / "digits")
 
 
 @pytest.mark.parametrize("form", [lambda array: array, torch.from_numpy])

@@ -172,6 +172,12 @@ def test_objects_that_cannot_be_used(name: str) -> None:
         open_data(source, DataConfig())
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_are_no_samples(kind: type) -> None:
+    with pytest.raises(UsageError, match=r"data is of type .*must be a name, a path, an array"):
+        open_data(kind(b"photos/"))
+
+
 class Table:
     """As of pandas: its items are columns, and its array has rows."""
 

@@ -273,6 +273,11 @@ def test_mmd_is_the_double_sum() -> None:
     assert mmd(x, y) == pytest.approx(sum(within) - 2 * across, abs=1e-9)
 
 
+def test_a_small_shift_of_wide_sets_is_not_lost_beside_their_spread() -> None:
+    x = np.random.default_rng(0).normal(size=(500, 2)) * 1e4
+    assert gaussian(x, x + 1e-4) == pytest.approx(1e-4 * math.sqrt(2), rel=1e-3)
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1e6])
 def test_mmd_has_no_unit_even_where_most_samples_are_copies(scale: float) -> None:
     x, y = (np.where(normal(90, 2, k)[:, :1] < 0.8, 0, normal(90, 2, k + 2)) / 1000 for k in range(2))

@@ -54,7 +54,8 @@ def test_the_seed_is_that_of_the_halves_the_groups_and_the_method() -> None:
 
 
 def test_a_single_sample_is_transported_as_it_is() -> None:
-    assert choose(1, 5000, 3)[0] == choose(5000, 1, 3)[0] == "exact" and choose(2, 5000, 3)[0] == "quadrature"
+    assert choose(1, 5000, 3)[0] == choose(5000, 1, 3)[0] == "exact" and choose(20, 5000, 3)[0] == "quadrature"
+    assert choose(19, 5000, 3)[0] == "exact" and "19" not in choose(19, 19, 3)[1]
 
 
 def test_of_many_samples_a_thousand_a_side_that_the_seed_chooses_give_the_width() -> None:

@@ -241,6 +241,10 @@ def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ),
         ({"constraint": "clip", "every": 4}, "weight clipping: every is 4, but it holds at every step; leave it out"),
         ({"constraint": "gp+nope"}, "unknown constraint 'nope'"),
+        ({"objective": "wasserstien"}, "unknown objective 'wasserstien'"),
+        ({"generator": "dcgna"}, "unknown network family 'dcgna'"),
+        ({"critic": "x"}, "unknown network family 'x'"),
+        ({"device": "tpu"}, "'tpu'"),
         ({"optimizer": "rmsprop", "betas": (0.5, 0.9)}, "--betas: they are Adam's, and the optimizer is rmsprop"),
     ],
 )

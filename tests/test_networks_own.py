@@ -7,10 +7,21 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm
 
 import wgan
 from toolbox import vectors
-from wgan.constraints import R1, Constraint, LipschitzPenalty, Sum, WeightClipping
+from wgan.constraints import (
+    R1,
+    Constraint,
+    GradientNormPenalty,
+    LipschitzPenalty,
+    Orthogonal,
+    SpectralNorm,
+    Sum,
+    WeightClipping,
+)
 from wgan.errors import UsageError
 from wgan.networks import Latent
 from wgan.registry import CONSTRAINTS
@@ -53,7 +64,7 @@ class Halving(nn.Module):
 
 def test_a_generator_that_makes_another_number_of_samples_is_refused() -> None:
     trainer = Trainer(Halving(), nn.Linear(2, 1), batch=8)
-    with pytest.raises(UsageError, match=r"the generator gave \(4, 2\) from 8 latents"):
+    with pytest.raises(UsageError, match=r"the generator gave \(32, 2\) from 64 latents"):
         trainer.sample(8)
 
 
@@ -284,3 +295,64 @@ def test_what_is_no_network_or_constraint_is_named() -> None:
 
     with pytest.raises(UsageError, match=r"^mine: prepare gives None; give the critic"):
         Trainer(generator, critic, latent=Latent(2), constraint=Lost())
+
+
+class Spread(nn.Module):
+    """Scores that depend on how the batch is spread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.layer(x) + x.std(0, correction=0).sum()
+        return scores
+
+
+@pytest.mark.parametrize("name", sorted(CONSTRAINTS))
+def test_a_critic_that_mixes_its_batch_is_refused_under_a_penalty_of_each_sample(name: str) -> None:
+    constraint = CONSTRAINTS[name].load()()
+    if name == "orthogonal":  # which refuses what it does not know
+        return
+    trainer = Trainer(nn.Linear(2, 6), Spread(), latent=Latent(2), batch=16, constraint=constraint)
+    if isinstance(constraint, GradientNormPenalty):
+        with pytest.raises(UsageError, match="score of a sample depends on the others in its batch"):
+            trainer.attach(vectors())
+    else:
+        trainer.attach(vectors())
+
+
+def test_a_critic_that_is_trained_again_is_rid_of_the_earlier_spectral_norm() -> None:
+    generator, critic = small_networks()
+    for _ in range(3):
+        Trainer(generator, critic, latent=Latent(2), constraint=SpectralNorm(2.0))
+    assert [len(critic[layer].parametrizations["weight"]) for layer in (0, 2)] == [2, 2]
+    Trainer(generator, critic, latent=Latent(2), constraint=LipschitzPenalty())
+    assert not any(parametrize.is_parametrized(layer) for layer in critic)
+    spectral_norm(critic[0])  # a user's own stays
+    Trainer(generator, critic, latent=Latent(2), constraint=LipschitzPenalty())
+    assert parametrize.is_parametrized(critic[0])
+
+
+def test_constraints_of_your_own_are_called_by_their_names_and_no_sum_is_empty() -> None:
+    class Mine(Constraint):
+        pass
+
+    assert str(Mine(2.0)) == "Mine 2" and Mine().arbitrary_under == "Mine"
+    with pytest.raises(UsageError, match=r"a sum of constraints has none; use Unconstrained\(\)"):
+        Sum()
+
+
+def test_a_matrix_that_layers_share_is_kept_orthogonal_once() -> None:
+    first, second = nn.Linear(6, 6), nn.Linear(6, 6)
+    second.weight = first.weight
+    critic = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Linear(6, 1))
+    Trainer(nn.Linear(2, 6), critic, latent=Latent(2), constraint=Orthogonal())
+    assert len(first.weight._backward_hooks or {}) == 1
+
+
+def test_a_sample_does_not_hang_on_how_many_are_drawn() -> None:
+    trainer = Trainer(*small_networks(), latent=Latent(2))
+    many = trainer.sample(200, seed=3)
+    assert torch.equal(trainer.sample(70, seed=3), many[:70]) and torch.equal(trainer.sample(1, seed=3), many[:1])
+    assert len(many.unique(dim=0)) == 200

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from torch.nn.utils import parametrize
 
 import wgan
 from toolbox import assert_same, picture_trainer, small_run, tiny_trainer, vectors
+from wgan import figures
+from wgan.distances.line import sliced
 from wgan.run import Run
 from wgan.seeds import seeded
 from wgan.surroundings import undisturbed
@@ -40,6 +43,19 @@ def test_a_run_does_not_depend_on_the_default_type(kind: torch.dtype, tmp_path: 
     usual = wgan.train(vectors(), out=tmp_path / "usual", **SETTINGS)
     assert_same(odd, usual)
     np.testing.assert_array_equal(drawn, usual.generator.sample(3))
+
+
+def test_lines_and_figures_do_not_depend_on_the_default_type(
+    kind: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, seen = vectors(), vectors() + 1, list[torch.dtype]()
+    found = sliced(x, y)
+    figure = SimpleNamespace(compute=lambda _: seen.append(torch.get_default_dtype()), draw=lambda _: None)
+    monkeypatch.setattr("wgan.figures.lookup", lambda *_: figure)
+    figures.make("one")
+    assert seen == [torch.float32]
+    torch.set_default_dtype(torch.float32)
+    assert found == sliced(x, y)
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """The Python face of the package: what the command line does, with keywords for flags."""
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wgan import options
 from wgan.config import Config
+from wgan.data import place_of
 from wgan.errors import UsageError
 from wgan.files import at_home
 from wgan.registry import DATASETS, unknown
@@ -81,7 +82,7 @@ def train(
 
     named = isinstance(data, str | PathLike)
     source = None if named or data is None else data
-    given |= {"data": fspath(data)} if named else {}
+    given |= {"data": place_of(data)} if named else {}
     made, name = configure(preset, config, given, None if source is None else "object")
     view: View = make_view(quiet)
     weights = init_from.folder if isinstance(init_from, Run) else init_from

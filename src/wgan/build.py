@@ -16,7 +16,7 @@ from wgan.errors import UsageError, WganError
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, MakeOptimizer
 from wgan.parallel import ALONE, Group
-from wgan.registry import CONSTRAINTS, OBJECTIVES, lookup
+from wgan.registry import CONSTRAINTS, NETWORKS, OBJECTIVES, lookup
 from wgan.schedule import Budget, CriticSteps, Decay, Interval, read_seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
@@ -118,6 +118,11 @@ def check(config: Config) -> None:
         UsageError: There is no budget, an interval cannot be read, a name is unknown, or an option would do nothing.
     """
     make_constraint(config.loss)
+    lookup(OBJECTIVES, config.loss.objective, "objective")
+    resolve_device(config.run.device)
+    for network in (config.generator, config.critic):
+        if network.family != "auto":
+            lookup(NETWORKS, network.family, "network family")
     plan, optimizer = make_plan(config, 1.0), config.optimizer
     if optimizer.decay == "linear":
         decay_end(plan)

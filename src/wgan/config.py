@@ -30,7 +30,7 @@ class DataConfig:
     value_range: tuple[float, float] | None = None
     """Darkest and brightest value of pictures of floats or 16 bits, as --value-range=0,1; by default inferred."""
     held_out: float = 0.1
-    """Share (below 1) or number of samples that are never trained on; named sets have their test split for that."""
+    """Share (below 1) or number of samples never trained on; mnist, fashion-mnist and cifar10 have their own."""
     data_dir: str | None = None
     """Where the files of named data sets are looked for first."""
     download: bool = False

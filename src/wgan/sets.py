@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from wgan.config import DataConfig
-from wgan.data import open_data
+from wgan.data import open_data, place_of
 from wgan.data.arrays import USUAL_RANGES
 from wgan.data.progress import Progress
 from wgan.data.samples import Data, Samples, Vectors
@@ -145,7 +145,7 @@ def _as_it_is(source: Any, seed: int, number: int, plain: bool) -> Opened | None
 
 def _generator(source: Any) -> tuple[Model, DataConfig | None] | None:
     """The generator that a source is, or that its folder or file holds, and how its run read its data, if known."""
-    if isinstance(source, str | PathLike) and str(source) not in DATASETS:
+    if isinstance(source, str | PathLike) and place_of(source) not in DATASETS:
         path = at_home(source)
         if path.suffix == ".safetensors":
             return Model.load(path), None

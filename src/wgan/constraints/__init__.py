@@ -15,7 +15,8 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from wgan.constraints.base import Constraint, parts_of, with_penalties
-from wgan.constraints.orthogonal import Orthogonal, prepared
+from wgan.constraints.leftovers import mark, prepared
+from wgan.constraints.orthogonal import Orthogonal
 from wgan.errors import UsageError
 from wgan.networks.layers import NORM_LAYERS, has_batch_norm
 from wgan.penalties import at_fake, at_real, gradient_norms, half_square, one_sided, segments, two_sided
@@ -36,12 +37,12 @@ __all__ = [
     "with_penalties",
 ]
 
-LINEAR_LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
-
 
 @final
 class Unconstrained(Constraint):
     """Lets the critic be anything: for the classic GAN losses."""
+
+    label = "no constraint"
 
     def __str__(self) -> str:
         return self.label
@@ -225,7 +226,7 @@ class SpectralNorm(Constraint):
                 "a norm layer in the critic undoes spectral norm, since it rescales what the layers before it bound; "
                 "use norm='none' (--critic-norm none)."
             )
-        layers = [module for module in critic.modules() if isinstance(module, LINEAR_LAYERS)]
+        layers = [module for module in critic.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)]
         if any("weight" in vars(layer) for layer in layers):
             raise UsageError(
                 "spectral norm: the critic has weights that an older torch.nn.utils.spectral_norm or weight_norm sets; "
@@ -237,7 +238,7 @@ class SpectralNorm(Constraint):
                 "unbound; use lp or gp (--constraint lp)."
             )
         for layer in layers:
-            spectral_norm(layer)
+            mark(spectral_norm(layer))
             if self.weight != 1:
                 parametrize.register_parametrization(layer, "weight", _Scale(self.weight))
         return critic
@@ -288,8 +289,7 @@ class Sum(Constraint):
         kinds = [type(part) for part in self.parts]
         if Orthogonal in kinds and (WeightClipping in kinds or SpectralNorm in kinds):
             raise UsageError(
-                "orthogonal weights cannot be combined with weight clipping or spectral norm, which change the same "
-                "weights; use one of them."
+                "orthogonal weights cannot be combined with weight clipping or spectral norm; use one of them."
             )
         for part in self.parts:
             critic = part.prepare(critic)

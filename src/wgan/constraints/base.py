@@ -32,6 +32,10 @@ class Constraint:
     weight: float = 1.0
     every: int = 1
 
+    def __init_subclass__(cls) -> None:
+        if "label" not in vars(cls):
+            cls.label = cls.__name__
+
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
         if not (_is_number(weight) and _is_number(every)):
             raise UsageError(f"{self.label}: the weight is {weight!r} and every is {every!r}; give numbers.")
@@ -116,6 +120,8 @@ def parts_of(*given: Constraint) -> tuple[Constraint, ...]:
     Raises:
         UsageError: One is no constraint.
     """
+    if not given:
+        raise UsageError("a sum of constraints has none; use Unconstrained() for no constraint.")
     for each in given:
         if not isinstance(each, Constraint):
             raise UsageError(f"a sum of constraints is given {each!r}; give objects, as in Sum(R1(1.0), R2(1.0)).")

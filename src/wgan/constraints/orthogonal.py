@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.constraints.base import Constraint
+from wgan.constraints.leftovers import rid_of_tangents
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, twin
 from wgan.networks.convolutions import Conv2d
@@ -58,7 +59,7 @@ class Orthogonal(Constraint):
         trial = _keeping_norms(twin(critic), "itself", {})  # so that a refusal leaves the critic as it was
         if self.weight != 1:
             _check_last(trial)
-        critic = _released(_keeping_norms(critic, "itself", {}))
+        critic = rid_of_tangents(_keeping_norms(critic, "itself", {}))
         for weight, norm in self._matrices(critic):
             weight.copy_(polar(weight) * norm)
             if weight.requires_grad:
@@ -72,33 +73,13 @@ class Orthogonal(Constraint):
 
     def _matrices(self, critic: nn.Module) -> Iterator[tuple[Tensor, float]]:
         """The critic's matrices and the norm that each should have."""
-        found = [
-            weight
-            for module in critic.modules()
-            if _has_matrix(module)
-            for weight in module.parameters(recurse=False)
-            if weight.dim() == 2
-        ]
-        for number, weight in enumerate(found, 1):
-            yield weight, self.weight if number == len(found) else 1.0
-
-
-def prepared(constraint: Constraint, critic: nn.Module) -> nn.Module:
-    """The critic as a constraint prepares it, rid of what an orthogonal one left on it that had prepared it before."""
-    made = constraint.prepare(critic)
-    if not isinstance(made, nn.Module):
-        raise UsageError(f"{constraint.label}: prepare gives {made!r}; give the critic, changed or as it was.")
-    return made if constraint.certified else _released(made)
-
-
-def _released(critic: nn.Module) -> nn.Module:
-    """The critic, whose weights get their whole gradients again, if an orthogonal constraint had prepared it before."""
-    for weight in critic.parameters():
-        hooks = weight._backward_hooks or {}
-        for number, hook in list(hooks.items()):
-            if isinstance(hook, partial) and hook.func is tangent:
-                del hooks[number]
-    return critic
+        found: list[Tensor] = []
+        for module in filter(_has_matrix, critic.modules()):
+            for weight in module.parameters(recurse=False):
+                if weight.dim() == 2:  # one that layers share counts once, where it comes last
+                    found = [*(other for other in found if other is not weight), weight]
+        for number, matrix in enumerate(found, 1):
+            yield matrix, self.weight if number == len(found) else 1.0
 
 
 def _check_last(critic: nn.Module) -> None:

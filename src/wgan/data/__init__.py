@@ -8,7 +8,7 @@ its line in ``wgan.registry.DATASETS``; to add a file format, write one reader a
 from __future__ import annotations
 
 from dataclasses import replace
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,12 @@ from wgan.registry import DATASETS
 
 if TYPE_CHECKING:
     from wgan.data.samples import Data
+
+
+def place_of(source: str | PathLike[str]) -> str:
+    """A path as a text that is no data set's name: pathlib drops the ./ that tells a folder from one."""
+    text = fspath(source)
+    return f"./{text}" if text in DATASETS and not isinstance(source, str) else text
 
 
 def _beside(data: Data, path: Path) -> Data:

@@ -109,7 +109,7 @@ class ArrayPictures(Source):
         self._labels = labels
         self._origin = origin
         self._given = checked_range(options.value_range)
-        if self._given is not None and array.dtype == np.uint8:
+        if self._given is not None and self._is_grey:
             raise UsageError(
                 f"--value-range: the pictures of {origin.name} are bytes, for which it does nothing; leave it out."
             )
@@ -139,7 +139,7 @@ class ArrayPictures(Source):
             UsageError: It was not given, and would leave few levels.
             WganError: Some values are not finite.
         """
-        if self._array.dtype == np.uint8:
+        if self._is_grey:
             return None
         check_finite(self._array, self.place)
         return self._given or found_range(self._array.dtype, *self._extremes, self.place)
@@ -147,7 +147,8 @@ class ArrayPictures(Source):
     @property
     def range_found(self) -> bool:
         """Whether the extremes of the values chose the range."""
-        return self._given is None and says_no_range(self._array.dtype)
+        dark = self._array.dtype == np.uint8 and not self._is_grey
+        return self._given is None and (dark or says_no_range(self._array.dtype))
 
     @cached_property
     def notes(self) -> Sequence[str]:
@@ -167,9 +168,17 @@ class ArrayPictures(Source):
 
     def ready(self, target: Target) -> NDArray[np.uint8] | None:
         """The array, if it needs no change: what is in memory as a copy, for its owner may go on to change it."""
-        if self._array.dtype != np.uint8 or self._array.shape[1:] != target.shape:
+        if not self._is_grey or self._array.shape[1:] != target.shape:
             return None
         return self._array if self._is_mapped else self._array.copy()
+
+    @cached_property
+    def _is_grey(self) -> bool:
+        """Whether the values are grey levels as they are: bytes, but for those, as of masks, that are nearly black."""
+        if self._array.dtype != np.uint8:
+            return False
+        few = self._array[:: max(1, len(self._array) // 64)]  # mostly enough, and a mapped file is not read for it
+        return bool(few.max() >= FEWEST_LEVELS) or not 0 < self._array.max() < FEWEST_LEVELS
 
     @property
     def _is_mapped(self) -> bool:

@@ -81,7 +81,7 @@ def vectors(
     check_finite(array, place)
     if is_rounded(array):
         raise WganError(f"{place} has whole numbers above 2^53, which would be rounded; subtract one number from all.")
-    if (largest := float(np.abs(array).max())) > LARGEST:
+    if (largest := max(float(array.max()), -float(array.min()))) > LARGEST:
         raise WganError(
             f"{place} has absolute values up to {largest:.3g}, and at most {LARGEST:g} are allowed, so that what is "
             "generated from them fits into float32; divide them by a power of 10."

@@ -43,7 +43,8 @@ class Found:
         labels: Of each picture.
         digests: Of each picture's pixels.
         skipped: Names of files that cannot be used, and why.
-        brightest: The largest byte of those that had more than 8 bits.
+        brightest: The largest byte.
+        brightest_deep: The largest byte of those that had more than 8 bits.
     """
 
     headers: Counter[Header]
@@ -51,6 +52,7 @@ class Found:
     digests: list[int]
     skipped: list[tuple[str, str]]
     brightest: int = 0
+    brightest_deep: int = 0
 
 
 def choose_target(source: Source, options: DataConfig, progress: Progress) -> tuple[Target, list[str]]:
@@ -134,8 +136,10 @@ def write_rows(
         (seen, pixels, label), hashed = got
         file.write(np.ascontiguousarray(pixels).data)
         found.headers[seen] += 1
+        brightest = int(pixels.max())
+        found.brightest = max(found.brightest, brightest)
         if is_deep(seen.mode):
-            found.brightest = max(found.brightest, int(pixels.max()))
+            found.brightest_deep = max(found.brightest_deep, brightest)
         found.labels.append(label)
         found.digests.append(hashed)
     if not found.digests:
@@ -154,7 +158,7 @@ def rows_in_memory(source: Source, images: NDArray[np.uint8], notes: Sequence[st
         headers[seen] = len(images)
     target = Target(images.shape[1], images.shape[2], images.shape[3], "crop")
     labels = [source.read(number, target).label for number in range(len(images))]
-    found = Found(headers, labels, [digest(image) for image in images], [])
+    found = Found(headers, labels, [digest(image) for image in images], [], int(images.max()))
     return Rows(images, *_finish(source, target, notes, found))
 
 
@@ -166,16 +170,21 @@ def _finish(
     value_range, more = source.value_range, []
     if value_range is None and any(is_deep(seen.mode) for seen in found.headers):
         value_range = target.value_range
-        if value_range is None and found.brightest <= FEWEST_LEVELS:  # as 12 bits in files of 16
+        if value_range is None and found.brightest_deep <= FEWEST_LEVELS:  # as 12 bits in files of 16
             raise UsageError(
-                f"{source.place} has pictures with more than 8 bits that would keep only {found.brightest + 1} of 256 "
-                "grey levels as they are; say what is black and white with --value-range=LOW,HIGH."
+                f"{source.place} has pictures with more than 8 bits that would keep only {found.brightest_deep + 1} of "
+                "256 grey levels as they are; say what is black and white with --value-range=LOW,HIGH."
             )
         more.append(
             "pictures with more than 8 bits: their format or values say what is black and white; "
             "--value-range=LOW,HIGH overrides it."
             if value_range is None
             else f"pictures with more than 8 bits: {value_range[0]:g} is black and {value_range[1]:g} white."
+        )
+    elif value_range is None and 0 < found.brightest < FEWEST_LEVELS:
+        raise UsageError(
+            f"{source.place} has pictures of bytes of which none is above {found.brightest}, where 255 is white: all "
+            f"are nearly black; multiply them, as by {255 // found.brightest}, first."
         )
     elif value_range is None and target.value_range is not None:
         more.append(

@@ -66,7 +66,7 @@ def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
             raise UsageError("some samples have masked values; fill them in, or remove those samples.")
         array = np.asarray(np.ma.getdata(source))  # a matrix, as scipy's todense() makes, would stay one
         return open_array(array, None, Origin("array", "the array", "array"), options, progress)
-    if not isinstance(source, Items) or isinstance(source, Mapping):
+    if not isinstance(source, Items) or isinstance(source, Mapping | bytes | bytearray | memoryview):
         raise UsageError(
             f"data is of type {type(source).__name__}, but it must be a name, a path, an array, a tensor, "
             "or an object with __len__ and __getitem__."
@@ -137,9 +137,7 @@ class ItemPictures(Source):
             item = item[key]
         elif isinstance(item, tuple | list) and item and isinstance(item[0], Image.Image | torch.Tensor | np.ndarray):
             label = _label(item[1]) if len(item) > 1 else None
-            point = (
-                getattr(item[0], "ndim", 2) == 0 and label is None
-            )  # and no number with its class
+            point = getattr(item[0], "ndim", 2) == 0 and label is None  # and no number with its class
             item = item if point else item[0]
         if isinstance(item, Image.Image):
             return item, label

@@ -31,6 +31,9 @@ GROUPS, FOLDS = 8, 10
 FEWEST_FOR_ERROR = 50
 """Samples a side below which groups say nothing about the error, and halves nothing about the null."""
 
+FEWEST_FOR_NOISE = 20
+"""Samples a side below which the noise cannot be told well enough to be taken off."""
+
 CRITIC = "critic"
 """The method that is not a function of samples alone: :func:`wgan.measure.measure` trains for it."""
 
@@ -252,8 +255,11 @@ def choose(n: int, m: int, dim: int) -> tuple[str, str]:
     if dim == 1:
         return "line", "single numbers are sorted, which solves their transport exactly."
     fewest, most = min(n, m), affordable(dim)
-    if fewest < 2:
-        return "exact", "with a single sample on a side there is nothing to tell its noise by."
+    if fewest < FEWEST_FOR_NOISE:
+        return (
+            "exact",
+            f"the noise of fewer than {FEWEST_FOR_NOISE} samples a side cannot be told well enough to be removed.",
+        )
     if fewest <= most:
         return (
             "quadrature",

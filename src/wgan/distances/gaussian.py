@@ -60,7 +60,8 @@ def _square(x: Array, y: Array) -> float:
     shift = x.mean(0) - y.mean(0)
     rx, ry = _root_of_covariance(x), _root_of_covariance(y)
     common = np.linalg.svd(rx @ ry.T, compute_uv=False).sum()
-    return max(0.0, float(shift @ shift + (rx * rx).sum() + (ry * ry).sum() - 2 * common))
+    of_spreads = (rx * rx).sum() + (ry * ry).sum() - 2 * common  # apart, for it is rounded to more than a small shift
+    return float(shift @ shift) + max(0.0, float(of_spreads))
 
 
 def _root_of_covariance(x: Array) -> Array:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import wasserstein_distance
-from torch import randn
+from torch import float32, randn
 
 from wgan.distances.samples import BLOCK, Array, checked
 from wgan.errors import UsageError
@@ -63,7 +63,7 @@ def projected_distances(x: Any, y: Any, seed: int) -> Array:
     import ot
 
     x, y = checked(x, y)
-    directions = randn(x.shape[1], DIRECTIONS, generator=rng(seed, "directions")).double()
+    directions = randn(x.shape[1], DIRECTIONS, generator=rng(seed, "directions"), device="cpu", dtype=float32).double()
     projections = (directions / directions.norm(dim=0)).numpy()
     step = max(1, BLOCK // (len(x) + len(y)))  # POT makes a dozen arrays of all shadows that it is given
     parts = (projections[:, start : start + step] for start in range(0, DIRECTIONS, step))

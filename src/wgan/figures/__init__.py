@@ -15,6 +15,7 @@ from wgan.errors import UsageError
 from wgan.files import write_atomically
 from wgan.limits import check_numbers
 from wgan.registry import FIGURES, lookup
+from wgan.surroundings import undisturbed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +46,7 @@ class Drawing:
         return ", ".join(f"{key} = {value if isinstance(value, str) else format(value, '.4g')}" for key, value in pairs)
 
 
+@undisturbed
 def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
     """Compute one of the papers' figures, draw it, and save it if you say where.
 

@@ -14,7 +14,7 @@ from typing import Any
 from wgan import options, worker
 from wgan.build import check, make_trainer, resolve, set_threads
 from wgan.config import Config
-from wgan.data import open_data
+from wgan.data import open_data, place_of
 from wgan.data.samples import Data
 from wgan.environment import describe_environment
 from wgan.errors import UsageError
@@ -126,7 +126,7 @@ def open_source(config: Config, source: Any, view: View, run: Run | None) -> tup
         WganError: They are not where they were.
     """
     if isinstance(source, str | os.PathLike):
-        config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=os.fspath(source)))
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=place_of(source)))
         source = None
     if source is None and config.data.data == OBJECT:
         raise UsageError(

@@ -161,7 +161,7 @@ class Trainer:
         """
         opened, self._one_pass = open_data(data), not checks.mixes(self.critic)
         self.group.check_alike(seed=self.seed, batch=self.batch, data=int(opened.content or "0", 16) >> 1)  # 63 bits
-        checks.check_data(self.critic, checks.first_sample(self.sample, self.latent), opened)
+        checks.check_data(self.critic, checks.first_sample(self.sample, self.latent), opened, self.constraint)
         self._batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
         options = self.seed, self.to_device, self.constraint.certified
         self._meter = Meter(opened, self.latent, self.batch, *options, group=self.group)

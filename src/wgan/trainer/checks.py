@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from wgan.constraints import Constraint
+from wgan.constraints import Constraint, GradientNormPenalty
 from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.networks import Latent
@@ -170,37 +170,46 @@ def first_sample(sample: Callable[[int], Tensor], latent: Latent) -> Tensor:
     except (RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error):  # which is said in other words
             raise
-        raise UsageError(f"the generator fails on noise (1, {latent.size}): {first_line(error)}") from error
+        raise UsageError(f"the generator fails on noise (N, {latent.size}): {first_line(error)}") from error
 
 
-def check_data(critic: nn.Module, made: Tensor, data: Data) -> None:
+def check_data(critic: nn.Module, made: Tensor, data: Data, constraint: Constraint) -> None:
     """Refuse data that networks cannot be trained on.
 
     Args:
         critic: The critic.
         made: Generated samples (n, ...).
         data: What is to be trained on and measured with.
+        constraint: What keeps the critic Lipschitz.
 
     Raises:
         UsageError: Generated samples are not shaped like the data; the critic does not take them; or it has batch norm,
             and there is a single sample to measure with, trained on or held out.
     """
     check_same_shape(made, data.train.batch(torch.arange(1, device="cpu")))
-    _check_scores(critic, made)
+    one_by_one = any(isinstance(part, GradientNormPenalty) for part in constraint.parts)
+    _check_scores(critic, made, one_by_one)
     if has_batch_norm(critic):
         _check_sides(data)
 
 
-def _check_scores(critic: nn.Module, samples: Tensor) -> None:
+def _check_scores(critic: nn.Module, made: Tensor, one_by_one: bool) -> None:
     like = next(weight for weight in critic.parameters() if weight.requires_grad)
+    samples, copy = made.to(like), twin(critic).eval()
     try:
         with torch.no_grad():
-            scores = twin(critic).eval()(torch.cat([samples, samples]).to(like))  # for it may look at their spread
+            scores = copy(torch.cat([samples, samples]))  # for it may look at their spread
+            again, beside = (copy(torch.cat([samples, other])) for other in (samples, 0.5 - samples))
     except (RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error):
             raise
         raise UsageError(f"the critic fails on samples {tuple(samples.shape)}: {first_line(error)}") from error
-    flat_scores(scores, 2 * len(samples))
+    first, second, third = (flat_scores(each, 2)[0] for each in (scores, again, beside))
+    if one_by_one and torch.equal(first, second) and not torch.allclose(first, third, rtol=1e-3, atol=1e-5):
+        raise UsageError(
+            "the critic's score of a sample depends on the others in its batch, so that a gradient penalty has no "
+            "gradient norm per sample to look at; use a critic that scores each alone, or weight clipping."
+        )
 
 
 def mixes(critic: nn.Module) -> bool:

@@ -15,6 +15,8 @@ from wgan.networks.base import check_same_shape, flat_scores, samples_of
 from wgan.parallel import Group
 from wgan.seeds import rng, seeded
 
+BLOCK = 64
+
 
 @final
 class Passes:
@@ -66,14 +68,15 @@ class Passes:
         return samples_of(generator(z), len(z)).to(self.dtype)
 
     def sampled(self, generator: nn.Module, n: int, seed: int) -> Tensor:
-        """``n`` samples (n, ...) of a seed of their own, on the processor, nothing of them less precise."""
+        """``n`` samples (n, ...) of a seed of their own, on the processor, nothing of them less precise.
+
+        They are made in whole blocks, so that the i-th sample of a seed does not hang on how many there are.
+        """
         check_numbers(n=n, seed=seed)
-        parts, chance = (
-            self.latent.draw(n, rng(seed, "sample")).split(256),
-            seeded(seed, "samples' own noise", device=self.device),
-        )
+        parts = (self.latent.draw(BLOCK, rng(seed, "sample", block)) for block in range(-(-n // BLOCK)))
+        chance = seeded(seed, "samples' own noise", device=self.device)
         with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            return torch.cat([samples_of(generator(self.to_device(part)), len(part)).cpu() for part in parts])
+            return torch.cat([samples_of(generator(self.to_device(part)), BLOCK).cpu() for part in parts])[:n]
 
     def noised(self, samples: Tensor, stream: str, index: int) -> Tensor:
         """Samples with instance noise, if there is any."""
