@@ -47,7 +47,7 @@ class Trainer:
 
     Args:
         generator: Noise (N, L) to samples (N, ...): pixels from -1 to 1, or numbers standardised as the data are.
-        critic: Samples to scores (N,) or (N, 1); real high, fake low. One that mixes a batch suits no gradient penalty;
+        critic: Samples to scores (N,) or (N, 1); real high, fake low. One that mixes a batch gets no gradient penalty;
             one with classes of your own takes real and generated samples in two passes, somewhat slower.
         objective: Scores to losses.
         constraint: What keeps the critic Lipschitz.
