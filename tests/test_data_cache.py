@@ -118,13 +118,13 @@ def _write(place: Path, kind: str, value: int) -> list[Path]:
 @pytest.mark.parametrize("kind", ["folder", "zip", "npy", "npz"])
 def test_what_is_replaced_by_a_file_as_large_and_as_old_is_read_again(tmp_path: Path, kind: str) -> None:
     place = tmp_path / f"data.{kind}"
-    before = [file.stat() for file in _write(place, kind, 7)]
-    assert open_data(place, DataConfig()).train.images[1, 0, 0, 0] == 7  # type: ignore[attr-defined]
+    before = [file.stat() for file in _write(place, kind, 107)]
+    assert open_data(place, DataConfig()).train.images[1, 0, 0, 0] == 107  # type: ignore[attr-defined]
     time.sleep(0.02)  # a file system's clock may tick a hundred times a second
-    for file, was in zip(_write(place, kind, 9), before, strict=True):
+    for file, was in zip(_write(place, kind, 109), before, strict=True):
         os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))  # as cp -p does, and rsync -t
         assert (file.stat().st_size, file.stat().st_mtime_ns) == (was.st_size, was.st_mtime_ns)
-    assert open_data(place, DataConfig()).train.images[1, 0, 0, 0] == 9  # type: ignore[attr-defined]
+    assert open_data(place, DataConfig()).train.images[1, 0, 0, 0] == 109  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["meta.json", "images.npy", "digests.npy", "labels.npy"])
@@ -316,5 +316,5 @@ def test_sizes(photos: Path, cache: Path) -> None:
 
 def test_other_channels_are_decoded_again(tmp_path: Path) -> None:
     for n in range(6):
-        Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(tmp_path / f"{n}.png")
+        Image.new("RGB", (8, 8), (20 * n, 30 * n, 40 * n)).save(tmp_path / f"{n}.png")
     assert [open_data(tmp_path, DataConfig(channels=c)).shape for c in (3, 1, 3)] == [(3, 8, 8), (1, 8, 8), (3, 8, 8)]

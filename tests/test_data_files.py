@@ -99,7 +99,7 @@ def test_a_relative_name_with_a_tilde(tmp_path: Path, monkeypatch: pytest.Monkey
     ],
 )
 def test_default_channels(tmp_path: Path, modes: list[str], options: dict[str, int], channels: int) -> None:
-    fill(tmp_path, {f"{n}.png": picture(n, mode=mode) for n, mode in enumerate(modes)})
+    fill(tmp_path, {f"{n}.png": picture(50 + n, mode=mode) for n, mode in enumerate(modes)})
     assert open_data(tmp_path, DataConfig(**options)).shape == (channels, 4, 6)  # type: ignore[arg-type]
 
 
