@@ -400,16 +400,6 @@ def test_a_run_killed_after_its_last_save_is_finished(tmp_path: Path) -> None:
     assert [record["step"] for record in run.records()] == [1, 4, 8, 12]
 
 
-def test_the_data_of_a_save_are_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For all at once, of large pictures, do not fit into memory."""
-    data, sizes = open_data(blobs(100)), list[int]()
-    kind = type(data.train)
-    batch = kind.batch
-    monkeypatch.setattr(kind, "batch", lambda samples, index: sizes.append(len(index)) or batch(samples, index))
-    fingerprint(data)
-    assert data.held_out.size and sizes == [1] * (64 + min(64, data.held_out.size))
-
-
 def test_data_that_has_changed_is_refused(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=4)
     with pytest.raises(WganError, match="has changed"):

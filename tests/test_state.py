@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import wgan
-from toolbox import plain, tiny_trainer, vectors
+from toolbox import blobs, plain, tiny_trainer, vectors
 from wgan.errors import WganError
 from wgan.loop.restart import fingerprint
 from wgan.schedule import Decay
@@ -98,3 +98,13 @@ def test_data_are_told_apart_by_the_first_samples_and_the_sizes_of_both_parts(pa
     changed[0] += 1
     assert fingerprint(replace(data, **{part: plain(changed)}))["content"] != known["content"]
     assert fingerprint(replace(data, content="other"))["all"] == "other"
+
+
+def test_the_data_of_a_save_are_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all at once, of large pictures, do not fit into memory."""
+    data, sizes = wgan.open_data(blobs(100)), list[int]()
+    kind = type(data.train)
+    batch = kind.batch
+    monkeypatch.setattr(kind, "batch", lambda samples, index: sizes.append(len(index)) or batch(samples, index))
+    fingerprint(data)
+    assert data.held_out.size and sizes == [1] * (64 + min(64, data.held_out.size))
