@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from w1_images import everything
 
 import wgan
-from wgan.distances.estimate import Estimate
+from wgan.distances.result import Estimate
 from wgan.measure import measure
 
 Array = NDArray[np.float64]

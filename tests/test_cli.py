@@ -98,6 +98,7 @@ def test_train_sample_resume_and_runs(wgan: Wgan, source: Path, tmp_path: Path) 
     assert [path.name for path in sorted(Path("pngs").iterdir())] == [f"{i:06d}.png" for i in range(5)]
     with Image.open("pngs/000003.png") as picture:
         assert np.array_equal(np.asarray(picture), samples[3, :, :, 0])
+    assert wgan("sample", "r", "-n", 2, "-o", "faces.png/")[0] == 0 and len(list(Path("faces.png").iterdir())) == 2
     code, _, err = wgan("sample", "r", "-n", 5, "-o", "pngs/")
     assert (code, "the folder pngs is not empty; choose another" in err) == (2, True)
     assert wgan("sample", "r", "-n", 9)[0] == 0 and Path("samples.png").is_file()

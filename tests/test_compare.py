@@ -18,10 +18,9 @@ from scipy.stats import wasserstein_distance
 import wgan
 from toolbox import SMALL, blobs, plain, small_run
 from wgan.cli import main
-from wgan.compare import lines
 from wgan.config import DataConfig
 from wgan.distances import memory
-from wgan.distances.estimate import Estimate
+from wgan.distances.result import Estimate
 from wgan.errors import UsageError, WganError
 from wgan.measure import W1
 from wgan.registry import DISTANCES
@@ -298,7 +297,7 @@ def test_samplers_and_pictures_can_be_measured_by_critics(monkeypatch: pytest.Mo
         lambda n, draw: torch.rand(n, 2, generator=draw), lambda n, draw: torch.rand(n, 2, generator=draw) + 1, steps=3
     )
     assert drawn.value == pytest.approx(math.sqrt(2), rel=0.3)
-    assert "drawn without end" in lines(drawn)
+    assert "drawn without end" in str(drawn)
     with pytest.raises(UsageError, match="method critic"):
         wgan.distance(torch.rand, torch.rand, method="exact")
     pictures = wgan.distance(blobs(400) // 2, blobs(400) // 2 + 51, method="critic", steps=3)
@@ -332,7 +331,7 @@ def test_any_callable_that_is_no_data_set_is_a_sampler(monkeypatch: pytest.Monke
     monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
     monkeypatch.setattr("wgan.measure.sides.NUMBERS", 1)
     for a, b in ((Drawn(1.0), Drawn(1.0)), (Drawn(1.0), Drawn(1.0).__call__), (Drawn(1.0), partial(Drawn(1.0)))):
-        with pytest.raises(UsageError, match="functions that draw samples go with the method critic"):
+        with pytest.raises(UsageError, match="functions that draw samples are for --method critic"):
             wgan.distance(a, b, method="exact")
     with pytest.raises(UsageError, match="with the method critic, and without a number of samples, a split or options"):
         wgan.distance(Drawn(1.0), Drawn(1.0), split="held-out")
@@ -419,15 +418,15 @@ def test_a_run_is_found_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 def test_digits_go_as_far_as_an_error_that_is_one() -> None:
     a = np.random.default_rng(0).normal(size=(200, 3))
-    assert lines(wgan.distance(a, a + 1.1, method="exact")).startswith("distance  1.91 ± ")
-    far = lines(wgan.distance(a + 1e9, a + 2e9, method="exact"))
+    assert str(wgan.distance(a, a + 1.1, method="exact")).startswith("distance  1.91 ± ")
+    far = str(wgan.distance(a + 1e9, a + 2e9, method="exact"))
     assert re.match(r"distance  1,732,050,80[78]\.\d+ ± 0\.0", far)
 
 
 def test_a_distance_below_0_is_explained() -> None:
     found = Estimate(-0.5, 0.2, None, None, None, 0.1, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for.")
-    assert "-0.5 ± 0.2: below 0, so it is not told from the samples' noise" in lines(found)
-    assert "-5 ± 0.2: below 0, by more than noise: samples of one side are" in lines(replace(found, value=-5.0))
+    assert "-0.5 ± 0.2: below 0, so it is not told from the samples' noise" in str(found)
+    assert "-5 ± 0.2: below 0, by more than noise: samples of one side are" in str(replace(found, value=-5.0))
 
 
 def test_data_beside_a_run_are_read_as_the_run_read_them(tmp_path: Path) -> None:
@@ -457,7 +456,7 @@ def test_data_beside_a_run_are_read_as_the_run_read_them(tmp_path: Path) -> None
 
 def test_samples_in_another_order_are_told_from_noise() -> None:
     a = np.random.default_rng(0).normal(size=(400, 64))
-    assert "below 0, by more than noise" in lines(wgan.distance(a, a[:399] + 0.5))
+    assert "below 0, by more than noise" in str(wgan.distance(a, a[:399] + 0.5))
 
 
 def test_what_is_beside_a_run_has_its_range_and_its_fit_unless_others_are_given() -> None:

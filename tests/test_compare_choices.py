@@ -9,10 +9,10 @@ from PIL import Image
 
 import wgan
 from toolbox import blobs, small_run
-from wgan.compare import lines
 from wgan.config import DataConfig
-from wgan.distances.estimate import Estimate
+from wgan.distances.estimate import SECONDS, affordable, choose, expected_seconds
 from wgan.distances.line import sliced
+from wgan.distances.result import Estimate
 from wgan.errors import UsageError, WganError
 from wgan.measure import W1, measure
 from wgan.sets import _check_shape
@@ -94,12 +94,12 @@ def test_samples_of_arrays_are_chosen_at_random_and_by_the_seed() -> None:
 
 def test_what_lies_below_0_by_chance_is_said_to_be_0() -> None:
     found = Estimate(0.3, 0.2, -0.1, 0.6, 0.2, 0.1, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for.")
-    (line,) = (line for line in lines(found).splitlines() if line.startswith("range"))
+    (line,) = (line for line in str(found).splitlines() if line.startswith("range"))
     assert line.startswith("range     0 to 0.6: ")
     x, y = np.random.default_rng(0).normal(size=(2, 240, 2))
     trained = measure(x, y + 1, steps=1)
     said = {
-        train: lines(replace(trained, lower_bound=-0.25, gap=gap, train=train))
+        train: str(replace(trained, lower_bound=-0.25, gap=gap, train=train))
         for gap, train in ((0.5, 0.25), (-0.5, 0.75))
     }
     assert all("at least  0, certified" in text for text in said.values())
@@ -108,9 +108,24 @@ def test_what_lies_below_0_by_chance_is_said_to_be_0() -> None:
 
 def test_what_moments_demand_is_said_where_it_is_more_than_the_distance_and_its_error() -> None:
     said = [
-        lines(Estimate(value, 0.1, 0.5, 3.0, moments, null, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for."))
+        str(Estimate(value, 0.1, 0.5, 3.0, moments, null, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for."))
         for value, moments, null in ((1.0, 1.5, 0.4), (1.0, 1.1, -0.4), (1.0, 0.5, 0.4), (-1.0, 0.1, 0.4))
     ]
     assert ["\nmoments" in text for text in said] == [True, False, False, False]
     assert "\nmoments   1.5: what means and covariances demand" in said[0]
     assert "null      0.4 (" in said[0] and "null      -0.4 (" in said[1]
+
+
+def test_a_time_or_steps_choose_critics_and_suit_no_other_method() -> None:
+    x = np.random.default_rng(0).normal(size=(240, 2))
+    found = wgan.distance(x, x + 1, steps=1)
+    assert isinstance(found, W1) and found.method == "critic" and "number of steps to train" in found.why
+    with pytest.raises(UsageError, match="--time and --steps are for --method critic, and this is exact; leave"):
+        wgan.distance("neither", "is read", method="exact", time="5s")
+
+
+@pytest.mark.parametrize("dim", [2, 64, 784, 12_288])
+def test_transport_is_chosen_for_as_many_samples_as_take_less_than_its_time(dim: int) -> None:
+    n = affordable(dim)
+    assert expected_seconds(n, dim) <= SECONDS
+    assert choose(n, n, dim)[0] == "quadrature" and choose(2 * n, 2 * n, dim)[0] == "critic"

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from wgan.commands import measure, show
-from wgan.console import Heedless, LiveView, PlainView, make_view, numbers
+from wgan.console import LiveView, PlainView, SafeConsole, make_view, numbers
 from wgan.view import View
 from wgan.words import clock, with_error
 
@@ -128,7 +128,7 @@ def test_a_reader_that_is_gone_or_a_closed_terminal_ends_nothing(make: type[Plai
     os.close(reader)
     file = os.fdopen(writer, "w")
     for lost in (file, Gone()):
-        screen = Heedless(file=lost, force_terminal=make is LiveView, width=150)
+        screen = SafeConsole(file=lost, force_terminal=make is LiveView, width=150)
         say_all(make(screen))
         assert screen.quiet
     with suppress(BrokenPipeError):
@@ -138,7 +138,7 @@ def test_a_reader_that_is_gone_or_a_closed_terminal_ends_nothing(make: type[Plai
 def test_quiet_shows_nothing() -> None:
     assert type(make_view(True)) is View
     shown = make_view(False)
-    assert isinstance(shown, PlainView) and isinstance(shown.console, Heedless)
+    assert isinstance(shown, PlainView) and isinstance(shown.console, SafeConsole)
 
 
 def test_numbers_of_a_run_that_diverged_are_short() -> None:

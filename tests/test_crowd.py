@@ -194,7 +194,7 @@ def test_a_run_says_what_it_does_about_a_crowd(
         return 1 if len(asked) == 1 else None
 
     monkeypatch.setattr(Crowd, "__call__", look)
-    monkeypatch.setattr("wgan.loop.scribe.Gallery", MagicMock())  # pictures take seconds
+    monkeypatch.setattr("wgan.loop.writer.Gallery", MagicMock())  # pictures take seconds
     small = {name: value for name, value in SMALL.items() if name not in ("steps", "threads")}
     config = options.make_config(small, budget)
     view = Notes()

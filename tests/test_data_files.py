@@ -167,7 +167,7 @@ def test_whatever_else_a_folder_holds_is_skipped_and_named(tmp_path: Path) -> No
     assert len(skipped) == len(BROKEN) + 7
     assert data.report.count == 4
     assert data.report.duplicates == 1
-    assert f"skipped: {len(skipped)}" in data.report.lines()
+    assert f"skipped: {len(skipped)}" in str(data.report).splitlines()
 
 
 @pytest.mark.parametrize("absolute", [True, False])
@@ -339,7 +339,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     fill(Path(folder), {"1.png": picture(1), "2.png": picture(2), "bad.png": b""})
     data = open_data(tmp_path, DataConfig())
     assert list(data.report.classes) == ["caf\\udce9"]
-    "\n".join(data.report.lines()).encode()
+    str(data.report).encode()
 
 
 ODD_NAMES = {
@@ -359,4 +359,4 @@ def test_a_name_cannot_command_the_terminal(tmp_path: Path, name: str, form: str
     report = open_data(root, DataConfig()).report
     assert report.skipped == [(f"z/{ODD_NAMES[name]}.png", "empty file")]
     assert sorted(report.classes) == sorted([ODD_NAMES[name], "z"])
-    assert all(line.isprintable() for line in report.lines())
+    assert all(line.isprintable() for line in str(report).splitlines())

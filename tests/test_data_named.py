@@ -71,7 +71,7 @@ def test_every_registered_set_opens(name: str, tmp_path: Path) -> None:
     data = open_data(name, DataConfig(data_dir=str(tmp_path)))
     assert data.name == name
     assert data.report.shape == data.shape == data.train.shape == data.held_out.shape
-    assert data.report.lines()
+    assert str(data.report)
     json.dumps(data.report.to_json(), allow_nan=False)
 
 

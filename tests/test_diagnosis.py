@@ -237,7 +237,7 @@ def test_a_run_is_diagnosed_and_nothing_in_it_changes(tmp_path: Path) -> None:
     assert json.loads(json.dumps(found.to_json()))["numbers"]["gap"] == pytest.approx(
         np.median([record["gap"] for record in run.records()[-6:]])
     )
-    text = found.lines()
+    text = str(found)
     assert all(finding.text in text and finding.advice in text for finding in found.findings)
     assert ("Nothing is wrong" in text) == (not found.faults)
     assert f"{run.folder} after 20 generator steps\n" in text
@@ -250,7 +250,7 @@ def test_what_was_saved_after_the_last_record_is_named(tmp_path: Path) -> None:
         loop.train(config, out=tmp_path / "r", view=Interrupter(9))
     found = wgan.diagnose(tmp_path / "r")
     assert (found.step, found.saved) == (8, 9)
-    assert " after 8 generator steps; its networks after 9" in found.lines()
+    assert " after 8 generator steps; its networks after 9" in str(found)
 
 
 def test_an_object_has_to_be_given_again(tmp_path: Path) -> None:
@@ -283,8 +283,8 @@ def test_a_run_that_diverged_is_not_called_right(tmp_path: Path) -> None:
     with pytest.raises(WganError, match="NaN or infinite"):
         small_run(tmp_path / "r", constraint="none", critic_lr=1e30)
     found = wgan.diagnose(Run(tmp_path / "r"), blobs())
-    assert found.faults[0].name == "diverged" and "smaller learning rates" in found.lines()
-    assert "NaN or infinite" in found.lines() and "Nothing is wrong" not in found.lines()
+    assert found.faults[0].name == "diverged" and "smaller learning rates" in str(found)
+    assert "NaN or infinite" in str(found) and "Nothing is wrong" not in str(found)
     assert json.dumps(found.to_json(), allow_nan=False)
 
 
@@ -306,13 +306,13 @@ def test_nothing_is_concluded_from_a_critic_that_diverges() -> None:
 def test_a_run_that_failed_is_not_called_right(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=2)
     run.write_summary({**run.summary, "status": "failed: the disk is full"})
-    said = wgan.diagnose(run, blobs()).lines()
+    said = str(wgan.diagnose(run, blobs()))
     assert "training failed: the disk is full" in said and "wgan resume" in said and "Nothing" not in said
 
 
 def test_nothing_is_not_called_right(tmp_path: Path) -> None:
     run = small_run(tmp_path / "r", steps=2, objective="minimax", constraint="none")
-    assert "Nothing could be measured." in wgan.diagnose(run).lines()  # its data were an object
+    assert "Nothing could be measured." in str(wgan.diagnose(run))  # its data were an object
 
 
 def test_a_lag_is_a_share_of_what_is_found_later() -> None:

@@ -126,7 +126,7 @@ def test_what_keeps_curves_from_being_drawn_costs_nothing_that_was_due_to_be_sav
         raise OSError(13, "Permission denied", "it")
 
     monkeypatch.setattr(Gallery, name, fail)
-    with pytest.raises(WganError, match="Permission denied; mend that"):
+    with pytest.raises(WganError, match="Permission denied; fix that"):
         loop.train(small_config(sample_every="4", save_every="4"), source=blobs(), out=tmp_path / "r")
     assert Run(tmp_path / "r").restore()[1]["step"] == 1  # which makes the first record, picture and save
 

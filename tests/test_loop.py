@@ -304,7 +304,7 @@ def test_fewer_pictures_than_a_batch_train_with_a_note(tmp_path: Path) -> None:
     view = Interrupter(-1)
     run = loop.train(small_config(batch=32, steps=3), source=blobs(5), out=tmp_path / "r", view=view)
     assert run is not None and run.summary["status"] == "finished"
-    assert any("learn them by heart" in note for note in view.notes)
+    assert any("memorise them" in note for note in view.notes)
 
 
 def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:

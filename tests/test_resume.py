@@ -382,7 +382,7 @@ def test_a_run_that_fails_says_so_and_goes_on(writable: bool, tmp_path: Path, mo
         raise OSError(28, "No space left on device")
 
     run = Run(tmp_path / "r")
-    with pytest.raises(WganError, match=r"No space left on device; mend that, and go on with: wgan resume .*/r$"):
+    with pytest.raises(WganError, match=r"No space left on device; fix that, and go on with: wgan resume .*/r$"):
         loop.train(small_config(), source=blobs(), out=run.folder, view=Full())
     monkeypatch.undo()
     told = "failed: [Errno 28] No space left on device" if writable else "killed"

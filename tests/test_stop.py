@@ -39,7 +39,7 @@ class Deaf(Interrupter):
 
 
 def test_a_run_is_saved_before_it_says_that_it_stops(tmp_path: Path) -> None:
-    with pytest.raises(WganError, match=r"Input/output error; mend that, and go on with: wgan resume"):
+    with pytest.raises(WganError, match=r"Input/output error; fix that, and go on with: wgan resume"):
         loop.train(small_config(), source=blobs(600), out=tmp_path / "r", view=Deaf(5))
     assert Run(tmp_path / "r").restore()[1]["step"] == 5
 

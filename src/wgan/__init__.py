@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wgan.checkup import Diagnosis
     from wgan.config import DataConfig
     from wgan.data import open_data
-    from wgan.distances.estimate import Estimate
+    from wgan.distances.result import Estimate
     from wgan.errors import UsageError, WganError
     from wgan.measure import W1
     from wgan.model import Model
@@ -36,7 +36,7 @@ _LAZY = {
     "open_data": "wgan.data",
     "DataConfig": "wgan.config",
     "Diagnosis": "wgan.checkup",
-    "Estimate": "wgan.distances.estimate",
+    "Estimate": "wgan.distances.result",
     "Model": "wgan.model",
     "Run": "wgan.run",
     "Trainer": "wgan.trainer",

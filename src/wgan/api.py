@@ -15,7 +15,7 @@ from wgan.view import View
 
 if TYPE_CHECKING:
     from wgan.checkup import Diagnosis
-    from wgan.distances.estimate import Estimate
+    from wgan.distances.result import Estimate
     from wgan.measure import W1
     from wgan.model import Model
     from wgan.run import Run
@@ -168,19 +168,21 @@ def distance(
         a: What :func:`train` takes as data; vectors (N, D) or numbers (N,) as an array or tensor; a run or its folder;
             a generator or its ``generator.safetensors``; or, with a ``b`` of the same kind, a function
             ``(n, rng) -> samples (n, D)`` that draws from a distribution, its ``rng`` being a ``torch.Generator``.
-        b: The same; its pictures are brought to the size and channels of those of ``a``.
+        b: The same; its pictures are brought to the size and channels of those of ``a`` (or the other way round, if
+            ``b`` is a generator).
         method: A name that ``wgan distance --help`` lists.
-        samples: Use at most this many samples a side; by default all, as far as the method can.
+        samples: Use at most this many samples a side, chosen by the seed; by default all, as far as the method can. Of
+            a generator or an endless set this many are drawn, by default as many as the other side has.
         seed: Chooses samples, and the parts into which they are cut to find the error.
         split: Which samples of a data set: "all", "train" or "held-out".
-        time: How long the method "critic" takes, as "90s"; by default a minute.
-        steps: Steps of each of its critics instead, which makes it repeatable.
+        time: How long critics are trained, as "90s", by default a minute; chooses the method "critic".
+        steps: Steps of each of these critics instead, which makes it repeatable.
         null: Let it measure two halves of ``a`` too; the other methods always do.
         **given: How to read the data: ``size``, ``channels``, ``fit``, ``value_range``, ``held_out``, ``data_dir`` and
             ``download``, as in :func:`train`.
 
     Returns:
-        An :class:`~wgan.distances.estimate.Estimate`, or a :class:`~wgan.measure.W1` of the method "critic".
+        An :class:`~wgan.distances.result.Estimate`, or a :class:`~wgan.measure.W1` of the method "critic".
 
     Raises:
         UsageError: A name or a value is not allowed, or the shapes differ.

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -35,9 +35,16 @@ class Plan:
     sample: Interval
     save: Interval
 
-    def due(self, step: int) -> tuple[bool, bool]:
-        """Whether a record and a picture are due after this step."""
-        return self.log.due(step), self.sample.due(step)
+    def due(self, step: int) -> "Due":
+        """What is due after this step."""
+        return Due(self.log.due(step), self.sample.due(step))
+
+
+class Due(NamedTuple):
+    """Whether a record and a picture are due."""
+
+    record: bool
+    picture: bool
 
 
 def resolve(config: Config, data: Data) -> Config:

@@ -47,8 +47,7 @@ class Diagnosis:
         """Plain JSON values."""
         return asdict(self)
 
-    def lines(self) -> str:
-        """All of it as text."""
+    def __str__(self) -> str:
         later = f"; its networks after {self.saved:,}" if self.saved not in (None, self.step) else ""
         said = [f"{self.run} after {count(self.step, 'generator step')}{later}", *_numbers(self.numbers)]
         for finding in self.findings:
@@ -97,11 +96,11 @@ def _broken(run: Run) -> list[Finding]:
     """What ended training, if it was a fault."""
     status, rates = str(run.summary.get("status", "")), run.config.optimizer
     if status.startswith("failed"):
-        return [Finding("failed", f"training {status}.", {}, f"Mend that, and go on: wgan resume {run.quoted}")]
+        return [Finding("failed", f"training {status}.", {}, f"Fix that, and go on: wgan resume {run.quoted}")]
     if not status.startswith("diverged"):
         return []
     evidence = {"critic_lr": rates.critic_lr, "generator_lr": rates.generator_lr}
-    advice = "Train anew with smaller learning rates, with --precision fp32, or with another penalty weight."
+    advice = "Start a new run with smaller learning rates, with --precision fp32, or with another penalty weight."
     return [Finding("diverged", f"training {status}", evidence, advice)]
 
 

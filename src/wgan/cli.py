@@ -38,7 +38,7 @@ _LONGEST_IMPORT = 10.0  # seconds that it waits for an import
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a mistake that a person can mend is one sentence on standard error."""
+    """Run the command line; a mistake that a person can fix is one sentence on standard error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal gets a ? for what it cannot show

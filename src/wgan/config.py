@@ -11,6 +11,8 @@ from typing import Literal
 Fit = Literal["crop", "pad", "stretch"]
 Norm = Literal["none", "batch", "instance", "layer"]
 Activation = Literal["relu", "leaky_relu", "silu"]
+Init = Literal["default", "normal"]
+LatentKind = Literal["normal", "uniform", "unit"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class NetworkConfig:
     """Side of the strided convolutions' kernels (dcgan)."""
     stem: bool | None = None
     """conv only: begin with a linear layer (generator) or a stride-1 convolution (critic); off: strided layers only."""
-    init: Literal["default", "normal"] | None = None
+    init: Init | None = None
     """First weights: PyTorch's own, or normal with standard deviation 0.02 (DCGAN)."""
 
 
@@ -87,7 +89,7 @@ class LatentConfig:
 
     latent: int = 128
     """How many numbers the noise has."""
-    latent_kind: Literal["normal", "uniform", "unit"] = "normal"
+    latent_kind: LatentKind = "normal"
     """Their distribution: normal N(0, 1), uniform U(-1, 1) or unit U(0, 1)."""
 
 

@@ -24,7 +24,7 @@ _LINE_SECONDS = 5.0
 _WIDE = 110  # columns from which there is room for a bar
 
 
-class Heedless(Console):
+class SafeConsole(Console):
     """A console that falls silent for good when it cannot write: its reader is gone, or its terminal or disk.
 
     Whatever is lost of what is said, training goes on, and is saved.
@@ -150,7 +150,7 @@ def make_view(quiet: bool) -> View:
     """The view that suits where standard error goes to."""
     if quiet:
         return View()
-    console = Heedless(stderr=True)
+    console = SafeConsole(stderr=True)
     return LiveView(console) if console.is_terminal else PlainView(console)
 
 

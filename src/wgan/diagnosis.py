@@ -29,7 +29,7 @@ FEWEST = 3
 SIGNIFICANT = 3.0
 """Standard errors beyond which a difference is not put down to chance."""
 LEARNT, BEHIND = 0.15, 0.4
-"""Shares of the estimate from which it matters that the critic knows samples by heart, or lags.
+"""Shares of the estimate from which it matters that the critic has memorised samples, or lags.
 
 With the preset default the one is below a tenth and the other a fifth to a third: records are a little too small."""
 STEEP, FLAT, STARVED = 1.2, 0.5, 0.05

@@ -2,7 +2,7 @@
 
 
 class WganError(Exception):
-    """A failure that a person can mend: its text is shown without a traceback, and the exit code is 1."""
+    """A failure that a person can fix: its text is shown without a traceback, and the exit code is 1."""
 
     exit_code = 1
 

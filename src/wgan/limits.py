@@ -23,7 +23,7 @@ AT_LEAST: Mapping[str, float] = {
 
 WHOLE = {
     *("batch", "latent", "critic_steps", "warmup_steps", "warmup_critic_steps", "catch_up"),
-    *("steps", "tick", "samples", "n", "seed"),
+    *("steps", "tick", "samples", "n", "seed", "every"),
 }
 
 

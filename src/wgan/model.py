@@ -142,11 +142,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = file.metadata() or {}
         about: dict[str, Any] = json.loads(metadata["wgan"])
         if (found := about["format_version"]) != FORMAT_VERSION:
-            remedy = "update wgan" if found > FORMAT_VERSION else "train anew"
+            remedy = "update wgan" if found > FORMAT_VERSION else "train a new run"
             raise WganError(f"{path} has format {found}, and this wgan reads {FORMAT_VERSION}; {remedy}.")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if about.pop("blake2b", None) != _digest(about, tensors):
-        raise WganError(f"{path} is damaged: it is not what was saved there; bring back a copy of it, or train anew.")
+        raise WganError(f"{path} is damaged: it is not what was saved there; restore a copy of it, or train a new run.")
     return tensors, about
 
 

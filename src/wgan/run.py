@@ -270,7 +270,7 @@ def numbered_folder(root: Path, name: str) -> Path:
         WganError: It cannot be made.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
-    taken = [int(m[1]) for path in root.glob("*") if (m := re.match(r"(\d{4,})-", path.name)) and _may_be_run(path)]
+    taken = [int(m[1]) for path in root.glob("*") if (m := re.match(r"(\d{4,})-", path.name))]
     number = max(taken, default=0) + 1
     with _making():
         while True:
@@ -281,14 +281,6 @@ def numbered_folder(root: Path, name: str) -> Path:
                 number += 1
             else:
                 return folder
-
-
-def _may_be_run(folder: Path) -> bool:
-    """Whether it is a run's folder, or one that was made a moment ago; others may begin with a year."""
-    try:
-        return Run(folder).config_file.is_file() or (folder.is_dir() and not any(folder.iterdir()))
-    except OSError:  # somebody else's, or gone
-        return True
 
 
 @contextmanager

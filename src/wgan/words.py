@@ -1,6 +1,7 @@
 """Numbers, durations, shapes and errors in words."""
 
 import math
+from collections.abc import Mapping
 
 
 def first_line(error: BaseException) -> str:
@@ -40,6 +41,12 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def as_table(rows: Mapping[str, str], units: str, seconds: float) -> str:
+    """A distance as lines of text: what stands in rows, its units and how long it took."""
+    time = clock(seconds) if seconds >= 60 else f"{seconds:.1f} seconds"
+    return "\n".join(f"{name:10}{text}" for name, text in {**rows, "units": units, "time": time}.items())
 
 
 def kind(shape: tuple[int, ...]) -> str:

@@ -37,7 +37,7 @@ class Place(NamedTuple):
         size: How many there are.
         local_rank: Its number on this machine.
         local_size: How many there are on this machine.
-        restarts: How many times the launcher started all of them anew.
+        restarts: How many times the launcher started all of them again.
         launcher_id: What tells the launcher that started this process from all others; "" if it cannot be known.
         launch: The launch's name if a person gave one, the same on all machines; otherwise ``launcher_id``.
     """
@@ -58,7 +58,7 @@ def place() -> Place | None:
         return None
     numbers = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT")
     rank, size, local_rank, local_size, restarts = (int(known.get(name, 0)) for name in numbers)
-    # The folder that each launcher makes for itself alone, and keeps when it starts its workers anew.
+    # The folder that each launcher makes for itself alone, and keeps when it starts its workers again.
     error_file = known.get("TORCHELASTIC_ERROR_FILE", "")
     launcher = str(Path(error_file).parents[2]) if error_file.count(os.sep) > 3 else ""
     name = known.get("TORCHELASTIC_RUN_ID", "")
@@ -79,7 +79,7 @@ def launcher_id() -> str:
 
 
 def is_again() -> bool:
-    """Whether the launcher has started all processes anew."""
+    """Whether the launcher has started all processes again."""
     here = place()
     return here is not None and here.restarts > 0
 
@@ -110,7 +110,7 @@ def read_outcome(path: Path) -> dict[str, Any]:
 
 
 def is_over() -> bool:
-    """Whether a worker has ended in an error that starting again does not mend."""
+    """Whether a worker has ended in an error that starting again does not fix."""
     return (
         os.environ.get(OUTCOME) is not None and read_outcome(Path(os.environ[OUTCOME])).get("code", STOPPED) < STOPPED
     )
@@ -120,7 +120,7 @@ def report(text: str, code: int) -> tuple[str, int]:
     """Tell the launcher how this worker ends, if there is one.
 
     Returns:
-        What to print here, and the exit code: 0 for an error that another start does not mend, once our own launcher
+        What to print here, and the exit code: 0 for an error that another start does not fix, once our own launcher
         knows of it. Where nothing can be written, as on a full disk, it is said here.
     """
     here = place()

@@ -46,15 +46,15 @@ def distance(
     split
         Which samples of a data set to use.
     time
-        How long the method critic takes: 90s, 10m. [default: 60s]
+        How long critics are trained: 90s, 10m; chooses the method critic. [default: 60s]
     steps
-        Steps of each of its critics instead, which makes the answer repeatable.
+        Steps of each of these critics instead, which makes the answer repeatable.
     null
         Let the method critic measure two halves of A too, which doubles its time; the other methods always do.
     seed
         Chooses samples, and the parts into which they are cut to find the error.
     """
-    from wgan.compare import compare, lines
+    from wgan.compare import compare
 
     view = make_view(as_json)
     try:
@@ -71,7 +71,7 @@ def distance(
         )
     finally:
         view.end()
-    answer(found.to_json(), as_json, lines(found))
+    answer(found.to_json(), as_json, str(found))
 
 
 def figure(

@@ -33,9 +33,9 @@ def write_samples(model: Model, n: int, seed: int, place: str) -> dict[str, Any]
         raise UsageError(f"--number: {n} is too small; at least 1 sample can be drawn.")
     flat, folder, out = len(model.shape) == 1, place.endswith("/"), at_home(place)
     try:
-        if out.suffix.lower() == ".npy":
+        if out.suffix.lower() == ".npy" and not folder:
             return _write_array(model, n, seed, out)
-        if out.suffix.lower() == ".png":
+        if out.suffix.lower() == ".png" and not folder:
             return _write_picture(model, n, seed, out)
         if (out.suffix == "" or folder) and not flat:
             return _write_folder(model, n, seed, out)

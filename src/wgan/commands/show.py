@@ -58,7 +58,7 @@ def data(
     except UnwrittenError as error:
         unwritten = error
     drawn = None if unwritten else str(sheet)
-    text = "\n".join([*opened.report.lines(), *([f"contact sheet: {drawn}"] if drawn else [])])
+    text = "\n".join([str(opened.report), *([f"contact sheet: {drawn}"] if drawn else [])])
     answer(opened.report.to_json() | {"contact_sheet": drawn}, as_json, text)
     if unwritten:  # what was read is told all the same
         raise unwritten
@@ -105,7 +105,7 @@ def diagnose(run: Path, /, *, data: str | None = None, as_json: Json = False) ->
     from wgan.checkup import check_up
 
     found = check_up(opened, data, view=make_view(as_json))
-    answer(found.to_json(), as_json, found.lines())
+    answer(found.to_json(), as_json, str(found))
 
 
 def presets(*, as_json: Json = False) -> None:

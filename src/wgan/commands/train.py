@@ -14,7 +14,7 @@ from wgan.view import View
 from wgan.words import count
 
 
-class Listening(View):
+class DryRunView(View):
     """Keeps what would be done, to be given as JSON."""
 
     def facts(self, facts: Mapping[str, Mapping[str, str]]) -> None:
@@ -62,9 +62,9 @@ def train(
         return
     from wgan import loop
 
-    view = Listening() if dry_run and as_json else make_view(quiet or as_json)
+    view = DryRunView() if dry_run and as_json else make_view(quiet or as_json)
     run = loop.train(made, out=out, name=name, init_from=init_from, dry_run=dry_run, view=view)
-    if isinstance(view, Listening):
+    if isinstance(view, DryRunView):
         answer(view.told, as_json, "")
     elif run is not None and worker.is_first():
         answer_run(run, as_json, quiet)

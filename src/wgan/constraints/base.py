@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import ClassVar
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from wgan.errors import UsageError
+from wgan.limits import check_numbers
 
 
 class Constraint:
@@ -37,20 +37,12 @@ class Constraint:
             cls.label = cls.__name__
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
-        if not (_is_number(weight) and _is_number(every)):
-            raise UsageError(f"{self.label}: the weight is {weight!r} and every is {every!r}; give numbers.")
-        if not 0 <= weight < math.inf:
-            raise UsageError(
-                f"{self.label}: the weight is {weight:g}, but it must be finite and not below 0; leave it out for the "
-                "usual one."
-            )
+        check_numbers(weight=weight, every=every)
         if self.bounds and not weight:
             raise UsageError(
                 f"{self.label}: the weight is 0, but a critic whose slope is 0 cannot tell samples apart; leave it out "
                 "for the usual one."
             )
-        if not 1 <= every < math.inf or every != int(every):
-            raise UsageError(f"{self.label}: every is {every}; give a whole number of critic steps, at least 1.")
         if every > 1 and not self.has_penalty():
             raise UsageError(
                 f"{self.label}: every is {every}, but it holds at every step; leave it out, for only penalties may "
@@ -126,10 +118,6 @@ def parts_of(*given: Constraint) -> tuple[Constraint, ...]:
         if not isinstance(each, Constraint):
             raise UsageError(f"a sum of constraints is given {each!r}; give objects, as in Sum(R1(1.0), R2(1.0)).")
     return tuple(part for each in given for part in each.parts)
-
-
-def _is_number(given: object) -> bool:
-    return isinstance(given, Real) and not isinstance(given, bool)
 
 
 def with_penalties(

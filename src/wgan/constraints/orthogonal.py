@@ -29,7 +29,7 @@ class Orthogonal(Constraint):
     becomes :class:`~wgan.networks.lipschitz.OrthogonalConv2d`, ReLU and leaky ReLU, which lose gradient norm, become
     :class:`~wgan.networks.sorting.MaxMin`, the sum of a residual block a mean, and pools are scaled to norm 1.
     That goes for layers that you froze, too, which stay frozen: K is the product of the norms of all matrices. A
-    convolution's weights begin anew.
+    convolution's weights begin again.
     The optimizer sees only the part of a gradient that keeps a matrix orthogonal, and Newton-Schulz steps bring the
     weights back after it: without the first, Adam would spend its step on what the second undoes. The constant holds
     for the weights as float32; in bfloat16 scores are rounded as in any network.

@@ -221,7 +221,7 @@ class ItemPictures(Source):
         if pixels.dtype == np.uint8:
             return pixels
         if not np.isfinite(pixels).all():
-            raise WganError(f"item {number} of {self.place} has NaN or infinite values; mend it first.")
+            raise WganError(f"item {number} of {self.place} has NaN or infinite values; fix it first.")
         bounds = self.value_range or usual_range(pixels.dtype, float(pixels.min()), float(pixels.max()))
         slack = (bounds[1] - bounds[0]) / 255
         if self._given is None and (pixels.min() < bounds[0] - slack or pixels.max() > bounds[1] + slack):

@@ -100,7 +100,7 @@ def _with_test(path: Path, train: Labelled, test: Labelled) -> tuple[NDArray[Any
     for name, samples, labels in ((TRAIN, x, y), (TEST, more, answers)):
         if labels is not None and labels.shape[:1] != samples.shape[:1]:
             raise WganError(
-                f"{path} has {len(samples):,} samples in {name}, but labels of shape {labels.shape}; mend it first."
+                f"{path} has {len(samples):,} samples in {name}, but labels of shape {labels.shape}; fix it first."
             )
     same = y is not None and answers is not None and y.shape[1:] == answers.shape[1:]
     return np.concatenate([x, more]), np.concatenate([y, answers]) if same else None, len(x)

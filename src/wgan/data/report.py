@@ -45,8 +45,7 @@ class Report:
     range_found: bool = False
     notes: Sequence[str] = ()
 
-    def lines(self) -> list[str]:
-        """The report as lines of text for a person."""
+    def __str__(self) -> str:
         amount = "endless samples" if self.count is None else count(self.count, "sample")
         lines = [f"{shown(self.name)}: {amount}, {kind(self.shape)}", f"source: {shown(self.source)}"]
         if self.count is not None and self.held_out is not None:
@@ -62,7 +61,7 @@ class Report:
             lines.append(f"skipped: {len(self.skipped):,}")
             lines += [f"  {name}: {reason}" for name, reason in self.skipped[:SHOWN]]
             lines += [f"  and {len(self.skipped) - SHOWN:,} more"] if len(self.skipped) > SHOWN else []
-        return lines + [f"note: {note}" for note in self.notes]
+        return "\n".join(lines + [f"note: {note}" for note in self.notes])
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain, finite JSON values."""

@@ -117,7 +117,7 @@ def split_notes(digests: NDArray[np.uint64], train: int, held_out: int, official
         )
     if count < FEW:
         notes.append(
-            f"only {count} samples: the critic can learn them by heart and the generator copy them; "
+            f"only {count} samples: the critic can memorise them and the generator copy them; "
             "watch the gap between training and held-out, and stop when it opens."
         )
     return notes

@@ -3,7 +3,6 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from wgan.distances.transport import (
 )
 
 Method = Callable[..., float]
-Ways = tuple[float, float, float]
+Means = tuple[float, float, float]
 
 NINETY = 1.645
 """Standard errors on each side of an interval of 90 %."""
@@ -41,54 +40,8 @@ SECONDS = 15.0
 """How long `auto` lets exact transport compute, as :func:`expected_seconds` guesses."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A distance between two sets of samples, A and B.
-
-    Attributes:
-        value: The distance.
-        standard_error: Its standard error; None where there are too few samples to tell.
-        least: With ``quadrature`` only, which is too large where few samples move far and the others stay: the value,
-            or ``debiased`` if that is less.
-        most: With ``quadrature`` only, which misses what is new in every sample, be it noise or a rounding of pixels:
-            transport across the halves with the samples' noise in it, on average no less than the truth, plus 1.645
-            standard errors where these are known.
-        moments: With ``quadrature`` of 50 samples a side or more: what means and covariances demand where all samples
-            move alike (:func:`wgan.distances.gaussian.gaussian_less_noise`); too large where only a few differ.
-        null: The same method's distance between two random halves of A, or as much of them as B has samples: what it
-            reports where there is no difference; None where there are too few samples.
-        null_n: Samples in each half, or in what is used of it.
-        method: A name in ``wgan.registry.DISTANCES``.
-        n: Samples of A.
-        m: Samples of B.
-        dim: Numbers in each sample.
-        units: What the value is measured in.
-        seconds: How long it took, reading the samples included.
-        why: Why this method, in a sentence.
-    """
-
-    value: float
-    standard_error: float | None
-    least: float | None
-    most: float | None
-    moments: float | None
-    null: float | None
-    null_n: int | None
-    method: str
-    n: int
-    m: int
-    dim: int
-    units: str
-    seconds: float
-    why: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return asdict(self)
-
-
 class Measured(NamedTuple):
-    """A distance and what is needed to believe it; see :class:`Estimate`."""
+    """A distance and what is needed to believe it; see :class:`~wgan.distances.result.Estimate`."""
 
     value: float
     standard_error: float | None
@@ -138,12 +91,12 @@ def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
 
 def _quadrature(x: Array, y: Array, seed: int) -> Measured:
     """It with its ends, of which ``debiased`` is from the same transports, and with what moments demand."""
-    ways = across_and_within(x, y, seed)
-    value = signed_root(less_noise(*ways))
-    least, most = (min(value, above_noise(*ways)), ways[0]) if value else (0.0, 0.0)
+    means = across_and_within(x, y, seed)
+    value = signed_root(less_noise(*means))
+    least, most = (min(value, above_noise(*means)), means[0]) if value else (0.0, 0.0)
     if _are_few(x, y):  # whose covariances are mostly noise
         return Measured(value, None, None, least, most)
-    error = _error_by_folds(x, y, ways, seed)
+    error = _error_by_folds(x, y, means, seed)
     moments = max(0.0, signed_root(gaussian_less_noise(x, y, seed=seed))) if value else 0.0
     return Measured(value, error, _null(quadrature, x, y, seed), least, most + NINETY * error, moments)
 
@@ -186,12 +139,12 @@ def standard_error(method: Method, x: Array, y: Array, seed: int) -> float:
     return math.hypot(error, _error_of_mean(projected_distances(x, y, seed))) if method is sliced else error
 
 
-def _error_by_folds(x: Array, y: Array, ways: Ways, seed: int) -> float:
+def _error_by_folds(x: Array, y: Array, means: Means, seed: int) -> float:
     r"""The standard error of ``quadrature``.
 
     It has no floor and costs the most, so that 10 disjoint folds do: their squares' standard deviation over
-    :math:`\sqrt{10}`, carried through the root. An error of a square is twice the way times the way's error, and ways
-    across folds are longer than across all samples, so it is smaller by that much.
+    :math:`\sqrt{10}`, carried through the root. An error of a square is twice the distance times its error, and
+    distances across folds are longer than across all samples, so it is smaller by that much.
     """
     of_folds = [
         across_and_within(*fold, seed) if spread(*fold) >= SMALLEST else (0.0, 0.0, 0.0)
@@ -199,8 +152,8 @@ def _error_by_folds(x: Array, y: Array, ways: Ways, seed: int) -> float:
     ]
     longer = statistics.fmean(across for across, *_ in of_folds)
     error = _error_of_mean([less_noise(*each) for each in of_folds]) / _shortfall(FOLDS - 1)
-    error *= min(1.0, ways[0] / longer) if longer else 1.0
-    square = less_noise(*ways)
+    error *= min(1.0, means[0] / longer) if longer else 1.0
+    square = less_noise(*means)
     # Near 0 a root is steep, and further off by chance it is not: two errors away it may have been near.
     near, far = ((signed_root(square + k * error) - signed_root(square - k * error)) / (2 * k) for k in (1, 2))
     return max(near, far)
@@ -236,7 +189,7 @@ def expected_seconds(n: int, dim: int) -> float:
 def affordable(dim: int) -> int:
     """The most samples a side for which exact transport answers in time, in a round number."""
     n = 100
-    while expected_seconds(n, dim) < SECONDS:
+    while expected_seconds(n + 100, dim) < SECONDS:
         n += 100
     return round_down(n)
 

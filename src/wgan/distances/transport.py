@@ -52,7 +52,7 @@ def exact(x: Any, y: Any, *, seed: int = 0) -> float:
 
 
 def w2(x: Any, y: Any, *, seed: int = 0) -> float:
-    r"""The Wasserstein distance of order 2, which punishes long ways more.
+    r"""The Wasserstein distance of order 2, which punishes long distances more.
 
     .. math:: W_2 = \Big( \min_{\pi} \sum_{ij} \pi_{ij} \| x_i - y_j \|^2 \Big)^{1/2}
 
@@ -120,7 +120,7 @@ def signed_root(square: float) -> float:
 
 def across_and_within(x: Any, y: Any, seed: int) -> tuple[float, float, float]:
     """W1 across two sets of samples and within each, all between halves of one size."""
-    return matched(x, y, seed).ways
+    return matched(x, y, seed).means
 
 
 class Matched(NamedTuple):
@@ -141,7 +141,7 @@ class Matched(NamedTuple):
     beside_y: Index
 
     @property
-    def ways(self) -> tuple[float, float, float]:
+    def means(self) -> tuple[float, float, float]:
         """The mean distances across, within x and within y."""
         return float(self.across.mean()), float(self.within_x.mean()), float(self.within_y.mean())
 
@@ -153,20 +153,20 @@ def matched(x: Any, y: Any, seed: int) -> Matched:
     """
     (x1, x2), (y1, y2) = both_halves(x, y, seed)
     half = len(x1)
-    (of_x1, ways1), (of_x2, ways2) = assigned(x1, y2), assigned(x2, y1)
-    (in_x, ways_x), (in_y, ways_y) = assigned(x1, x2), assigned(y1, y2)
+    (of_x1, far1), (of_x2, far2) = assigned(x1, y2), assigned(x2, y1)
+    (in_x, far_x), (in_y, far_y) = assigned(x1, x2), assigned(y1, y2)
     back_x, back_y = np.argsort(in_x), np.argsort(in_y)
     return Matched(
-        across=np.concatenate([ways1, ways2]),
-        within_x=np.concatenate([ways_x, ways_x[back_x]]),
-        within_y=np.concatenate([ways_y[back_y][of_x1], ways_y[of_x2]]),
+        across=np.concatenate([far1, far2]),
+        within_x=np.concatenate([far_x, far_x[back_x]]),
+        within_y=np.concatenate([far_y[back_y][of_x1], far_y[of_x2]]),
         beside_x=np.concatenate([half + in_x, back_x]),
         beside_y=np.concatenate([half + np.argsort(of_x2)[back_y[of_x1]], np.argsort(of_x1)[in_y[of_x2]]]),
     )
 
 
 def assigned(x: Any, y: Any) -> tuple[Index, Array]:
-    """To each sample of x (N, D) its own of y (N, D), so that the ways are shortest in all: its row, and the way."""
+    """The row of y (N, D) that each row of x (N, D) is matched with, at the least total cost, and their distance."""
     cost = _costs(x, y, root=True)
     rows, columns = linear_sum_assignment(cost)
     return columns, cost[rows, columns]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wgan import options, worker
-from wgan.build import check, make_trainer, resolve, set_threads
+from wgan.build import Due, check, make_trainer, resolve, set_threads
 from wgan.config import Config
 from wgan.data import open_data, place_of
 from wgan.data.samples import Data
@@ -57,7 +57,7 @@ def train(
         The run, or None after a dry run.
 
     Raises:
-        UsageError, WganError: Something is wrong that the user can mend.
+        UsageError, WganError: Something is wrong that the user can fix.
         Stopped: Ctrl-C or SIGTERM came; everything is saved.
     """
     out = None if out is None else at_home(out)
@@ -101,7 +101,7 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         view: Where progress is shown.
 
     Raises:
-        UsageError, WganError: Something is wrong that the user can mend.
+        UsageError, WganError: Something is wrong that the user can fix.
         Stopped: Ctrl-C or SIGTERM came; everything is saved.
     """
     for name in changes:
@@ -197,7 +197,7 @@ def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *
             restart.check_same_data(counters["data"], parts.data, run)
             restart.check_same_config(counters["config"], parts.config, run)
             restore(trainer, tensors, counters)
-            due = counters.get("due", plan.due(trainer.step))
+            due = Due(*counters.get("due", plan.due(trainer.step)))
         else:  # killed in its first moment, it begins again
             restart.check_same_place(parts.config, run)
             if init_from := run.environment.get("init_from"):
@@ -215,7 +215,7 @@ def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *
         return train_to_the_end(run, parts, view, group, due)
 
 
-def _rewind(run: Run, parts: Parts, view: View, due: tuple[bool, bool]) -> None:
+def _rewind(run: Run, parts: Parts, view: View, due: Due) -> None:
     """Bring the folder back to the last save, and say so.
 
     Args:

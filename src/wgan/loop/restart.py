@@ -22,7 +22,7 @@ from wgan.registry import DATASETS
 from wgan.run import Run
 from wgan.schedule import Budget, Decay
 from wgan.trainer import Trainer
-from wgan.trainer.state import under
+from wgan.trainer.state import misfit, under
 
 
 def fixed_options(config: Config) -> dict[str, Any]:
@@ -133,20 +133,22 @@ def take_weights(trainer: Trainer, path: Path) -> None:
         WganError: There are none.
         UsageError: They are of networks that are built otherwise.
     """
-    try:
-        if path.is_dir():
-            tensors, _ = Run.open(path).restore()
-            trainer.critic.load_state_dict(under("critic", tensors))
-            trainer.generator.load_state_dict(under("generator", tensors))
-        else:
-            trainer.generator.load_state_dict(Model.load(path).generator.state_dict())
-    except RuntimeError as error:
-        named = f"{_settings(Run.open(path))}, or " if path.is_dir() else ""
-        difference = str(error).split("\n\t")[1].split(": copying")[0].split(", ")[0].strip(" .")
-        raise UsageError(
-            f"--init-from: the networks of {path} are not built like this run's; take its settings with {named}the "
-            f"options that it was trained with ({difference})."
-        ) from None
+    if path.is_dir():
+        tensors, _ = Run.open(path).restore()
+        networks = {"critic": trainer.critic, "generator": trainer.generator}
+        given = [(network, under(name, tensors)) for name, network in networks.items()]
+        settings = f"{_settings(Run.open(path))}, or "
+    else:
+        given = [(trainer.generator, Model.load(path).generator.state_dict())]
+        settings = ""
+    for network, weights in given:
+        if difference := misfit(network, weights):
+            raise UsageError(
+                f"--init-from: the networks of {path} are not built like this run's; take its settings with {settings}"
+                f"the options that it was trained with ({difference})."
+            )
+    for network, weights in given:
+        network.load_state_dict(weights)
     # An average begins anew: it forgets its first steps quickly, and would forget an old average, too.
     trainer.average.module.load_state_dict(trainer.generator.state_dict())
 

@@ -3,13 +3,13 @@
 import time
 from typing import NamedTuple
 
-from wgan.build import Plan, enough_memory
+from wgan.build import Due, Plan, enough_memory
 from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.errors import Stopped
 from wgan.loop.heap import kept_memory
-from wgan.loop.scribe import Scribe, Witness
 from wgan.loop.stop import Stop
+from wgan.loop.writer import NoWriter, RunWriter
 from wgan.parallel import Group
 from wgan.run import Run
 from wgan.trainer import Trainer
@@ -26,7 +26,7 @@ class Parts(NamedTuple):
     threads: int
 
 
-def train_to_the_end(run: Run, parts: Parts, view: View, group: Group, due: tuple[bool, bool]) -> Run:
+def train_to_the_end(run: Run, parts: Parts, view: View, group: Group, due: Due) -> Run:
     """Train a run until its budget is used up.
 
     Args:
@@ -44,7 +44,7 @@ def train_to_the_end(run: Run, parts: Parts, view: View, group: Group, due: tupl
         WganError: Training cannot go on: there is not enough memory or room, or a number became NaN or infinite.
     """
     config, data, trainer, plan, _ = parts
-    scribe = Scribe(run, trainer, plan, data, config, view) if group.first else Witness()
+    writer = RunWriter(run, trainer, plan, data, config, view) if group.first else NoWriter()
     too_large = (
         "there is not enough memory for a training step; a new run with a smaller --batch or --size, or narrower "
         f"networks (--generator-width, --critic-width), takes less. What was saved last is in {run.folder}; where "
@@ -53,29 +53,27 @@ def train_to_the_end(run: Run, parts: Parts, view: View, group: Group, due: tupl
     with Stop() as stop, kept_memory(), enough_memory(too_large):
         view.begin(plan.budget.steps, plan.budget.progress(trainer.step, trainer.seconds))
         try:
-            number = _step_until_done(trainer, plan, scribe, stop, group, due)
+            number = _step_until_done(trainer, plan, writer, stop, group, due)
         except Exception as error:
-            told = scribe.fault(error)
+            told = writer.fault(error)
             if told is error:
                 raise
             raise told from error
         finally:
-            scribe.close()
+            writer.close()
             view.end()
     if number:
         raise Stopped(f"stopped and saved; go on with: wgan resume {run.quoted}", number)
     return run
 
 
-def _step_until_done(
-    trainer: Trainer, plan: Plan, scribe: Witness, stop: Stop, group: Group, due: tuple[bool, bool]
-) -> int:
+def _step_until_done(trainer: Trainer, plan: Plan, writer: NoWriter, stop: Stop, group: Group, due: Due) -> int:
     """Train until the budget is used up, or a signal asks to stop, which it gives.
 
     What the end alone makes, a resumed run takes away. Its intervals may be others, so saves say themselves what was
     due at their step (``due``: a record, a picture).
     """
-    scribe.begin(due)
+    writer.begin(due)
     patience = plan.save.seconds or float("inf")
     saved = time.monotonic() - max(0.0, patience - 10)  # the first save comes early: most is lost at the beginning
 
@@ -87,25 +85,25 @@ def _step_until_done(
 
     def report(logs: bool, draws: bool) -> None:
         if logs:
-            scribe.record(trainer.record(reset=due[0]))
+            writer.record(trainer.record(reset=due.record))
         if draws:
             trainer.check()
-            scribe.draw()
+            writer.draw()
 
     signal, over, late = decide()
     if over:  # it goes on with a budget that is used up: make the last record and picture, which were not due then
-        report(not due[0], not due[1])
+        report(not due.record, not due.picture)
     while not signal and not over:
-        scribe.sum_up()  # redraws curves and GIF, after a save that was due: a crash in drawing does not lose it
+        writer.sum_up()  # redraws curves and GIF, after a save that was due: a crash in drawing does not lose it
         trainer.advance()
-        scribe.step(plan.budget.progress(trainer.step, trainer.seconds))
+        writer.step(plan.budget.progress(trainer.step, trainer.seconds))
         signal, over, late = decide()
         due = plan.due(trainer.step)
-        report(bool(over) or due[0], bool(over) or due[1])
+        report(bool(over) or due.record, bool(over) or due.picture)
         if (plan.save.due(trainer.step) or late) and not (signal or over):  # the end saves in any case
             trainer.check()
-            scribe.save(due)
+            writer.save(due)
             saved = time.monotonic()
     trainer.check()
-    scribe.end(due, finished=bool(over), stopped=bool(signal))
+    writer.end(due, finished=bool(over), stopped=bool(signal))
     return 0 if over else signal

@@ -1,7 +1,7 @@
 """W1 between two sets of samples, by critics trained for nothing else, with a bound that may be believed.
 
 :func:`measure` cuts each set into parts. Exact transport of samples, less their noise, gives one estimate. A *free*
-critic, held by a penalty, gives another, divided by its slope and freed of what it learnt by heart with the help of
+critic, held by a penalty, gives another, divided by its slope and freed of what it memorised with the help of
 samples that it has not seen. A *certified* critic gives a lower bound, on samples used for nothing else: its difference
 of means less 3.09 standard errors (more where samples are few), over an upper bound of its Lipschitz constant.
 :mod:`wgan.measure.verdict` weighs the two estimates.
@@ -32,6 +32,7 @@ from wgan.measure.verdict import Guess, between, combine
 from wgan.schedule import Budget
 from wgan.seeds import rng
 from wgan.surroundings import undisturbed
+from wgan.words import as_table, count, digits, with_error
 
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
 """Of the time."""
@@ -106,6 +107,31 @@ class W1:
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return asdict(self)
+
+    def __str__(self) -> str:
+        return as_table(self._rows(), self.units, self.seconds)
+
+    def _rows(self) -> dict[str, str]:
+        (low, high), error = self.interval, self.standard_error
+        verdict = "conclusive" if self.conclusive else "INCONCLUSIVE"
+        overfit = max(0.0, min(self.gap, self.train))
+        more = "" if self.converged else "; it was still rising: give it longer"
+        slopes = f"slope at most {self.lipschitz_certified:.6f}, {self.lipschitz_observed:.4f} seen"
+        parts = "two disjoint parts of A differ by this at most"
+        null = {} if self.null is None else {"null": f"{self.null:.3g} ({parts})"}
+        return {
+            "distance": f"{with_error(self.wasserstein, self.standard_error)}, {verdict}",
+            "interval": f"{digits(low, error)} to {digits(high, error)} (90 %)",
+            "at least": f"{digits(max(0.0, self.lower_bound), error)}, certified (by a critic with {slopes})",
+            **null,
+            "evidence": f"critic {self.critic:.3g}, transport less noise {self.transport:.3g}, "
+            f"means and covariances {self.moments:.3g}{more}",
+            "overfit": f"{overfit:.3g} of {self.train:.3g} that the critic sees in the samples it was trained on",
+            "method": f"{self.method}: {self.why}",
+            "samples": "drawn without end"
+            if self.n is None
+            else f"{self.n:,} of A and {self.m:,} of B, {count(self.dim, 'number')} each; {self.steps:,} critic steps",
+        }
 
 
 @undisturbed
@@ -218,7 +244,7 @@ def _two_of(a: Any, b: Any, seed: int) -> tuple[Any, Any]:
 def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tuple[Guess, float, float]:
     r"""What the free critic says of samples that it has not seen; of those that it was trained on; and the difference.
 
-    A critic that has learnt its samples by heart adds noise to the direction that it should have. On its own samples
+    A critic that has memorised its samples adds noise to the direction that it should have. On its own samples
     that noise adds to the difference of means, on others it only takes from the slope, so that the geometric mean of
     the two is what the critic would find without it: with the true direction m and the noise e,
     :math:`|m + e| \cdot \langle m, m + e \rangle / |m + e| \approx |m|^2`. Its error is that of the product, carried

@@ -95,10 +95,10 @@ def fit_certified(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
     """
     learnt = _better([_orthogonal(sides, budget), _lattice(sides, budget)], progress)
     choose = sides.part("choose")
-    ways_off = (
+    distances_off = (
         critic for side, sign in zip(sides.part("train"), (-1.0, 1.0), strict=True) for critic in _off(side, sign)
     )
-    best = max((learnt.critic, *ways_off), key=lambda critic: difference(critic, choose)[0])
+    best = max((learnt.critic, *distances_off), key=lambda critic: difference(critic, choose)[0])
     return replace(learnt, critic=best)
 
 
@@ -128,22 +128,22 @@ def scores(critic: nn.Module, x: Tensor) -> Tensor:
 
 
 class Rays:
-    r"""Points on the ways from samples of A to those of B that transport matches them with, where slopes are looked at.
+    r"""Points between samples of A and those of B that transport matches them with, where slopes are looked at.
 
-    Of a way of length d as much is looked at, from both its ends, as mass moves on it, :math:`\sqrt{d^2 - a b}`, where
+    Of a ray of length d as much is looked at, from both its ends, as mass moves on it, :math:`\sqrt{d^2 - a b}`, where
     a and b are what samples of one side differ by: the rest is noise, and leads through where there are no samples.
 
     Args:
         part: Samples of both sides, of which the first 1,024 are matched.
-        seed: Which point of each way is looked at.
+        seed: Which point of each ray is looked at.
     """
 
     def __init__(self, part: Part, seed: int) -> None:
         n = min(SLOPES, len(part.x), len(part.y))
         x, y = (side[:n].double().numpy() for side in part)
-        columns, ways = assigned(x, y)
+        columns, lengths = assigned(x, y)
         noise = math.prod(float(assigned(side[: n // 2], side[n - n // 2 :])[1].mean()) for side in (x, y))
-        moved = np.sqrt((ways**2 - noise).clip(0.0)) / np.maximum(ways, np.finfo(float).tiny)
+        moved = np.sqrt((lengths**2 - noise).clip(0.0)) / np.maximum(lengths, np.finfo(float).tiny)
         draw = rng(seed, "rays")
         reach, side = (torch.rand(n, device="cpu", dtype=torch.float32, generator=draw) for _ in range(2))
         reach = reach / 2 * torch.from_numpy(moved).float()
@@ -152,7 +152,7 @@ class Rays:
         self.points = segments(self.x, self.y, positions)
 
     def slope(self, critic: nn.Module) -> float:
-        """The mean norm of the critic's gradient, each way weighted with the difference that the critic sees on it.
+        """The mean norm of the critic's gradient, each ray weighted by the difference that the critic sees along it.
 
         So it is the slope where mass moves: where it stays, a penalty lets the critic have any slope.
         """

@@ -1,10 +1,10 @@
 r"""What exact transport of samples, set after set, says of W1: less noise, and lower where part of the mass stays.
 
-Of one set of samples, transport less noise is :math:`\widehat W^2 = c^2 - a\,b`, from the mean ways c across both sides
-and a, b within each (see :func:`wgan.distances.transport.quadrature`). Where ways are shorter than the noise, that is
-the root of a mean square: if some mass moves far and other stays, the mean way is shorter. So the samples are sorted by
-how far their neighbours have moved, and each part of them gets a :math:`\widehat W_p` of its own. Their mean is the
-least that the distance is taken to be, as the root of the mean square is the most:
+Of one set of samples, transport less noise is :math:`\widehat W^2 = c^2 - a\,b`, from the mean distances c across both
+sides and a, b within each (see :func:`wgan.distances.transport.quadrature`). Where distances are shorter than the
+noise, that is the root of a mean square: if some mass moves far and other stays, the mean distance is shorter. So the
+samples are sorted by how far their neighbours have moved, and each part of them gets a :math:`\widehat W_p` of its
+own. Their mean is the least that the distance is taken to be, as the root of the mean square is the most:
 
 .. math:: \widehat W = \frac1P \sum_p \sqrt{\max(0, c_p^2 - a_p b_p)}
 
@@ -78,7 +78,7 @@ def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
     moments: list[float] = []
     for fold in sides.folds(_fold(sides, budget)):
         found = matched(*fold, sides.seed)
-        costs.append(found.ways)
+        costs.append(found.means)
         squares.append(_squares_of_parts(found))
         moments.append(gaussian_less_noise(*fold, seed=sides.seed))
         spent = time.perf_counter() - began
@@ -91,7 +91,7 @@ def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
 
 
 def _summed_up(costs: Array, squares: Array, moments: Array) -> Moves:
-    """From the ways (S, 3) of each set, the squares (S, 2, P) of its parts and those that its moments demand (S,)."""
+    """From distances (S, 3) of each set, squares (S, 2, P) of its parts and those that its moments demand (S,)."""
     even = np.array([less_noise(*each) for each in costs])
     across, within = float(costs[:, 0].mean()), float(costs[:, 1:].mean())
     square, error = float(even.mean()), float(even.std(ddof=1)) / math.sqrt(len(even))
@@ -116,9 +116,9 @@ def _squares_of_parts(found: Matched) -> Array:
     """The squares (2, P) of parts that are sorted by the neighbours in A, and in B."""
     surplus = found.across**2 - found.within_x * found.within_y
     orders = (np.argsort(surplus[beside], kind="stable") for beside in (found.beside_x, found.beside_y))
-    ways = found.across, found.within_x, found.within_y
+    distances = found.across, found.within_x, found.within_y
     return np.array(
-        [[_square(*(way[part] for way in ways)) for part in np.array_split(order, PARTS)] for order in orders]
+        [[_square(*(each[part] for each in distances)) for part in np.array_split(order, PARTS)] for order in orders]
     )
 
 

@@ -55,7 +55,7 @@ class Sides(ABC):
         sizes: Samples of A and of B; None if they are drawn without end.
 
     Attributes:
-        paired: Whether each sample of B was made from the one of A in its place, so that their errors hang together.
+        paired: Whether each sample of B was made from the one of A in its place, so that their errors are correlated.
     """
 
     paired = False

@@ -10,17 +10,18 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
+from wgan.config import LatentKind
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.networks.memory import Head
 from wgan.registry import unknown
 
-LATENT_KINDS = ("normal", "uniform", "unit")
+LATENT_KINDS = get_args(LatentKind)
 
 
 Module = TypeVar("Module", bound=nn.Module)

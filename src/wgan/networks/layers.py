@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
+from wgan.config import Init, Norm
 from wgan.errors import UsageError
 from wgan.networks.base import Latent, describe
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
@@ -18,8 +19,7 @@ from wgan.registry import unknown
 
 Module = TypeVar("Module", bound=nn.Module)
 
-NORMS = ("none", "batch", "instance", "layer")
-INITS = ("default", "normal")
+NORMS, INITS = get_args(Norm), get_args(Init)
 SLOPE = 0.2
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,

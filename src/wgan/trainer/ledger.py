@@ -58,7 +58,7 @@ class Ledger:
             raise DivergedError(*self._bad)
 
     def reset(self) -> None:
-        """Start the means anew."""
+        """Start the means again."""
         self._settle()
         self._sums, self._counts = [0.0] * len(self.names), [0] * len(self.names)
 

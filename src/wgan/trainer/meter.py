@@ -154,7 +154,7 @@ class Meter:
         return list(scores.split([sum(size for size, _ in side) for side in sides]))
 
     def gap(self, critic: nn.Module) -> dict[str, float | None]:
-        """What the critic has learnt by heart: by how much more it gives samples that it was trained on.
+        """What the critic has memorised: by how much more it gives samples that it was trained on.
 
         Returns:
             ``gap``, the mean score of trained-on samples less that of unseen ones, and its standard error

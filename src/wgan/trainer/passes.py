@@ -70,7 +70,7 @@ class Passes:
     def sampled(self, generator: nn.Module, n: int, seed: int) -> Tensor:
         """``n`` samples (n, ...) of a seed of their own, on the processor, nothing of them less precise.
 
-        They are made in whole blocks, so that the i-th sample of a seed does not hang on how many there are.
+        They are made in whole blocks, so that the i-th sample of a seed does not depend on how many there are.
         """
         check_numbers(n=n, seed=seed)
         parts = (self.latent.draw(BLOCK, rng(seed, "sample", block)) for block in range(-(-n // BLOCK)))

@@ -58,7 +58,11 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
             )
     networks = {"generator": trainer.generator, "critic": trainer.critic, "average": trainer.average.module}
     for name, network in networks.items():
-        _check_fits(name, network, under(name, tensors))
+        if difference := misfit(network, under(name, tensors)):
+            raise WganError(
+                f"the save does not fit the {name}: {difference}. Build the networks alike; if they are wgan's own, "
+                "another version built them otherwise: go on with that one, or train a new run."
+            )
     for name, network in networks.items():
         network.load_state_dict(under(name, tensors))
     load_optimizer(trainer.generator_optimizer, under("generator_optimizer", tensors))
@@ -74,15 +78,14 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
 
 
-def _check_fits(name: str, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def misfit(network: nn.Module, tensors: Mapping[str, Tensor]) -> str:
+    """The first weight or buffer that a network and saved tensors do not share, in words; empty if there is none."""
     wanted, given = ({key: tuple(value.shape) for key, value in of.items()} for of in (network.state_dict(), tensors))
-    different = [key for key in {**wanted, **given} if wanted.get(key) != given.get(key)]
-    if different:
-        here, there = (of.get(different[0], "missing") for of in (wanted, given))
-        raise WganError(
-            f"the save does not fit the {name}: {different[0]} is {here} here and {there} in it. Build the networks "
-            "alike; if they are wgan's own, another version built them otherwise: go on with that one, or train anew."
-        )
+    for key in {**wanted, **given}:
+        if wanted.get(key) != given.get(key):
+            here, there = (of.get(key, "missing") for of in (wanted, given))
+            return f"{key} is {here} here and {there} in it"
+    return ""
 
 
 def save(trainer: Trainer, path: str | PathLike[str]) -> None:

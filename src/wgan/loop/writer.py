@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from wgan import processor, worker
-from wgan.build import Plan, network_options
+from wgan.build import Due, Plan, network_options
 from wgan.config import Config
 from wgan.crowd import Crowd
 from wgan.data.samples import Data
@@ -27,10 +27,10 @@ from wgan.view import View
 from wgan.words import first_line, shown
 
 
-class Witness:
+class NoWriter:
     """Hears of all that happens in a training, and does nothing: for the processes of a run that only compute."""
 
-    def begin(self, due: tuple[bool, bool]) -> None:
+    def begin(self, due: Due) -> None:
         """Training begins, at a step at which a record and a picture were due or not."""
 
     def step(self, share: float) -> None:
@@ -45,10 +45,10 @@ class Witness:
     def sum_up(self) -> None:
         """A good moment to draw curves and animation anew."""
 
-    def save(self, due: tuple[bool, bool]) -> None:
+    def save(self, due: Due) -> None:
         """All that an exact continuation needs is to be saved, and whether a record and a picture were due."""
 
-    def end(self, due: tuple[bool, bool], finished: bool, stopped: bool) -> None:
+    def end(self, due: Due, finished: bool, stopped: bool) -> None:
         """Training ends: its budget is used up, or it was asked to stop."""
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class Witness:
         return error
 
 
-class Scribe(Witness):
+class RunWriter(NoWriter):
     """Writes into a run's folder.
 
     Args:
@@ -82,7 +82,7 @@ class Scribe(Witness):
         timed = plan.budget.steps is None  # else the same seed gives the same run, with the same threads
         self._crowd = Crowd(threads if alone else 1, follows=timed and config.run.threads is None)
 
-    def begin(self, due: tuple[bool, bool]) -> None:
+    def begin(self, due: Due) -> None:
         self._summarise("training")
         if self.trainer.step == 0:
             self._gallery.reals()
@@ -111,7 +111,7 @@ class Scribe(Witness):
             redraw()
         self._stale.clear()
 
-    def save(self, due: tuple[bool, bool]) -> None:
+    def save(self, due: Due) -> None:
         tensors, counters = snapshot(self.trainer)
         about = {"data": self._fingerprint, "config": fixed_options(self.config), "due": list(due)}
         self.run.save(tensors, counters | about)
@@ -125,7 +125,7 @@ class Scribe(Witness):
         }
         self.run.save_generator(self.trainer.average.module.state_dict(), network, self.data.units)
 
-    def end(self, due: tuple[bool, bool], finished: bool, stopped: bool) -> None:
+    def end(self, due: Due, finished: bool, stopped: bool) -> None:
         seconds = self.trainer.seconds  # as they are saved: what is drawn from here on is not counted
         self.save(due)  # before a word is said: whoever listened may be gone
         if stopped:
@@ -147,7 +147,7 @@ class Scribe(Witness):
         with suppress(Exception):  # such as a full disk, which may be the fault itself
             self._summarise(f"failed: {what}")
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            return WganError(f"{what}; mend that, and go on with: wgan resume {self.run.quoted}")
+            return WganError(f"{what}; fix that, and go on with: wgan resume {self.run.quoted}")
         return error
 
     def _advice(self, error: DivergedError) -> str:
@@ -156,7 +156,7 @@ class Scribe(Witness):
         rates = self.run.config.optimizer
         return (
             f"{error} The run has stopped; its last good save is step {counters['step']} in {self.run.folder}. "
-            f"Train anew with smaller learning rates (now --critic-lr {rates.critic_lr:g} --generator-lr "
+            f"Start a new run with smaller learning rates (now --critic-lr {rates.critic_lr:g} --generator-lr "
             f"{rates.generator_lr:g}), with --precision fp32, or with another penalty weight (now: "
             f"{self.trainer.constraint})."
         )
