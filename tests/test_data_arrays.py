@@ -45,6 +45,14 @@ def test_layouts(tmp_path: Path, form: str, layout: str) -> None:
     assert data.report.value_range == (0, 255)
 
 
+def test_one_picture_alone_is_not_read_as_many_narrow_ones() -> None:
+    with pytest.raises(
+        WganError, match=r"one picture of 16x24 with 3 channels has; many are \(N, H, W, C\).*, 24, 3, 1"
+    ):
+        open_data(RNG.integers(0, 256, (16, 24, 3), dtype=np.uint8))
+    assert open_data(RNG.integers(0, 256, (16, 3, 3), dtype=np.uint8)).shape == (1, 3, 3)
+
+
 def test_bytes_that_are_all_nearly_black_are_read_as_other_whole_numbers_or_refused(tmp_path: Path) -> None:
     mask = (GREY > 99).astype(np.uint8)
     np.save(tmp_path / "x.npy", mask)
