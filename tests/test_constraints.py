@@ -34,9 +34,8 @@ from wgan.networks import make_critic
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import OrthogonalConv2d
 from wgan.networks.resnet import Residual
-from wgan.penalties import gradient_norms, segments
 from wgan.registry import CONSTRAINTS
-from wgan.slopes import input_gradient
+from wgan.slopes import gradient_norms, input_gradient, segments
 
 SHAPES = [(5,), (1, 4, 3), (3, 4, 5)]
 PENALTIES = [name for name, entry in CONSTRAINTS.items() if entry.load().has_penalty()]

@@ -21,8 +21,8 @@ from wgan.networks.lipschitz import (
     tangent,
 )
 from wgan.networks.sorting import GroupSort, MaxMin
-from wgan.penalties import gradient_norms
 from wgan.registry import NETWORKS
+from wgan.slopes import gradient_norms
 from wgan.trainer import Trainer
 from wgan.trainer.meter import probe
 

@@ -14,7 +14,7 @@ from wgan import pictures
 from wgan.constraints import GradientPenalty
 from wgan.networks.layers import NORM_LAYERS
 from wgan.objectives import Wasserstein
-from wgan.penalties import gradient_norms
+from wgan.slopes import gradient_norms
 
 
 def critic_batches(name: str) -> list[Tensor]:

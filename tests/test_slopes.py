@@ -11,8 +11,7 @@ from wgan.networks import Critic, make_critic
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.memory import Head, placed
 from wgan.networks.norms import InstanceNorm2d
-from wgan.penalties import gradient_norms
-from wgan.slopes import _layers, input_gradient
+from wgan.slopes import _layers, gradient_norms, input_gradient
 
 CRITICS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "dcgan": ("dcgan", (1, 28, 28), {"width": 4}),

@@ -21,8 +21,7 @@ from wgan.networks.lipschitz import SLOPE_ONE, OrthogonalConv2d
 from wgan.networks.memory import Head
 from wgan.networks.resnet import Residual
 from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
-from wgan.penalties import gradient_norms
-from wgan.slopes import does_more
+from wgan.slopes import does_more, gradient_norms
 from wgan.words import first_line, is_out_of_memory
 
 ROUNDING = 1 + 1e-6

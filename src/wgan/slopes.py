@@ -97,3 +97,29 @@ def _back(layer: nn.Module, seen: Tensor, gradient: Tensor) -> Tensor:
     slope = layer.negative_slope if isinstance(layer, nn.LeakyReLU) else 0.0
     through: Tensor = torch.ops.aten.leaky_relu_backward(gradient, seen.detach(), slope, False)
     return through
+
+
+def gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    r"""The norm of the critic's input gradient at each sample, in a graph that reaches the critic's weights.
+
+    Args:
+        critic: Scores of samples, each depending on its own sample only.
+        x: Samples (N, ...).
+
+    Returns:
+        Norms (N,), in float32 or wider; :math:`\sqrt{\cdot + 10^{-12}}` keeps their gradient finite at 0.
+        Under ``torch.no_grad`` they have no graph, which is cheaper.
+    """
+    flat = input_gradient(critic, x).flatten(1)
+    return (flat if flat.dtype == torch.float64 else flat.float()).square().sum(1).add(1e-12).sqrt()
+
+
+def segments(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+    """A point on the segment between each real sample and its generated one; (N, ...) in all.
+
+    Args:
+        real: Samples (N, ...).
+        fake: The same.
+        between: Which point, (N,): 0 is the real sample, 1 the generated one.
+    """
+    return torch.lerp(real, fake, between.to(real).view(-1, *[1] * (real.dim() - 1)))

@@ -15,7 +15,7 @@ LAYERS = [
     | {"processor", "crowd", "words", "surroundings", "limits", "confidence"},
     {"parallel"},
     {"networks", "data", "distances", "objectives", "optimizers", "pictures", "options"},
-    {"slopes", "penalties"},
+    {"slopes"},
     {"constraints", "certificate", "curves", "environment"},
     {"measure", "model"},
     {"trainer", "run"},

@@ -16,8 +16,8 @@ from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Unco
 from wgan.figures.critics import beside_noise, perceptron, trained
 from wgan.figures.style import BLUE, GREY, ORANGE, blank, tidy
 from wgan.objectives import Wasserstein
-from wgan.penalties import gradient_norms
 from wgan.scales import Floats
+from wgan.slopes import gradient_norms
 
 METHODS: Mapping[str, tuple[str, str, Constraint]] = {
     "none": ("no constraint", GREY, Unconstrained()),

@@ -25,9 +25,9 @@ from wgan.measure.muon import Muon
 from wgan.measure.sides import Part, Sides
 from wgan.networks import Critic, make_critic
 from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
-from wgan.penalties import gradient_norms, segments
 from wgan.schedule import Budget, Rates
 from wgan.seeds import rng, seeded
+from wgan.slopes import gradient_norms, segments
 
 BATCH = 512
 LOOKS = 20

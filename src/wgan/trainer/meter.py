@@ -21,8 +21,8 @@ from wgan.errors import UsageError
 from wgan.networks import Latent
 from wgan.networks.base import flat_scores, twin
 from wgan.parallel import ALONE, Group
-from wgan.penalties import gradient_norms, segments
 from wgan.seeds import rng
+from wgan.slopes import gradient_norms, segments
 
 Batch = tuple[int, Callable[[], Tensor]]
 """How many samples a batch has, and what makes it."""
