@@ -227,14 +227,3 @@ def test_tensors_that_numpy_has_no_place_for_are_read_or_refused_in_words() -> N
         open_data(empty, DataConfig())
     with pytest.raises(UsageError, match="cannot be read as numbers"):
         wgan.distances.samples.rows(empty)
-
-
-@pytest.mark.parametrize("kind", [np.int64, np.uint64])
-def test_whole_numbers_that_would_be_rounded_are_refused(kind: type) -> None:
-    x = np.arange(40, dtype=kind).reshape(20, 2)
-    for offset in (2**60, 2**53 - 20, np.iinfo(kind).max - 39):
-        with pytest.raises(WganError, match=r"whole numbers above 2\^53, which would be rounded; subtract one number"):
-            open_data(x + kind(offset), DataConfig())
-    assert open_data(x + kind(2**53 - 39), DataConfig()).shape == (2,)
-    even = open_data(2**10 * x + kind(2**60), DataConfig())
-    assert even.shape == (2,)

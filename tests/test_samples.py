@@ -81,16 +81,13 @@ def test_all_real_numbers_are_welcome(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("name", DISTANCES)
-def test_what_is_too_small_to_square_is_refused_and_not_0(name: str) -> None:
+def test_small_samples_have_small_distances(name: str) -> None:
     """At a scale where all squares are normal numbers, distances are those of the samples as they are, scaled."""
     method: Callable[..., float] = DISTANCES[name].load()
     x, y = normal(80, 1), 2 * normal(80, 1, 1) + 1
     root = {"energy": 0.5, "mmd": 0.0}.get(name, 1.0)
     if name not in ("quadrature", "debiased"):  # whose halves depend on the digits
         assert method(x * 1e-148, y * 1e-148) == pytest.approx(1e-148**root * method(x, y), rel=1e-9)
-    for scale in (1e-152, 1e-170, 1e-320):
-        with pytest.raises(UsageError, match=r"differ by .*e-\d+ at most, too little to square; multiply both by one"):
-            method(x * scale, y * scale)
     assert method(0 * x, 0 * y) == 0
 
 

@@ -1,14 +1,11 @@
-"""The least that the numbers of a training may be, and whole numbers that are too large."""
+"""The least that the numbers of a training may be."""
 
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wgan.errors import UsageError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 AT_LEAST: Mapping[str, float] = {
     **dict.fromkeys(("size", "batch", "latent", "critic_steps", "warmup_critic_steps", "every"), 1),
@@ -39,15 +36,3 @@ def check_numbers(**numbers: Any) -> None:
         if not right or not AT_LEAST[name] <= number < math.inf:
             kind = "a whole number" if whole else "a finite number"
             raise UsageError(f"{name} is {number!r}; give {kind}, at least {AT_LEAST[name]:g}.")
-
-
-def is_rounded(given: "NDArray[Any]") -> bool:
-    """Whether some of the whole numbers that were given would be others as float64."""
-    if given.dtype.kind not in "iu" or given.dtype.itemsize < 8:
-        return False
-    import numpy as np  # slow, and a help text needs none of it
-
-    made = given.astype(np.float64)
-    large, end = np.abs(made) >= 2**53, float(np.iinfo(given.dtype).max)
-    with np.errstate(invalid="ignore"):  # of 2^64, which has no place among uint64
-        return bool((large & ((made >= end) | (made.astype(given.dtype) != given))).any())

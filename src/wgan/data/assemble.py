@@ -16,7 +16,6 @@ from wgan.data.samples import Data, Pictures, Units, Vectors
 from wgan.data.source import Source
 from wgan.data.split import digests_of, duplicates_in, hash_of, no_picture_options, split, split_notes
 from wgan.errors import WganError
-from wgan.limits import is_rounded
 
 LARGEST = 1e30
 """The largest absolute value in vectors. Generated ones are given back as float32, which ends at 3.4e38, and may lie
@@ -74,13 +73,11 @@ def vectors(
 
     Raises:
         UsageError: An option is for pictures only.
-        WganError: Some are not finite, too large or would be rounded.
+        WganError: Some are not finite, or too large.
     """
     no_picture_options(options, name)
     array = np.array(array)  # so that what becomes of the caller's, or of a mapped file, changes nothing
     check_finite(array, place)
-    if is_rounded(array):
-        raise WganError(f"{place} has whole numbers above 2^53, which would be rounded; subtract one number from all.")
     if (largest := max(float(array.max()), -float(array.min()))) > LARGEST:
         raise WganError(
             f"{place} has absolute values up to {largest:.3g}, and at most {LARGEST:g} are allowed, so that what is "
@@ -117,12 +114,9 @@ def vectors(
 def _standard_units(array: NDArray[Any]) -> tuple[Units, list[str]]:
     """Mean and deviation of each coordinate (N, D) -> (D,); what is constant has no deviation, and stays as it is."""
     spread = array.std(0, dtype=np.float64)
-    # Deviations below 1e-154 have squares that underflow: they come out wrong, or as 0 where values do differ.
-    same = array.min(0) == array.max(0)
-    constant = same | (spread**2 < np.finfo(np.float64).tiny)
+    constant = (array.min(0) == array.max(0)) | (spread == 0)  # rounding may leave a constant one a deviation
     count = int(constant.sum())
-    nearly = "" if (same == constant).all() else ", or differ by less than 1e-153"
-    notes = [f"{count} of {array.shape[1]} coordinates are constant{nearly}; samples have them as they are."]
+    notes = [f"{count} of {array.shape[1]} coordinates are constant; samples have them as they are."]
     centre = np.where(constant, array[0].astype(np.float64), array.mean(0, dtype=np.float64))
     return Units(centre, np.where(constant, 0.0, spread)), notes if count else []
 

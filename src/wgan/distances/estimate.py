@@ -11,7 +11,7 @@ from scipy.linalg import hadamard
 from wgan.distances.gaussian import gaussian_less_noise
 from wgan.distances.line import projected_distances, sliced
 from wgan.distances.memory import round_down
-from wgan.distances.samples import SMALLEST, Array, by_content, checked, halves, orders, spread
+from wgan.distances.samples import Array, by_content, checked, halves, orders
 from wgan.distances.transport import (
     above_noise,
     across_and_within,
@@ -81,12 +81,7 @@ def _are_few(x: Array, y: Array) -> bool:
 
 
 def _null(method: Method, x: Array, y: Array, seed: int) -> float:
-    return _of_part(method, *halves(x, by_content(x, seed), null_size(len(x), len(y))), seed)
-
-
-def _of_part(method: Method, x: Array, y: Array, seed: int) -> float:
-    """The distance of parts of two sets, whose samples may differ by too little to square though the whole's do not."""
-    return method(x, y, seed=seed) if spread(x, y) >= SMALLEST else 0.0
+    return method(*halves(x, by_content(x, seed), null_size(len(x), len(y))), seed=seed)
 
 
 def _quadrature(x: Array, y: Array, seed: int) -> Measured:
@@ -133,7 +128,7 @@ def standard_error(method: Method, x: Array, y: Array, seed: int) -> float:
     groups = _cut(x, y, seed, GROUPS)
     for signs in hadamard(GROUPS)[1:]:
         of_halves = (_joined(groups, signs == sign) for sign in (1, -1))
-        one, other = (_of_part(method, *half, seed) for half in of_halves)
+        one, other = (method(*half, seed=seed) for half in of_halves)
         differences.append(one - other)
     error = math.sqrt(statistics.fmean(each**2 for each in differences)) / 2 / _shortfall(len(differences))
     return math.hypot(error, _error_of_mean(projected_distances(x, y, seed))) if method is sliced else error
@@ -146,10 +141,7 @@ def _error_by_folds(x: Array, y: Array, means: Means, seed: int) -> float:
     :math:`\sqrt{10}`, carried through the root. An error of a square is twice the distance times its error, and
     distances across folds are longer than across all samples, so it is smaller by that much.
     """
-    of_folds = [
-        across_and_within(*fold, seed) if spread(*fold) >= SMALLEST else (0.0, 0.0, 0.0)
-        for fold in _cut(x, y, seed, FOLDS)
-    ]
+    of_folds = [across_and_within(*fold, seed) for fold in _cut(x, y, seed, FOLDS)]
     longer = statistics.fmean(across for across, *_ in of_folds)
     error = _error_of_mean([less_noise(*each) for each in of_folds]) / _shortfall(FOLDS - 1)
     error *= min(1.0, means[0] / longer) if longer else 1.0

@@ -4,8 +4,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from decimal import Decimal
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from wgan.errors import UsageError
-from wgan.limits import is_rounded
 from wgan.words import first_line
 
 Array = NDArray[np.float64]
@@ -24,14 +22,8 @@ BLOCK = 2**22
 LARGEST = 1e150
 """Values beyond this overflow when they are squared."""
 
-SMALLEST = 1e-150
-"""Differences below this lose digits, and in the end become 0, when they are squared."""
-
 DISCRETE = 0.8
 """Where fewer of the samples than this share are different ones, copies lie in the nature of the data."""
-
-
-_ROUNDED = "{} have whole numbers above 2^53, which would be rounded; subtract one number from all."
 
 
 def numbers(x: Any, name: str, shape: str) -> Array:
@@ -58,15 +50,11 @@ def numbers(x: Any, name: str, shape: str) -> Array:
         raise UsageError(f"{name} have different lengths; all must have as many numbers.") from error
     except (TypeError, RuntimeError) as error:  # of tensors in a list, or without numbers
         raise UsageError(f"{name} cannot be read as numbers ({first_line(error)}); give an array {shape}.") from error
-    if found.dtype == object and all(isinstance(value, Real | Decimal) for value in found.flat):
-        if any(isinstance(value, Integral) and int(float(value)) != value for value in found.flat):
-            raise UsageError(_ROUNDED.format(name))
+    if found.dtype == object and all(isinstance(value, Real) for value in found.flat):
         found = found.astype(np.float64)  # fractions, or whole numbers beyond 64 bits
     if found.dtype.kind not in "buif" or found.ndim == 0:
         what = f"an array of {found.dtype}" if found.ndim else f"a {type(x).__name__}"
         raise UsageError(f"{name} are {what}, but they must be an array {shape} of real numbers.")
-    if is_rounded(found):
-        raise UsageError(_ROUNDED.format(name))
     return np.ascontiguousarray(found, np.float64)
 
 
@@ -84,8 +72,8 @@ def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
     """Two sets of samples as float64 (N, D) and (M, D).
 
     Raises:
-        UsageError: They are no real numbers, of different dimensions, too few, have values that are not finite or too
-            large to be squared, or differ by too little for that.
+        UsageError: They are no real numbers, of different dimensions, too few, or have values that are not finite or
+            too large to be squared.
     """
     x, y = rows(x), rows(y)
     if min(len(x), len(y)) < least:
@@ -100,16 +88,7 @@ def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
         raise UsageError(
             f"some samples have values up to {largest:.3g}, too large to square; divide both by one number."
         )
-    if 0 < (most := spread(x, y)) < SMALLEST:
-        raise UsageError(
-            f"the samples differ by {most:.3g} at most, too little to square; multiply both by one number."
-        )
     return x, y
-
-
-def spread(x: Array, y: Array) -> float:
-    """The widest range of any of the coordinates of two sets together."""
-    return float((np.maximum(x.max(0), y.max(0)) - np.minimum(x.min(0), y.min(0))).max())
 
 
 def by_content(x: Array, seed: int) -> NDArray[np.int64]:
