@@ -152,7 +152,6 @@ SHARED = nn.Linear(3, 6)
         (Pair(nn.Linear(3, 6)), nn.Linear(6, 1), "the generator gave a tuple; it must give a tensor of samples"),
         (nn.Linear(3, 6), nn.Linear(6, 1).requires_grad_(False), "the critic has no weights to train"),
         (nn.Tanh(), nn.Linear(6, 1), "the generator has no weights to train"),
-        (nn.Linear(3, 6), nn.Linear(6, 1, dtype=torch.complex64), "the critic has complex weights; keep them as pairs"),
         (
             nn.Linear(3, 6),
             nn.Linear(6, 1).double(),

@@ -9,7 +9,6 @@ less than float32.
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, TypeVar, get_args
 
 import torch
@@ -71,20 +70,6 @@ class Latent:
             return torch.randn(n, self.size, device="cpu", generator=rng, dtype=torch.float32)
         unit = torch.rand(n, self.size, device="cpu", generator=rng, dtype=torch.float32)
         return unit if self.kind == "unit" else unit * 2 - 1
-
-
-def latent_of(generator: nn.Module, given: Latent | None) -> Latent:
-    """The noise that a generator takes: as given, or its own attribute ``latent`` (a :class:`Latent` or a number).
-
-    Raises:
-        UsageError: Neither is there.
-    """
-    found = getattr(generator, "latent", None) if given is None else given
-    if isinstance(found, Integral):
-        return Latent(int(found))
-    if not isinstance(found, Latent):
-        raise UsageError("the generator has no attribute `latent`; give Trainer(..., latent=Latent(size)).")
-    return found
 
 
 class Generator(nn.Module):
@@ -176,70 +161,3 @@ def _tensors(value: object) -> Iterator[Tensor]:
     elif isinstance(value, Mapping | list | tuple):
         for part in value.values() if isinstance(value, Mapping) else value:
             yield from _tensors(part)
-
-
-def check_trainable(module: nn.Module, name: str) -> None:
-    """Refuse a network that nothing can be learnt by.
-
-    Raises:
-        UsageError: It has no weights, or all of them are frozen, or one is complex, for which constraints, averages
-            and all-reduces are not made, or narrower than float32, in which small steps and averages are lost.
-    """
-    if not any(weight.requires_grad for weight in module.parameters()):
-        raise UsageError(f"the {name} has no weights to train; give it some, or let some have requires_grad=True.")
-    if any(weight.is_complex() for weight in module.parameters()):
-        raise UsageError(f"the {name} has complex weights; keep them as pairs of real numbers (torch.view_as_complex).")
-    if any(weight.requires_grad and torch.finfo(weight.dtype).bits < 32 for weight in module.parameters()):
-        raise UsageError(
-            f"the {name} has weights narrower than float32, whose small steps are lost; keep them float32, and say "
-            "precision=torch.bfloat16."
-        )
-
-
-def samples_of(made: Any, n: int) -> Tensor:
-    """What a generator gave for the noise of n samples.
-
-    Raises:
-        UsageError: It is not a tensor of n samples.
-    """
-    if not isinstance(made, Tensor):
-        raise UsageError(f"the generator gave a {type(made).__name__}; it must give a tensor of samples (N, ...).")
-    if made.dim() < 2 or len(made) != n:
-        raise UsageError(
-            f"the generator gave {tuple(made.shape)} from {n} latents; it must give ({n}, D) or ({n}, C, H, W)."
-        )
-    return made
-
-
-def check_same_shape(made: Tensor, wanted: Tensor) -> None:
-    """Refuse generated samples that are not shaped like the data.
-
-    Raises:
-        UsageError: They are not.
-    """
-    shapes = tuple(made.shape[1:]), tuple(wanted.shape[1:])
-    if shapes[0] != shapes[1]:
-        remedy = ""
-        if len(shapes[0]) == len(shapes[1]) == 3 and shapes[0][0] in (1, 3, 4):
-            options = f"size={shapes[0][1:]}, channels={shapes[0][0]}"
-            remedy = f": open pictures with wgan.open_data(data, wgan.DataConfig({options}))"
-        raise UsageError(
-            f"the generator makes samples of shape {shapes[0]}, but the data were opened as {shapes[1]}; they must "
-            f"agree{remedy}."
-        )
-
-
-def flat_scores(scores: Tensor, n: int) -> Tensor:
-    """A critic's scores of n samples as (N,).
-
-    Raises:
-        UsageError: They are not one number a sample.
-    """
-    if not isinstance(scores, Tensor):
-        raise UsageError(f"the critic gave a {type(scores).__name__}; it must give a tensor of scores, (N,) or (N, 1).")
-    if scores.numel() != n:
-        raise UsageError(
-            f"the critic gave scores of shape {tuple(scores.shape)} for {n} samples; "
-            "it must give one number a sample, (N,) or (N, 1)."
-        )
-    return scores.flatten()

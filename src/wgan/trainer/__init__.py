@@ -21,7 +21,6 @@ from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.networks import Latent
-from wgan.networks.base import latent_of
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
@@ -36,6 +35,7 @@ from wgan.trainer.ema import Average
 from wgan.trainer.fitting import Fitting
 from wgan.trainer.ledger import Ledger, check_values, check_weights
 from wgan.trainer.meter import ESTIMATES, Meter
+from wgan.trainer.outputs import latent_of
 from wgan.trainer.passes import Passes
 from wgan.trainer.prefetch import Prefetch
 

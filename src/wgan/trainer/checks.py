@@ -10,12 +10,13 @@ from wgan.constraints import Constraint, GradientNormPenalty
 from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.networks import Latent
-from wgan.networks.base import check_same_shape, check_trainable, flat_scores, twin
+from wgan.networks.base import twin
 from wgan.networks.layers import has_batch_norm
 from wgan.objectives import Objective
 from wgan.optimizers import MakeOptimizer
 from wgan.schedule import Decay
 from wgan.slopes import does_more
+from wgan.trainer.outputs import check_same_shape, flat_scores
 from wgan.words import first_line, is_out_of_memory
 
 KINDS = {
@@ -121,12 +122,12 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     """Refuse networks that cannot be trained together, on batches of this size; else give the type of their weights.
 
     Raises:
-        UsageError: One has nothing to train, or complex or half-precise weights, or they have different types of
+        UsageError: One has nothing to train, or weights narrower than float32, or they have different types of
             numbers, or share weights, or have a state that cannot be saved; or the batch cannot be divided among the
             processes, or leaves one too little for batch norm.
     """
     for name, network in (("generator", generator), ("critic", critic)):
-        check_trainable(network, name)
+        _check_trainable(network, name)
         _check_can_be_saved(network, name)
     trained = ({id(w) for w in network.parameters() if w.requires_grad} for network in (generator, critic))
     if set.intersection(*trained):
@@ -148,6 +149,16 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
         each = " of each process" if processes > 1 else ""
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
     return types[0]
+
+
+def _check_trainable(module: nn.Module, name: str) -> None:
+    if not any(weight.requires_grad for weight in module.parameters()):
+        raise UsageError(f"the {name} has no weights to train; give it some, or let some have requires_grad=True.")
+    if any(weight.requires_grad and torch.finfo(weight.dtype).bits < 32 for weight in module.parameters()):
+        raise UsageError(
+            f"the {name} has weights narrower than float32, whose small steps are lost; keep them float32, and say "
+            "precision=torch.bfloat16."
+        )
 
 
 def _check_can_be_saved(network: nn.Module, name: str) -> None:

@@ -19,10 +19,11 @@ from wgan.confidence import lower_bound, stderr
 from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
-from wgan.networks.base import flat_scores, twin
+from wgan.networks.base import twin
 from wgan.parallel import ALONE, Group
 from wgan.seeds import rng
 from wgan.slopes import gradient_norms, segments
+from wgan.trainer.outputs import flat_scores
 
 Batch = tuple[int, Callable[[], Tensor]]
 """How many samples a batch has, and what makes it."""

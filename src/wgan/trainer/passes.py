@@ -11,9 +11,9 @@ from wgan.constraints import Constraint
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.networks import Latent
-from wgan.networks.base import check_same_shape, flat_scores, samples_of
 from wgan.parallel import Group
 from wgan.seeds import rng, seeded
+from wgan.trainer.outputs import check_same_shape, flat_scores, samples_of
 
 BLOCK = 64
 
