@@ -123,7 +123,7 @@ def test_an_unknown_option_is_named() -> None:
 
 def test_modules_are_namespaces_and_unknown_names_are_errors() -> None:
     assert wgan.constraints.GradientPenalty(10.0).weight == 10
-    for name in ("nothing", "__main__", "__wrapped__"):  # of which one is a module that runs the program
+    for name in ("nothing", "__main__", "__wrapped__"):
         with pytest.raises(AttributeError, match=f"^module 'wgan' has no attribute '{name}'$"):
             getattr(wgan, name)
 

@@ -278,6 +278,16 @@ MISTAKES = [
     (["data", "a.jpg", "b.jpg", "c.jpg", "d.jpg"], 2, ["unexpected 'b.jpg' and 2 more."]),
     (["data", "r/curves.png"], 2, ["not a data set", "for pictures give their folder"]),
     (["train", "--lr", "0.1"], 2, ["unknown option --lr; did you mean", "--critic-lr or --generator-lr?"]),
+    (["train", "--learning-rate", "0.1"], 2, ["--critic-lr or --generator-lr?"]),
+    (["train", "x", "--batch-size", "3"], 2, ["unknown option --batch-size; did you mean", "--batch"]),
+    (["train", "x", "--critc-lr", "3"], 2, ["did you mean --critic-lr?"]),
+    (["train", "x", "--gpu"], 2, ["unknown option --gpu. See"]),
+    (["train", "--data", "x"], 2, ["the data are given without an option: wgan train DATA."]),
+    (["distance", "--data", "x"], 2, ["the data are given without an option: wgan distance A B."]),
+    (["resume", "r", "--lr", "3"], 2, ["--critic-lr cannot change in a resumed run"]),
+    (["train", "./digits"], 2, ["there is no folder ./digits here", "without the ./"]),
+    (["train", "blobs.npy", "--device", "gpu"], 2, ["--device: 'gpu' is not supported; use auto, cpu, cuda"]),
+    (["train", "x", "--steps", "٣"], 2, ["'٣' is not a whole number"]),
     (["train", "cifar10"], 1, ["--download", "--data-dir"]),
     (["resume"], 2, ["RUN"]),
     (["resume", "no-run"], 1, ["no-run", "wgan runs"]),
@@ -342,6 +352,26 @@ def test_a_mistake_gets_one_clear_line(
     assert len(lines) == 1 and err.rstrip().endswith(lines[0])
     assert "Traceback" not in err
     assert [word for word in words if word not in lines[0]] == []
+
+
+def test_ctrl_c_while_the_command_line_is_imported_has_no_traceback() -> None:
+    code = (
+        "import os, signal, sys\nfrom wgan.__main__ import main\n"
+        "class Late:\n    def find_spec(self, name, *_):\n"
+        "        if name == 'cyclopts': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Late())\nmain()"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (child.returncode, child.stderr) == (-signal.SIGINT, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_an_answer_that_cannot_be_written_is_said_to_be_so() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "wgan", "presets"]
+        child = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    said = "wgan: the answer cannot be written to standard output: No space left on device.\n"
+    assert (child.returncode, child.stderr) == (1, said)
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])

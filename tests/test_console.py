@@ -71,6 +71,21 @@ def test_a_terminal_gets_a_bar_with_steps_share_and_numbers() -> None:
     assert "held out 1.25" in shown
 
 
+@pytest.mark.parametrize("width", [50, 60, 70, 80, 100, 120])
+@pytest.mark.parametrize("kind", ["distance", "losses"])
+def test_a_terminal_of_any_width_shows_how_far_it_is(width: int, kind: str) -> None:
+    losses = {"critic_loss": -1.23e-05, "generator_loss": -0.00222, "wasserstein": None}
+    screen = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    view = LiveView(screen)
+    view.begin(100_000, 0.0)
+    view.step(0.43, 43_000)
+    view.tick({**RECORD, "step": 43_000, **(losses if kind == "losses" else {})})
+    view.end()
+    last = [line for line in text(screen).splitlines() if "step" in line][-1]
+    assert " 43 %" in last and "step 43,000 of" in last
+    assert ("left" in last) == (width >= 80)
+
+
 def test_time_left_counts_what_this_process_has_done(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = console(True)
     view = LiveView(screen)

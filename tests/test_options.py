@@ -112,6 +112,9 @@ def test_any_numbers_survive_toml(batch: int, lr: float, height: int, width: int
         ("[dat]\nsize=3", "unknown section 'dat'. Did you mean 'data'"),
         ("[data]\nsiez=3", "unknown key 'siez'. Did you mean 'size'"),
         ("batch = 3", "unknown section 'batch'"),
+        ('[run]\nbatch = "many"', "c.toml, section [run], batch: 'many' is not a whole number."),
+        ("[critic]\nwidth = 2.5", "c.toml, section [critic], width: 2.5 is not a whole number."),
+        ("[optimizer]\nbetas = [0.0, 1.5]", "c.toml, section [optimizer], betas: 1.5 is too large"),
     ],
 )
 def test_bad_toml_is_refused_in_one_sentence(text: str, message: str, tmp_path: Path) -> None:

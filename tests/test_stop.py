@@ -92,6 +92,24 @@ def test_only_another_ctrl_c_stops_at_once(tmp_path: Path, monkeypatch: pytest.M
         signal.raise_signal(INT)
 
 
+class Impatient(Interrupter):
+    """Presses Ctrl-C again when it hears that all is saved."""
+
+    def note(self, text: str) -> None:
+        if "all is saved" in text:
+            signal.raise_signal(INT)
+
+
+def test_a_run_that_is_stopped_at_once_is_not_called_killed_and_says_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop, "_ONE_KEYSTROKE", -1.0)
+    with pytest.raises(Stopped, match=r"^stopped at once; what was saved last goes on with: wgan resume .*r$") as asked:
+        loop.train(small_config(), source=blobs(600), out=tmp_path / "r", view=Impatient(5))
+    run = Run(tmp_path / "r")
+    assert asked.value.signal == INT and run.summary["status"] == "interrupted" and run.restore()[1]["step"] == 5
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")
 def test_a_hang_up_that_is_to_be_ignored_does_not_stop(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

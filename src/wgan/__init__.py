@@ -69,7 +69,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     missing = AttributeError(f"module 'wgan' has no attribute {name!r}")
-    if name.startswith("_"):  # to import `wgan.__main__` would run the program
+    if name.startswith("_"):
         raise missing
     try:
         return import_module(f"wgan.{name}")

@@ -1,6 +1,7 @@
 """From names to objects: the only place where a configuration becomes networks and a trainer."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,10 +74,9 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = device_of(name)
-    if device.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise UsageError(f"--device: {name!r} is not supported; use auto, cpu, cuda or cuda:1.")
-    return device
+    return device_of(name)
 
 
 def has_fast_bf16(device: torch.device) -> bool:

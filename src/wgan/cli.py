@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from types import FrameType
 
 from cyclopts import App, CycloptsError, UnknownCommandError, UnknownOptionError, UnusedCliTokensError
@@ -119,15 +120,22 @@ def _sentence(error: CycloptsError) -> str:
 
 
 def _unknown_option(error: UnknownOptionError) -> str:
-    """The options that have the unknown one as a word; else what cyclopts finds near."""
-    given = (error.token.keyword or error.token.value).partition("=")[0]
-    known = [name for argument in error.argument_collection for name in argument.names]
-    holding = [name for name in known if given.strip("-") in name.strip("-").split("-")]
-    if holding:
-        return f"unknown option {given}; did you mean {' or '.join(holding)}?"
-    if error.command_chain and error.command_chain[-1] == "resume" and given in map(options.flag, options.all_fields()):
-        return options.fixed(given)
-    return " ".join(str(error).split())
+    """The options that have the unknown one as a word, or are spelt nearly like it."""
+    given, command = (error.token.keyword or error.token.value).partition("=")[0], (error.command_chain or ("",))[-1]
+    if given == "--data":
+        return f"the data are given without an option: wgan {command} {'A B' if command == 'distance' else 'DATA'}."
+    if near := _near(given, [name for argument in error.argument_collection for name in argument.names]):
+        return f"unknown option {given}; did you mean {' or '.join(near)}?"
+    if command == "resume" and (near := _near(given, list(map(options.flag, options.all_fields())))):
+        return options.fixed(near[0])
+    return f"unknown option {given}."
+
+
+def _near(given: str, known: list[str]) -> list[str]:
+    given = given.replace("learning-rate", "lr")
+    words = {name: name.strip("-").split("-") for name in (given, *known)}
+    sharing = [name for name in known if "-".join(words[given]) in words[name] or "-".join(words[name]) in words[given]]
+    return sharing or get_close_matches(given, known, n=1, cutoff=0.8)
 
 
 def _fail(text: str, code: int) -> None:

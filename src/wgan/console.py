@@ -21,7 +21,7 @@ from wgan.view import View
 from wgan.words import clock, with_error
 
 _LINE_SECONDS = 5.0
-_WIDE = 110  # columns from which there is room for a bar
+_WIDE, _NARROW = 110, 80  # columns from which there is room for a bar, and for the time left
 
 
 class SafeConsole(Console):
@@ -69,7 +69,8 @@ class PlainView(View):
         table = Table.grid(padding=(0, 2))
         for section, rows in facts.items():
             for number, (name, value) in enumerate(rows.items()):
-                table.add_row(Text(section if number == 0 else "", style="bold"), Text(name, style="dim"), Text(value))
+                cells = (section if number == 0 else "", "bold"), (name, "dim"), (value, "")
+                table.add_row(*(Text(part, style, overflow="fold") for part, style in cells))
         self.console.print(table)
 
     def note(self, text: str) -> None:
@@ -116,9 +117,9 @@ class LiveView(PlainView):
         front = [SpinnerColumn(), BarColumn(24)] if wide else []
         bar = self._start(
             *front,
-            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.percentage:3.0f} %", table_column=Column(min_width=len("100 %"), no_wrap=True)),
             *([TimeElapsedColumn()] if wide else []),
-            _TimeLeft(),
+            *([_TimeLeft(table_column=Column(min_width=len("0:00:00 left")))] if self.console.width >= _NARROW else []),
             TextColumn(
                 "step {task.fields[step]:,}" + total + "  {task.fields[numbers]}", table_column=Column(no_wrap=True)
             ),
@@ -165,7 +166,9 @@ def numbers(record: Mapping[str, Any], short: bool = False) -> str:
             f"W {'' if short else 'train '}{with_error(record['wasserstein'], None)}, held out {held_out}{least}"
         )
     else:
-        parts.append(f"loss critic {record['critic_loss']:.3g}, generator {record['generator_loss']:.3g}")
+        losses = record["critic_loss"], record["generator_loss"]
+        critic, generator = (f"{loss:.{2 if short else 3}g}" for loss in losses)
+        parts.append(f"loss {critic}, {generator}" if short else f"loss critic {critic}, generator {generator}")
     parts.append(f"|grad| {record['gradient_norm']:.2g}")
     if record.get("images_per_second") and not short:
         parts.append(f"{record['images_per_second']:,.0f} images/s")

@@ -88,7 +88,7 @@ def make_config(*layers: Mapping[str, Any]) -> Config:
     sections: dict[str, dict[str, Any]] = {section.name: {} for section in fields(Config)}
     for name, value in merged.items():
         f = known[name]
-        sections[f.section][f.key] = _check(name, coerce(name, value, f.hint))
+        sections[f.section][f.key] = valid(name, value)
     hints = get_type_hints(Config)
     return Config(**{section: hints[section](**values) for section, values in sections.items()})
 
@@ -170,12 +170,16 @@ def fixed(flag_name: str) -> str:
     return f"{flag_name} cannot change in a resumed run; only {allowed} can. wgan train --init-from begins a new run."
 
 
-def coerce(name: str, value: Any, hint: Any) -> Any:
-    """Turn text, TOML or a Python value into what a field holds.
+def valid(name: str, value: Any) -> Any:
+    """Turn text, TOML or a Python value into what the field of this flat name holds.
 
     Raises:
-        UsageError: The value is not of the field's kind.
+        UsageError: The value is not of the field's kind, or is out of its range.
     """
+    return _check(name, _coerce(name, value, all_fields()[name].hint))
+
+
+def _coerce(name: str, value: Any, hint: Any) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(arm for arm in get_args(hint) if arm is not type(None))
     if get_origin(hint) is Literal:
@@ -191,7 +195,7 @@ def _scalar(name: str, value: Any, kind: type) -> Any:
         return _text(name, str(value))
     if kind is bool and isinstance(value, bool):
         return value
-    if kind is int and re.fullmatch(r"-?\d+", str(value)):
+    if kind is int and re.fullmatch(r"-?[0-9]+", str(value)):
         return int(value)  # exact, however large
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
@@ -271,5 +275,10 @@ def _flatten_tables(tables: Mapping[str, Any], path: Path) -> dict[str, Any]:
             if (section, key) not in known:
                 keys = [k for s, k in known if s == section]
                 raise UsageError(f"{path}, section [{section}]: " + unknown("key", key, keys))
-            flat[known[section, key]] = value
+            name = known[section, key]
+            try:
+                flat[name] = valid(name, value)
+            except UsageError as error:
+                reason = str(error).removeprefix(f"{flag(name)}: ")
+                raise UsageError(f"{path}, section [{section}], {key}: {reason}") from None
     return flat

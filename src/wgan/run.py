@@ -228,8 +228,9 @@ class Run:
             ) from None
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             start = f"{again} --init-from {shlex.quote(str(self._generator))}"
+            reason = f"there is no {error} in it" if isinstance(error, KeyError) else error
             raise WganError(
-                f"{self._checkpoint} cannot be read: {error}; bring back a copy, or begin with the average: {start}"
+                f"{self._checkpoint} cannot be read: {reason}; bring back a copy, or begin with the average: {start}"
             ) from error
 
     def save_generator(self, tensors: Mapping[str, Tensor], network: Mapping[str, Any], units: Units) -> None:

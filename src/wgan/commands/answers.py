@@ -4,16 +4,21 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from wgan.errors import WganError
+
 if TYPE_CHECKING:
     from wgan.run import Run
 
 
 def answer(value: Mapping[str, Any], as_json: bool, text: str) -> None:
     """Print a result as JSON or as text."""
-    if as_json:
-        print(json.dumps(value, allow_nan=False))  # noqa: T201
-    elif text:
-        print(text)  # noqa: T201
+    if as_json or text:
+        try:
+            print(json.dumps(value, allow_nan=False) if as_json else text, flush=True)  # noqa: T201
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise WganError(f"the answer cannot be written to standard output: {error.strerror}.") from error
 
 
 def answer_table(rows: Mapping[str, str], as_json: bool) -> None:

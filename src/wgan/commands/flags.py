@@ -20,7 +20,7 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
         ValueError: It is none.
     """
     (token,) = tokens
-    if not re.fullmatch(r"[+-]?\d+", token.value.strip()):
+    if not re.fullmatch(r"[+-]?[0-9]+", token.value.strip()):
         raise ValueError(f"{token.value!r} is not a whole number.")
     return int(token.value)
 

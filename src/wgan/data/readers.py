@@ -54,6 +54,8 @@ def open_path(path: Path, options: DataConfig, progress: Progress) -> Data:
 def _nothing_there(path: Path) -> str:
     if len(path.parts) > 1 or path.suffix:
         return f"there is no file or folder {path}; data is a folder, a {' or '.join(READERS)} file, or a name."
+    if str(path) in DATASETS:
+        return f"there is no folder ./{path} here; the data set that wgan knows as {path} is named without the ./"
     return f"{unknown('data set', str(path), DATASETS)} There is no folder of that name here either."
 
 

@@ -1,5 +1,6 @@
 """From the first step of a run, or of what is left of it, to its end."""
 
+import signal
 import time
 from typing import NamedTuple
 
@@ -59,6 +60,9 @@ def train_to_the_end(run: Run, parts: Parts, view: View, group: Group, due: Due)
             if told is error:
                 raise
             raise told from error
+        except KeyboardInterrupt as error:
+            how = f"what was saved last goes on with: wgan resume {run.quoted}"
+            raise Stopped(f"stopped at once; {how}", signal.SIGINT) from error
         finally:
             writer.close()
             view.end()

@@ -128,6 +128,7 @@ class RunWriter(NoWriter):
     def end(self, due: Due, finished: bool, stopped: bool) -> None:
         seconds = self.trainer.seconds  # as they are saved: what is drawn from here on is not counted
         self.save(due)  # before a word is said: whoever listened may be gone
+        self._summarise("finished" if finished else "interrupted", seconds)  # and again with the memory of drawing
         if stopped:
             self.view.note("stopping: all is saved; drawing the last curves.")
         self._gallery.curves(now=True)
