@@ -256,7 +256,7 @@ def test_the_command_answers_in_text_and_json(told: Told, run: Run) -> None:
         (["points.npy", "points.npy", "--size", "8"], 2, ["size", "pictures"]),
         (["blobs.npy", "blobs.npy", "--held-out", "0.5"], 2, ["--held-out", "--split"]),
         (["points.npy", "points.npy", "--method", "critic"], 2, ["60", "200"]),
-        (["points.npy", "points.npy", "--time", "5s"], 2, ["--time", "--method critic", "quadrature"]),
+        (["points.npy", "points.npy", "--time", "5s", "--method", "mmd"], 2, ["--time", "--method critic", "mmd"]),
         (["points.npy", "points.npy", "--method", "critic", "--time", "soon"], 2, ["--time", "90s"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

@@ -284,7 +284,7 @@ def test_a_folder_that_is_not_empty_is_refused_before_data_are_read(tmp_path: Pa
         ({"constraint": "clp"}, "Did you mean 'clip'"),
         ({"objective": "wassertein"}, "Did you mean 'wasserstein'"),
         ({"generator": "resnt"}, "Did you mean 'resnet'"),
-        ({"device": "tpu9"}, "device is 'tpu9', which cannot be used here"),
+        ({"device": "tpu9"}, "--device: 'tpu9' is not supported; use auto, cpu"),
         ({"device": "cuda:99"}, "device is 'cuda:99', which cannot be used here"),
     ],
 )

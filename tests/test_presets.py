@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+import wgan
 from toolbox import blobs
 from wgan import loop, options
+from wgan.api import configure
 from wgan.build import make_trainer, resolve
 from wgan.config import Config
 from wgan.constraints import Constraint
@@ -119,3 +122,24 @@ def test_the_variants_that_the_references_name() -> None:
     trainer = make_trainer(resolve(layered, data), open_data(blobs(40, 28), layered.data))[0]
     norms = [module for module in trainer.critic.modules() if isinstance(module, torch.nn.GroupNorm)]
     assert [norm.num_channels for norm in norms] == [32, 64, 128, 256, 512]
+
+
+def test_vectors_begin_with_their_own_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("v.npy", np.zeros((5, 2)))
+    np.save("p.npy", np.zeros((5, 8, 8)))
+    np.savez("v.npz", labels=np.zeros(5), x=np.zeros((5, 3)))
+    np.savez_compressed("p.npz", images=np.zeros((5, 8, 8)), labels=np.zeros((5, 1)))
+    Path("broken.npy").write_bytes(b"\x93NUMPY")
+    Path("broken.npz").write_bytes(b"PK")
+    Path("folder").mkdir()
+    for name in ("ring", "v.npy", "v.npz"):
+        assert configure(None, None, {"data": name})[1] == f"{Path(name).stem}-points"
+    for name in ("digits", "p.npy", "p.npz", "broken.npy", "broken.npz", "nothing.npy", "folder", "nothing"):
+        assert configure(None, None, {"data": name})[1] == f"{Path(name).stem}-default"
+    for source in (np.zeros(5), np.zeros((5, 2)), torch.zeros(5, 2), wgan.open_data("ring")):
+        assert configure(None, None, {}, source)[1] == "object-points"
+    for source in (np.zeros((5, 8, 8)), [np.zeros((8, 8))], wgan.open_data("digits")):
+        assert configure(None, None, {}, source)[1] == "object-default"
+    assert configure("wgan", None, {"data": "ring"})[1] == "ring-wgan"
+    assert configure(None, Config(), {"data": "ring"})[1] == "ring-config"

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wgan import options
-from wgan.config import Config
-from wgan.data import place_of
+from wgan.config import Config, DataConfig
+from wgan.data import holds_vectors, place_of
 from wgan.errors import UsageError
 from wgan.files import at_home
-from wgan.registry import DATASETS, unknown
+from wgan.registry import unknown
 from wgan.surroundings import undisturbed
 from wgan.view import View
 
@@ -23,15 +23,13 @@ if TYPE_CHECKING:
 
 Location = str | PathLike[str]
 
-TOYS = tuple(name for name, entry in DATASETS.items() if entry.target.startswith("wgan.data.toys:"))
-
 
 def configure(
-    preset: str | None, config: Location | Config | None, given: dict[str, Any], data: str | None = None
+    preset: str | None, config: Location | Config | None, given: dict[str, Any], source: Any = None
 ) -> tuple[Config, str]:
     """The configuration from a preset, a file and single options (later ones win), and a name for the run.
 
-    The name begins with that of the data, or with ``data`` if they are given otherwise.
+    The data are ``source`` if they are an object. With neither preset nor file, vectors get the preset ``points``.
     """
     for name in ("generator", "critic"):
         if hasattr(given.get(name), "forward"):
@@ -41,11 +39,14 @@ def configure(
         from_file = options.flatten(config)
     elif config is not None:
         from_file = options.read_toml(at_home(config))
-    usual = "points" if given.get("data") in TOYS else "default"
-    chosen = preset or (None if config is not None else usual)
+    chosen = preset
+    if preset is None and config is None:
+        data = given.get("data", DataConfig.data) if source is None else source
+        chosen = "points" if holds_vectors(data) else "default"
     from_preset = options.preset(chosen) if chosen else {}
     made = options.make_config(from_preset, from_file, given)
-    return made, f"{data or Path(made.data.data).stem}-{chosen or 'config'}"
+    data_name = Path(made.data.data).stem if source is None else "object"
+    return made, f"{data_name}-{chosen or 'config'}"
 
 
 @undisturbed
@@ -64,7 +65,7 @@ def train(
     Args:
         data: A name, a folder or .zip of pictures, a .npy/.npz file, an array, a tensor, or any object with
             ``__len__`` and ``__getitem__``.
-        preset: Where to begin: a name that ``wgan presets`` lists.
+        preset: Where to begin: a name that ``wgan presets`` lists; by default ``points`` for vectors, else ``default``.
         config: A ``config.toml``, or the ``config`` of a run, whose values go over the preset's.
         out: The run's folder; by default the next number under ``runs/``.
         init_from: A run, its folder or a ``generator.safetensors`` whose weights to begin with.
@@ -83,7 +84,7 @@ def train(
     named = isinstance(data, str | PathLike)
     source = None if named or data is None else data
     given |= {"data": place_of(data)} if named else {}
-    made, name = configure(preset, config, given, None if source is None else "object")
+    made, name = configure(preset, config, given, source)
     view: View = make_view(quiet)
     weights = init_from.folder if isinstance(init_from, Run) else init_from
     if not isinstance(weights, str | PathLike | None):

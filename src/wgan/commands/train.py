@@ -41,7 +41,7 @@ def train(
     data
         A name (digits, mnist, ...), a folder or .zip of pictures, or a .npy/.npz file.
     preset
-        The settings to begin with; see `wgan presets`. [default: default, or points for the 2-D toys]
+        The settings to begin with; see `wgan presets`. [default: points for vectors, else default]
     config
         A config.toml whose values go over the preset's; that of a run repeats the run.
     out

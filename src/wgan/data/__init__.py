@@ -28,6 +28,24 @@ def place_of(source: str | PathLike[str]) -> str:
     return f"./{text}" if text in DATASETS and not isinstance(source, str) else text
 
 
+def holds_vectors(source: Any) -> bool:
+    """Whether samples are vectors, as far as it can be told without reading them."""
+    from wgan.data.samples import Data
+
+    if isinstance(source, str | PathLike):
+        if source in DATASETS:
+            return DATASETS[str(source)].target.startswith("wgan.data.toys:")
+        from wgan.data.readers import axes_of
+
+        axes = axes_of(at_home(source))
+    elif isinstance(source, Data):
+        axes = len(source.shape) + 1
+    else:
+        shape = getattr(source, "shape", None)
+        axes = len(shape) if isinstance(shape, tuple) else None
+    return axes in (1, 2)
+
+
 def _beside(data: Data, path: Path) -> Data:
     """A named data set, with a note if there is something else of that name here."""
     if not path.exists():

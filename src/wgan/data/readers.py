@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +113,28 @@ READERS: Mapping[str, Callable[[Path, DataConfig, Progress], Data]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
 }
+
+
+def axes_of(path: Path) -> int | None:
+    """How many axes the array of a .npy or .npz has, from its header alone; None where that cannot be told."""
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as file:
+                return _axes(file)
+        if path.suffix.lower() == ".npz":
+            with zipfile.ZipFile(path) as opened:
+                names = [name.removesuffix(".npy") for name in opened.namelist()]
+                with opened.open(f"{choose_array(names, path)}.npy") as file:
+                    return _axes(file)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, WganError):
+        pass  # what is wrong with it is said when it is opened
+    return None
+
+
+def _axes(file: IO[bytes]) -> int:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return len(read(file)[0])
 
 
 def choose_array(names: list[str], path: Path) -> str:
