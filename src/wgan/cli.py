@@ -74,6 +74,8 @@ def _stoppable() -> Iterator[None]:
     def hear(number: int, frame: FrameType | None) -> None:
         nonlocal heard, raised
         now = time.monotonic()
+        if now < heard and sys.stderr.isatty():  # for an import may take its time
+            os.write(2, b"wgan: stopping ...\n")
         heard = min(heard, now)
         if sys.platform != "win32" and _is_importing(frame) and now < heard + _LONGEST_IMPORT:
             again = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, number))
