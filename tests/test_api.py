@@ -16,6 +16,7 @@ import wgan
 from toolbox import SMALL, blobs, small_run
 from wgan.cli import main
 from wgan.errors import UsageError, WganError
+from wgan.loop import OBJECT
 from wgan.networks import Latent, dcgan, make_generator
 from wgan.run import Run
 
@@ -163,13 +164,16 @@ def test_a_run_on_a_path_keeps_it_when_its_samples_are_given(tmp_path: Path) -> 
 
 def test_opened_samples_are_not_opened_otherwise(tmp_path: Path) -> None:
     data = wgan.open_data(blobs())
-    for given in ({"size": 4}, {"channels": 3}, {"held_out": 0.5}):
+    for given in ({"size": 4}, {"channels": 3}, {"held_out": 0.5}, {"fit": "stretch"}):
         with pytest.raises(UsageError, match=f"are opened already; give {next(iter(given))} to open_data"):
             wgan.train(data, out=tmp_path / "r", quiet=True, **SMALL | given)
-    assert wgan.open_data(data, wgan.DataConfig(size=(8, 8), channels=1, fit="pad", held_out=0.1)) is data
+    assert wgan.open_data(data, wgan.DataConfig(size=(8, 8), channels=1, held_out=0.1)) is data
     halves = wgan.DataConfig(held_out=0.5)
     half = wgan.open_data(blobs(), halves)
     assert wgan.open_data(half, halves) is half
+    run = wgan.train(half, out=tmp_path / "h", quiet=True, **SMALL | {"steps": 1, "flip": True})
+    assert run.config.data == wgan.DataConfig(data=OBJECT, held_out=0.5, flip=True)
+    assert wgan.resume(run, blobs(), quiet=True, steps=2).summary["steps"] == 2
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,10 @@ def _check_suits(data: Data, options: DataConfig) -> None:
         "size": options.size is not None and options.size != data.shape[1:],
         "channels": options.channels is not None and options.channels != data.shape[0],
         "value_range": options.value_range is not None and options.value_range != data.report.value_range,
-        "held_out": data.held_out_option not in (None, options.held_out) and options.held_out != DataConfig().held_out,
     }
+    for name in ("fit", "held_out"):
+        asked, opened = getattr(options, name), getattr(data.options, name, None)
+        broken[name] = asked not in (getattr(DataConfig(), name), opened) and opened is not None
     if names := ", ".join(name for name, is_broken in broken.items() if is_broken):
         raise UsageError(f"the samples of {data.name} are opened already; give {names} to open_data instead.")
 

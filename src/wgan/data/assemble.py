@@ -49,7 +49,7 @@ def pictures(source: Source, options: DataConfig, progress: Progress, official: 
         report=report,
         units=Units(),
         content=hash_of(rows.digests),
-        held_out_option=options.held_out,
+        options=options,
     )
 
 
@@ -107,7 +107,7 @@ def vectors(
         report=report,
         units=units,
         content=hash_of(digests),
-        held_out_option=options.held_out,
+        options=options,
     )
 
 

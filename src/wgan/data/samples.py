@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wgan.config import DataConfig
 from wgan.data.report import Report
 
 
@@ -202,7 +203,7 @@ class Data:
         units: From tensors back to a person's numbers.
         modes: Known centres of the distribution's modes, float (M, D), for ring and grid.
         content: A hash of all samples in their order; None for endless ones.
-        held_out_option: What --held-out was when it was opened; None for endless ones.
+        options: How they were opened; None for endless ones.
     """
 
     name: str
@@ -213,7 +214,7 @@ class Data:
     units: Units
     modes: NDArray[np.float64] | None = None
     content: str | None = None
-    held_out_option: float | None = None
+    options: DataConfig | None = None
 
 
 def _to_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
