@@ -333,7 +333,9 @@ def test_any_callable_that_is_no_data_set_is_a_sampler(monkeypatch: pytest.Monke
     for a, b in ((Drawn(1.0), Drawn(1.0)), (Drawn(1.0), Drawn(1.0).__call__), (Drawn(1.0), partial(Drawn(1.0)))):
         with pytest.raises(UsageError, match="functions that draw samples are for --method critic"):
             wgan.distance(a, b, method="exact")
-    with pytest.raises(UsageError, match="with the method critic, and without a number of samples, a split or options"):
+    with pytest.raises(
+        UsageError, match="and take no number of samples, no split and no options of data"
+    ):
         wgan.distance(Drawn(1.0), Drawn(1.0), split="held-out")
     drawn = wgan.distance(Drawn(1.0), Drawn(1e4), steps=1)
     from_a_corner = (math.sqrt(2) + math.asinh(1)) / 3 * 1e4  # the mean distance in the larger square

@@ -306,15 +306,8 @@ def test_gaussian_is_the_closed_form() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
-def test_whole_numbers_that_would_be_rounded_are_refused(dtype: type) -> None:
-    far = (np.arange(300) + 2**60).astype(dtype)
-    for samples in (far, torch.from_numpy(far)):
-        with pytest.raises(UsageError, match=r"above 2\^53, which would be rounded; subtract one number from all"):
-            exact(samples, samples)
-    assert exact(far - dtype(2**60), far - dtype(2**60) + dtype(50)) == pytest.approx(50)
-    with pytest.raises(UsageError, match="would be rounded"):
-        exact([[2**70], [2**70 + 5]], [[2**70 + 9], [2**70]])
-    assert exact(np.array([2**60], dtype), np.array([2**60 + 2**20], dtype)) == 2**20, "as float64 has them"
+def test_large_whole_numbers_are_as_float64_has_them(dtype: type) -> None:
+    assert exact(np.array([2**60], dtype), np.array([2**60 + 2**20], dtype)) == 2**20
 
 
 def test_sets_without_samples_or_without_numbers_are_told_apart() -> None:
@@ -489,7 +482,7 @@ def test_halves_whose_samples_nearly_coincide_cost_no_answer(method: Callable[..
     x, y = (np.exp(np.random.default_rng(seed).uniform(-600, -380, (200, 1))) for seed in range(2))
     y[7] = 0.3
     found = with_error_and_null(method, x, y)
-    assert found.value > 0 and found.null == 0 and found.standard_error is not None
+    assert found.value > 0 and found.null == pytest.approx(0, abs=1e-12) and found.standard_error is not None
 
 
 def test_sinkhorn_smooths_by_a_tenth_of_the_mean_distance() -> None:
