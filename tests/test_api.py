@@ -174,6 +174,9 @@ def test_opened_samples_are_not_opened_otherwise(tmp_path: Path) -> None:
     run = wgan.train(half, out=tmp_path / "h", quiet=True, **SMALL | {"steps": 1, "flip": True})
     assert run.config.data == wgan.DataConfig(data=OBJECT, held_out=0.5, flip=True)
     assert wgan.resume(run, blobs(), quiet=True, steps=2).summary["steps"] == 2
+    assert wgan.resume(run, half, quiet=True, steps=3).summary["steps"] == 3
+    alike = wgan.open_data(blobs(), wgan.DataConfig(held_out=0.5, size=(8, 8), fit="pad"))
+    assert wgan.resume(run, alike, quiet=True, steps=4).summary["steps"] == 4
 
 
 @pytest.mark.parametrize(

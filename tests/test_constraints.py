@@ -274,7 +274,7 @@ def test_each_has_a_weight_an_interval_and_a_name(name: str) -> None:
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), -float("inf")])
 def test_a_weight_that_means_nothing_is_refused(name: str, weight: float) -> None:
     kind = CONSTRAINTS[name].load()
-    with pytest.raises(UsageError, match=rf"^weight is {weight}; give a finite number, at least 0"):
+    with pytest.raises(UsageError, match=rf"^{kind.label}: weight is {weight}; give a finite number, at least 0"):
         kind(weight)
 
 
@@ -434,7 +434,7 @@ def test_a_penalty_that_is_no_scalar_is_refused() -> None:
     ],
 )
 def test_numbers_of_a_constraint_are_not_guessed(weight: Any, every: Any, said: str) -> None:
-    with pytest.raises(UsageError, match=f"^{said}"):
+    with pytest.raises(UsageError, match=f"^gradient penalty: {said}"):
         GradientPenalty(weight, every)
 
 

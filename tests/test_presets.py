@@ -1,5 +1,7 @@
 """Every preset builds what its reference says, and takes two steps."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,24 @@ def test_the_variants_that_the_references_name() -> None:
     assert [norm.num_channels for norm in norms] == [32, 64, 128, 256, 512]
 
 
+class Rows:
+    """Pictures with their classes, as data sets of Hugging Face are: they have a shape, of rows and columns."""
+
+    shape = (5, 2)
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return {"image": np.zeros((8, 8), np.uint8), "label": number}
+
+
+def test_a_preset_is_chosen_by_a_name_without_torch() -> None:
+    code = "from wgan.api import configure\nconfigure(None, None, {'data': 'digits'})\n"
+    code += "import sys\nprint('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
 def test_vectors_begin_with_their_own_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("v.npy", np.zeros((5, 2)))
@@ -132,14 +152,27 @@ def test_vectors_begin_with_their_own_preset(tmp_path: Path, monkeypatch: pytest
     np.savez_compressed("p.npz", images=np.zeros((5, 8, 8)), labels=np.zeros((5, 1)))
     Path("broken.npy").write_bytes(b"\x93NUMPY")
     Path("broken.npz").write_bytes(b"PK")
+    cut = bytearray(Path("p.npz").read_bytes())
+    cut[60:80] = bytes(20)
+    Path("damaged.npz").write_bytes(cut)
     Path("folder").mkdir()
     for name in ("ring", "v.npy", "v.npz"):
         assert configure(None, None, {"data": name})[1] == f"{Path(name).stem}-points"
-    for name in ("digits", "p.npy", "p.npz", "broken.npy", "broken.npz", "nothing.npy", "folder", "nothing"):
+    for name in (
+        "digits",
+        "p.npy",
+        "p.npz",
+        "broken.npy",
+        "broken.npz",
+        "damaged.npz",
+        "nothing.npy",
+        "folder",
+        "nothing",
+    ):
         assert configure(None, None, {"data": name})[1] == f"{Path(name).stem}-default"
     for source in (np.zeros(5), np.zeros((5, 2)), torch.zeros(5, 2), wgan.open_data("ring")):
         assert configure(None, None, {}, source)[1] == "object-points"
-    for source in (np.zeros((5, 8, 8)), [np.zeros((8, 8))], wgan.open_data("digits")):
+    for source in (np.zeros((5, 8, 8)), [np.zeros((8, 8))], wgan.open_data("digits"), Rows()):
         assert configure(None, None, {}, source)[1] == "object-default"
     assert configure("wgan", None, {"data": "ring"})[1] == "ring-wgan"
     assert configure(None, Config(), {"data": "ring"})[1] == "ring-config"

@@ -1,17 +1,20 @@
 """``wgan`` and ``python -m wgan``: a Ctrl-C while the command line is being imported ends it without a traceback."""
 
 import signal
+import threading
 
 
 def main() -> None:
     """Import the command line, and run it."""
-    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if heeded:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from wgan import cli
-
-    if heeded:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    here = threading.current_thread() is threading.main_thread()
+    heeded = here and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    try:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        from wgan import cli
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main()
 
 

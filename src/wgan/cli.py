@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from types import FrameType
 
@@ -74,10 +74,11 @@ def _stoppable() -> Iterator[None]:
     def hear(number: int, frame: FrameType | None) -> None:
         nonlocal heard, raised
         now = time.monotonic()
-        if now < heard and sys.stderr.isatty():  # for an import may take its time
-            os.write(2, b"wgan: stopping ...\n")
-        heard = min(heard, now)
+        first, heard = now < heard, min(heard, now)
         if sys.platform != "win32" and _is_importing(frame) and now < heard + _LONGEST_IMPORT:
+            if first and sys.stderr is not None and sys.stderr.isatty():
+                with suppress(OSError):
+                    os.write(sys.stderr.fileno(), b"wgan: stopping ...\n")
             again = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, number))
             again.daemon = True
             again.start()
@@ -124,11 +125,14 @@ def _sentence(error: CycloptsError) -> str:
 def _unknown_option(error: UnknownOptionError) -> str:
     """The options that have the unknown one as a word, or are spelt nearly like it."""
     given, command = (error.token.keyword or error.token.value).partition("=")[0], (error.command_chain or ("",))[-1]
-    if given == "--data":
-        return f"the data are given without an option: wgan {command} {'A B' if command == 'distance' else 'DATA'}."
+    flags, places = list(map(options.flag, options.all_fields())), {"train": "DATA", "data": "DATA", "distance": "A B"}
+    if given == "--data" and command in places:
+        return f"the data are given without an option: wgan {command} {places[command]}."
+    if command == "resume" and given in flags:
+        return options.fixed(given)
     if near := _near(given, [name for argument in error.argument_collection for name in argument.names]):
         return f"unknown option {given}; did you mean {' or '.join(near)}?"
-    if command == "resume" and (near := _near(given, list(map(options.flag, options.all_fields())))):
+    if command == "resume" and (near := _near(given, flags)):
         return options.fixed(near[0])
     return f"unknown option {given}."
 
@@ -137,7 +141,7 @@ def _near(given: str, known: list[str]) -> list[str]:
     given = given.replace("learning-rate", "lr")
     words = {name: name.strip("-").split("-") for name in (given, *known)}
     sharing = [name for name in known if "-".join(words[given]) in words[name] or "-".join(words[name]) in words[given]]
-    return sharing or get_close_matches(given, known, n=1, cutoff=0.8)
+    return get_close_matches(given, known, n=1, cutoff=0.8) or sharing
 
 
 def _fail(text: str, code: int) -> None:

@@ -65,7 +65,7 @@ def compare(
     if _is_sampler(a) or _is_sampler(b):
         if method not in ("auto", CRITIC) or samples is not None or split != "all" or given:
             raise UsageError(
-                "functions that draw samples are for --method critic, and take no number of samples, no split and no "
+                'functions that draw samples are for method="critic", and take no number of samples, no split and no '
                 "options of data; leave these out."
             )
         return measure(a, b, **budget)

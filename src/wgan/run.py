@@ -208,7 +208,7 @@ class Run:
 
     @property
     def was_saved(self) -> bool:
-        """Whether the run was ever saved, even if the save is gone; only one that never was begins anew."""
+        """Whether the run was ever saved, even if the save is gone; only one that never was begins again."""
         return self._checkpoint.is_file() or self._generator.is_file() or bool(self.records())
 
     def restore(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,4 +1,4 @@
-r"""The gradient of a critic's scores with respect to its input, in a graph that reaches the weights.
+r"""The gradient of a critic's scores with respect to its input, in a graph that reaches the weights, and its norm.
 
 A critic of linear layers and kinks is linear around almost every x: :math:`f(x) = W_2 \, \sigma(W_1 x)` has the
 gradient :math:`W_1^\top D W_2^\top` with :math:`D = \operatorname{diag} \sigma'(W_1 x)`, and D has the derivative 0

@@ -37,7 +37,10 @@ class Constraint:
             cls.label = cls.__name__
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
-        check_numbers(weight=weight, every=every)
+        try:
+            check_numbers(weight=weight, every=every)
+        except UsageError as error:
+            raise UsageError(f"{self.label}: {error}") from None
         if self.bounds and not weight:
             raise UsageError(
                 f"{self.label}: the weight is 0, but a critic whose slope is 0 cannot tell samples apart; leave it out "

@@ -29,21 +29,22 @@ def place_of(source: str | PathLike[str]) -> str:
 
 
 def holds_vectors(source: Any) -> bool:
-    """Whether samples are vectors, as far as it can be told without reading them."""
-    from wgan.data.samples import Data
-
+    """Whether samples are vectors, as far as it can be told without reading them, or importing torch for a name."""
     if isinstance(source, str | PathLike):
         if source in DATASETS:
             return DATASETS[str(source)].target.startswith("wgan.data.toys:")
+        if Path(source).suffix.lower() not in (".npy", ".npz"):
+            return False
         from wgan.data.readers import axes_of
 
-        axes = axes_of(at_home(source))
-    elif isinstance(source, Data):
-        axes = len(source.shape) + 1
-    else:
-        shape = getattr(source, "shape", None)
-        axes = len(shape) if isinstance(shape, tuple) else None
-    return axes in (1, 2)
+        return axes_of(at_home(source)) in (1, 2)
+    from wgan.data.samples import Data
+
+    if isinstance(source, Data):
+        return len(source.shape) == 1
+    if hasattr(source, "ndim") or hasattr(source, "to_numpy"):  # an array or a table, and no list of a data set's items
+        return len(source.shape) in (1, 2)
+    return False
 
 
 def _beside(data: Data, path: Path) -> Data:

@@ -207,7 +207,8 @@ def layout(array: NDArray[Any], origin: Origin) -> NDArray[Any]:
         height, width, channels = array.shape
         raise WganError(
             f"{origin.place} has shape {array.shape}, as one picture of {height}x{width} with {channels} channels has; "
-            f"many are (N, H, W, C), and grey ones that are so narrow (N, {width}, {channels}, 1)."
+            f"many are (N, H, W, C), and grey ones that are so narrow (N, {width}, {channels}, 1); point clouds and "
+            "signals are vectors: reshape them to (N, D)."
         )
     if array.ndim == 3:
         return array[..., None]

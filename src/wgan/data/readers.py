@@ -1,5 +1,6 @@
 """Paths: a folder, or a file by its suffix. A new format is one function and its line in ``READERS``."""
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -26,6 +27,9 @@ TRAIN, TEST = "x_train", "x_test"
 """The names that Keras gives to the two parts of a set; their labels begin with a y."""
 
 Labelled = tuple[NDArray[Any], NDArray[Any] | None]
+
+_BROKEN = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+"""What NumPy raises for damaged, encrypted or cut files."""
 
 _HOW = "np.savez('new.npz', images=...)"
 
@@ -126,8 +130,8 @@ def axes_of(path: Path) -> int | None:
                 names = [name.removesuffix(".npy") for name in opened.namelist()]
                 with opened.open(f"{choose_array(names, path)}.npy") as file:
                     return _axes(file)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, WganError):
-        pass  # what is wrong with it is said when it is opened
+    except Exception:  # whatever is wrong with it is said when it is opened
+        return None
     return None
 
 
@@ -158,7 +162,7 @@ def choose_array(names: list[str], path: Path) -> str:
 def _load(path: Path, load: Callable[[], Any]) -> Any:
     try:
         return load()
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _BROKEN as error:
         why = first_line(error) if str(error).strip() else "it ends too early"
         raise WganError(
             f"{path} cannot be read ({why}); it must be an array of plain numbers as np.save or np.savez "

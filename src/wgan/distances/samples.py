@@ -69,7 +69,7 @@ def rows(x: Any) -> Array:
 
 
 def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
-    """Two sets of samples as float64 (N, D) and (M, D).
+    """Two sets of samples as float64 (N, D) and (M, D). Differences below 1e-150 lose digits where they are squared.
 
     Raises:
         UsageError: They are no real numbers, of different dimensions, too few, or have values that are not finite or

@@ -143,7 +143,7 @@ def open_source(config: Config, source: Any, view: View, run: Run | None) -> tup
         name = str(Path(name).absolute())  # so that it is found from another folder too
     folder = config.data.data_dir and str(at_home(config.data.data_dir).absolute())
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=name, data_dir=folder))
-    if isinstance(source, Data) and (opened := source.options):  # before, and by its own options
+    if run is None and isinstance(source, Data) and (opened := source.options):  # before, and by its own options
         kept = {key: getattr(config.data, key) for key in ("data", "data_dir", "download", "flip")}
         config = dataclasses.replace(config, data=dataclasses.replace(opened, **kept))
     return data, resolve(config, data)

@@ -136,20 +136,20 @@ def take_weights(trainer: Trainer, path: Path) -> None:
     if path.is_dir():
         tensors, _ = Run.open(path).restore()
         networks = {"critic": trainer.critic, "generator": trainer.generator}
-        given = [(network, under(name, tensors)) for name, network in networks.items()]
+        given = [(name, network, under(name, tensors)) for name, network in networks.items()]
         settings = f"{_settings(Run.open(path))}, or "
     else:
-        given = [(trainer.generator, Model.load(path).generator.state_dict())]
+        given = [("generator", trainer.generator, Model.load(path).generator.state_dict())]
         settings = ""
-    for network, weights in given:
+    for name, network, weights in given:
         if difference := misfit(network, weights):
             raise UsageError(
                 f"--init-from: the networks of {path} are not built like this run's; take its settings with {settings}"
-                f"the options that it was trained with ({difference})."
+                f"the options that it was trained with (of the {name}, {difference})."
             )
-    for network, weights in given:
+    for _, network, weights in given:
         network.load_state_dict(weights)
-    # An average begins anew: it forgets its first steps quickly, and would forget an old average, too.
+    # An average begins again: it forgets its first steps quickly, and would forget an old average, too.
     trainer.average.module.load_state_dict(trainer.generator.state_dict())
 
 

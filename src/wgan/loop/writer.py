@@ -43,7 +43,7 @@ class NoWriter:
         """The generator's samples are to be drawn."""
 
     def sum_up(self) -> None:
-        """A good moment to draw curves and animation anew."""
+        """A good moment to draw curves and animation again."""
 
     def save(self, due: Due) -> None:
         """All that an exact continuation needs is to be saved, and whether a record and a picture were due."""
@@ -128,8 +128,8 @@ class RunWriter(NoWriter):
     def end(self, due: Due, finished: bool, stopped: bool) -> None:
         seconds = self.trainer.seconds  # as they are saved: what is drawn from here on is not counted
         self.save(due)  # before a word is said: whoever listened may be gone
-        self._summarise("finished" if finished else "interrupted", seconds)  # and again with the memory of drawing
         if stopped:
+            self._summarise("interrupted", seconds)  # else who stops it at once would leave it as if it were killed
             self.view.note("stopping: all is saved; drawing the last curves.")
         self._gallery.curves(now=True)
         self._gallery.animation(now=finished)

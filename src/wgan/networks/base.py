@@ -148,7 +148,7 @@ def twin(module: Module) -> Module:
     """A copy of a module, whatever it keeps of its last pass.
 
     PyTorch copies no tensor that has a history, such as an activation that a module of a user's own keeps, or the
-    weight that the older ``spectral_norm`` and ``weight_norm`` compute anew at each pass. The copy has them without it.
+    weight that the older ``spectral_norm`` and ``weight_norm`` compute again at each pass. The copy has no history.
     """
     kept = [tensor for part in module.modules() for tensor in _tensors(vars(part)) if not tensor.is_leaf]
     return copy.deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in kept})

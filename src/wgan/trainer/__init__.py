@@ -261,7 +261,7 @@ class Trainer:
 
     @with_gradients
     def record(self, reset: bool = True) -> dict[str, Any]:
-        """Measure, and give what happened since the last record; the means start anew if they are ``reset``.
+        """Measure, and give what happened since the last record; the means start again if they are ``reset``.
 
         Raises:
             DivergedError: A loss, a penalty or a weight is NaN or infinite.

@@ -22,7 +22,7 @@ def ahead(step: Callable[[], None], steps: int, rates: Rates, critic: nn.Module)
         step: Takes one.
         steps: How many.
         rates: Of the step's optimizer, as they were at first; they may have decayed to nothing.
-        critic: Whose weights and buffers a step changes, or sets anew. Plain attributes that its modules set in a pass
+        critic: Whose weights and buffers a step changes, or replaces. Plain attributes that its modules set in a pass
             are not restored.
     """
     holders: list[dict[str, Any]] = [held for part in critic.modules() for held in (part._parameters, part._buffers)]

@@ -122,7 +122,7 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     """Refuse networks that cannot be trained together, on batches of this size; else give the type of their weights.
 
     Raises:
-        UsageError: One has nothing to train, or weights narrower than float32, or they have different types of
+        UsageError: One has nothing to train, or no weights of float32 or float64, or they have different types of
             numbers, or share weights, or have a state that cannot be saved; or the batch cannot be divided among the
             processes, or leaves one too little for batch norm.
     """
@@ -154,10 +154,11 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
 def _check_trainable(module: nn.Module, name: str) -> None:
     if not any(weight.requires_grad for weight in module.parameters()):
         raise UsageError(f"the {name} has no weights to train; give it some, or let some have requires_grad=True.")
-    if any(weight.requires_grad and torch.finfo(weight.dtype).bits < 32 for weight in module.parameters()):
+    types = {weight.dtype for weight in module.parameters() if weight.requires_grad}
+    if not types <= {torch.float32, torch.float64}:
         raise UsageError(
-            f"the {name} has weights narrower than float32, whose small steps are lost; keep them float32, and say "
-            "precision=torch.bfloat16."
+            f"the {name} has weights that are neither float32 nor float64; keep them float32 (narrower ones lose small "
+            "steps), and say precision=torch.bfloat16."
         )
 
 
