@@ -21,7 +21,7 @@ from wgan.view import View
 from wgan.words import clock, with_error
 
 _LINE_SECONDS = 5.0
-_WIDE, _NARROW = 134, 90  # columns from which there is room for a bar, and for the time left
+_WIDE, _NARROW = 140, 90  # columns from which there is room for a bar, and for the time left
 
 
 class SafeConsole(Console):
