@@ -11,7 +11,6 @@ import argparse
 import time
 import tomllib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 import wgan
 from wgan import options
 from wgan.build import make_trainer, resolve
+from wgan.config import Config
 from wgan.loop.heap import kept_memory
 
 Array = NDArray[np.float64]
@@ -75,7 +75,7 @@ def main() -> None:
                 print(f"| {name} | {floor:.3f} | {preset} | {seed} | {told} |", flush=True)
 
 
-def followed(settings: Any, train: Array, judges: Array, marks: list[float]) -> list[tuple[int, float]]:
+def followed(settings: Config, train: Array, judges: Array, marks: list[float]) -> list[tuple[int, float]]:
     """Steps and W1 at each of the marks."""
     data = wgan.open_data(train, settings.data)
     trainer, _ = make_trainer(resolve(settings, data), data)

@@ -50,6 +50,8 @@ def test_one_picture_alone_is_not_read_as_many_narrow_ones() -> None:
         WganError, match=r"one picture of 16x24 with 3 channels has; many are \(N, H, W, C\).*, 24, 3, 1"
     ):
         open_data(RNG.integers(0, 256, (16, 24, 3), dtype=np.uint8))
+    with pytest.raises(WganError, match=r"one picture of 16x24 with 1 channel has"):
+        open_data(RNG.integers(0, 256, (16, 24, 1), dtype=np.uint8))
     assert open_data(RNG.integers(0, 256, (16, 3, 3), dtype=np.uint8)).shape == (1, 3, 3)
 
 

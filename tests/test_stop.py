@@ -14,6 +14,7 @@ from toolbox import SMALL, Interrupter, blobs, small_config
 from wgan import loop, options
 from wgan.errors import Stopped, WganError
 from wgan.loop import stop
+from wgan.loop.gallery import Gallery
 from wgan.run import Run
 
 
@@ -108,6 +109,23 @@ def test_a_run_that_is_stopped_at_once_is_not_called_killed_and_says_how_it_goes
         loop.train(small_config(), source=blobs(600), out=tmp_path / "r", view=Impatient(5))
     run = Run(tmp_path / "r")
     assert asked.value.signal == INT and run.summary["status"] == "interrupted" and run.restore()[1]["step"] == 5
+
+
+def test_a_run_that_is_stopped_while_it_draws_its_end_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(gallery: Gallery) -> None:
+        if gallery.trainer.step == SMALL["steps"]:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("wgan.loop.writer.Gallery._animation", stopped)
+        with pytest.raises(Stopped, match="stopped at once"):
+            loop.train(small_config(), source=blobs(), out=tmp_path / "r")
+    run = Run(tmp_path / "r")
+    assert run.summary["status"] == "training" and run.restore()[1]["step"] == SMALL["steps"]
+    assert loop.resume(run, {}, source=blobs()).summary["status"] == "finished"
+    assert (run.folder / "progress.gif").is_file()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")

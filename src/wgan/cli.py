@@ -138,9 +138,10 @@ def _unknown_option(error: UnknownOptionError) -> str:
 
 
 def _near(given: str, known: list[str]) -> list[str]:
-    given = given.replace("learning-rate", "lr")
-    words = {name: name.strip("-").split("-") for name in (given, *known)}
-    sharing = [name for name in known if "-".join(words[given]) in words[name] or "-".join(words[name]) in words[given]]
+    """The one that is spelt nearly so; else those that hold it as a word, or are one of its words."""
+    given = given.replace("learning-rate", "lr")  # as other programs call it
+    bare = {name: name.strip("-") for name in (given, *known)}
+    sharing = [n for n in known if bare[given] in bare[n].split("-") or bare[n] in bare[given].split("-")]
     return get_close_matches(given, known, n=1, cutoff=0.8) or sharing
 
 

@@ -59,7 +59,8 @@ def compare(
     check_numbers(seed=seed, **{name: n for name, n in {"samples": samples, "steps": steps}.items() if n is not None})
     seed, samples = int(seed), None if samples is None else int(samples)
     given = {name: value for name, value in reading.items() if value is not None}
-    _check(method, split, given, trains := time is not None or steps is not None)
+    trains = time is not None or steps is not None
+    _check(method, split, given, trains)
     budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
     if _is_sampler(a) or _is_sampler(b):

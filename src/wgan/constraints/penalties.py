@@ -96,6 +96,10 @@ class LipschitzPenalty(GradientNormPenalty):
         return (norm - 1).clamp(min=0).square()
 
 
+def _half_square(norm: Tensor) -> Tensor:
+    return norm.square() / 2
+
+
 @final
 class R1(GradientNormPenalty):
     r"""Flattens the critic at real samples.
@@ -111,14 +115,11 @@ class R1(GradientNormPenalty):
     """
 
     label = "R1 penalty"
+    punish = staticmethod(_half_square)
 
     @staticmethod
     def points(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
         return real
-
-    @staticmethod
-    def punish(norm: Tensor) -> Tensor:
-        return norm.square() / 2
 
 
 @final
@@ -136,11 +137,8 @@ class R2(GradientNormPenalty):
     """
 
     label = "R2 penalty"
+    punish = staticmethod(_half_square)
 
     @staticmethod
     def points(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
         return fake
-
-    @staticmethod
-    def punish(norm: Tensor) -> Tensor:
-        return norm.square() / 2

@@ -29,11 +29,11 @@ def place_of(source: str | PathLike[str]) -> str:
 
 
 def holds_vectors(source: Any) -> bool:
-    """Whether samples are vectors, as far as it can be told without reading them, or importing torch for a name."""
+    """Whether samples are vectors, as far as it can be told without reading them."""
     if isinstance(source, str | PathLike):
         if source in DATASETS:
             return DATASETS[str(source)].target.startswith("wgan.data.toys:")
-        if Path(source).suffix.lower() not in (".npy", ".npz"):
+        if Path(source).suffix.lower() not in (".npy", ".npz"):  # else it would import torch for a folder
             return False
         from wgan.data.readers import axes_of
 
@@ -43,7 +43,7 @@ def holds_vectors(source: Any) -> bool:
     if isinstance(source, Data):
         return len(source.shape) == 1
     if hasattr(source, "ndim") or hasattr(source, "to_numpy"):  # an array or a table, and no list of a data set's items
-        return len(source.shape) in (1, 2)
+        return len(getattr(source, "shape", ())) in (1, 2)
     return False
 
 

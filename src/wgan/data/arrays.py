@@ -19,10 +19,9 @@ from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
-from wgan.words import shown
+from wgan.words import count, shown
 
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
-COLOURS = (3, 4)
 MIDDLE = 0.5
 """Numbers from just below 0 to above this are from 0 to 1 and went too far, as by a bicubic resize."""
 LEAST_WHITE = 64
@@ -203,12 +202,12 @@ def layout(array: NDArray[Any], origin: Origin) -> NDArray[Any]:
     Raises:
         WganError: The shape is not that of pictures.
     """
-    if array.ndim == 3 and array.shape[2] in COLOURS and array.shape[1] > array.shape[2]:
+    if array.ndim == 3 and array.shape[2] in CHANNELS and array.shape[1] > array.shape[2]:
         height, width, channels = array.shape
         raise WganError(
-            f"{origin.place} has shape {array.shape}, as one picture of {height}x{width} with {channels} channels has; "
-            f"many are (N, H, W, C), and grey ones that are so narrow (N, {width}, {channels}, 1); point clouds and "
-            "signals are vectors: reshape them to (N, D)."
+            f"{origin.place} has shape {array.shape}, as one picture of {height}x{width} with "
+            f"{count(channels, 'channel')} has; many are (N, H, W, C), and grey ones that are so narrow "
+            f"(N, {width}, {channels}, 1); point clouds and signals are vectors: reshape them to (N, D)."
         )
     if array.ndim == 3:
         return array[..., None]

@@ -4,6 +4,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -121,7 +122,7 @@ READERS: Mapping[str, Callable[[Path, DataConfig, Progress], Data]] = {
 
 def axes_of(path: Path) -> int | None:
     """How many axes the array of a .npy or .npz has, from its header alone; None where that cannot be told."""
-    try:
+    with suppress(Exception):  # whatever is wrong with it is said when it is opened
         if path.suffix.lower() == ".npy":
             with path.open("rb") as file:
                 return _axes(file)
@@ -130,8 +131,6 @@ def axes_of(path: Path) -> int | None:
                 names = [name.removesuffix(".npy") for name in opened.namelist()]
                 with opened.open(f"{choose_array(names, path)}.npy") as file:
                     return _axes(file)
-    except Exception:  # whatever is wrong with it is said when it is opened
-        return None
     return None
 
 

@@ -1,7 +1,7 @@
 """From the first step of a run, or of what is left of it, to its end."""
 
-import signal
 import time
+from signal import SIGINT
 from typing import NamedTuple
 
 from wgan.build import Due, Plan, enough_memory
@@ -62,7 +62,7 @@ def train_to_the_end(run: Run, parts: Parts, view: View, group: Group, due: Due)
             raise told from error
         except KeyboardInterrupt as error:
             how = f"what was saved last goes on with: wgan resume {run.quoted}"
-            raise Stopped(f"stopped at once; {how}", signal.SIGINT) from error
+            raise Stopped(f"stopped at once; {how}", SIGINT) from error
         finally:
             writer.close()
             view.end()
