@@ -4,7 +4,7 @@ Three kinds of vectors, 10,000 to train on: eight Gaussians on a ring, five Gaus
 of six columns with heavy tails, whole numbers and sums of others. After so many seconds of the processor, exact W1 of
 2,000 samples to 2,000 held-out vectors is printed, and first that of others to these (the floor).
 
-python bench/vectors.py --seconds 45 130 --presets points default --set every=1 critic_steps=5
+python bench/vectors.py --seconds 20 60 --presets points --set 'every=[1]' critic_steps=5 reuse=false batch=256
 """
 
 import argparse
