@@ -15,7 +15,7 @@ from wgan.constraints import Constraint, Sum, Unconstrained
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
-from wgan.optimizers import Adam, MakeOptimizer
+from wgan.optimizers import Adam, MakeOptimizer, eager
 from wgan.parallel import ALONE, Group
 from wgan.registry import CONSTRAINTS, NETWORKS, OBJECTIVES, lookup
 from wgan.schedule import Budget, CriticSteps, Decay, Interval, read_seconds
@@ -246,7 +246,7 @@ def decay_end(plan: Plan) -> int:
 
 
 def _optimizer(optimizer: OptimizerConfig) -> MakeOptimizer:
-    return Adam(optimizer.betas) if optimizer.optimizer == "adam" else torch.optim.RMSprop
+    return Adam(optimizer.betas) if optimizer.optimizer == "adam" else eager(torch.optim.RMSprop)
 
 
 def _spread(flag: str, values: tuple[T, ...], names: list[str]) -> tuple[T, ...]:

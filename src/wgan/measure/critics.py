@@ -25,6 +25,7 @@ from wgan.measure.muon import Muon
 from wgan.measure.sides import Part, Sides
 from wgan.networks import Critic, make_critic
 from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
+from wgan.optimizers import Adam
 from wgan.schedule import Budget, Rates
 from wgan.seeds import rng, seeded
 from wgan.slopes import gradient_norms, segments
@@ -244,14 +245,14 @@ def _part_of(progress: ShareDone, before: float, trials: int) -> ShareDone:
 def _orthogonal(sides: Sides, budget: Budget) -> Training:
     constraint = Orthogonal()
     critic = constraint.prepare(_perceptron(sides, "relu"))
-    adam = torch.optim.Adam(critic.parameters(), lr=3e-3, betas=(0.0, 0.9), fused=True)
+    adam = Adam((0.0, 0.9))(critic.parameters(), 3e-3)
     return Training(critic, constraint, (adam,), sides, budget, "orthogonal")
 
 
 def _lattice(sides: Sides, budget: Budget) -> Training:
     with seeded(sides.seed, "weights of the lattice critic"):
         critic = Lattice(sides.dim)
-    adam = torch.optim.Adam(critic.parameters(), lr=2e-3, betas=(0.9, 0.99), fused=True)
+    adam = Adam((0.9, 0.99))(critic.parameters(), 2e-3)
     return Training(critic, Unconstrained(), (adam,), sides, budget, "lattice")
 
 
@@ -260,7 +261,7 @@ def _free(sides: Sides, budget: Budget, activation: str, rays: Rays) -> Training
     matrices = [weight for weight in critic.features.parameters() if weight.dim() == 2]
     others = [weight for weight in critic.parameters() if all(weight is not matrix for matrix in matrices)]
     muon = Muon(matrices, lr=0.03, momentum=0.9)
-    adam = torch.optim.Adam(others, lr=2e-3, betas=(0.9, 0.99), fused=True)
+    adam = Adam((0.9, 0.99))(others, 2e-3)
     return Training(critic, LipschitzPenalty(10.0), (muon, adam), sides, budget, activation, rays)
 
 

@@ -9,12 +9,15 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
+from wgan.optimizers import eager
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the polynomial in :func:`orthogonalised`: the steepest at 0 that keeps larger values between about 0.7 and 1.2."""
 
 ITERATIONS = 5
 
 
+@eager
 class Muon(torch.optim.Optimizer):
     r"""Moves each matrix along the orthogonal matrix that is nearly the nearest to its averaged gradient.
 
