@@ -10,13 +10,14 @@ import pytest
 from rich.console import Console
 
 from wgan.commands import measure, show
-from wgan.console import LiveView, PlainView, SafeConsole, make_view, numbers
+from wgan.console import LiveView, PlainView, SafeConsole, joined, make_view, numbers
 from wgan.view import View
 from wgan.words import clock, with_error
 
 RECORD = {
     "step": 50, "wasserstein": 1.5, "wasserstein_heldout": 1.25, "wasserstein_stderr": 0.05, "critic_loss": -1.5,
-    "generator_loss": 0.5, "gradient_norm": 0.98, "images_per_second": 1234.5,
+    "generator_loss": 0.5, "gradient_norm": 0.98, "images_per_second": 1234.5, "gap": 0.125, "gap_stderr": 0.04,
+    "noise_floor": 0.2,
 }  # fmt: skip
 
 
@@ -32,14 +33,16 @@ def text(screen: Console) -> str:
     return screen.file.getvalue()
 
 
+ESTIMATE, REST = "W held out 1.25 ± 0.05", "train 1.5  gap 0.125 ± 0.04  noise floor 0.2  1,234 images/s"
+
+
 def test_numbers_of_a_record() -> None:
-    assert numbers(RECORD) == "W train 1.5, held out 1.25 ± 0.05  |grad| 0.98  1,234 images/s"
-    assert numbers({**RECORD, "wasserstein_bound": 0.75}).startswith(
-        "W train 1.5, held out 1.25 ± 0.05, at least 0.75  "
-    )
-    assert "least" not in numbers({**RECORD, "wasserstein_bound": 0.75}, short=True)
-    classic = {**RECORD, "wasserstein": None, "images_per_second": None}
-    assert numbers(classic) == "loss critic -1.5, generator 0.5  |grad| 0.98"
+    assert joined(numbers(RECORD)) == f"{ESTIMATE}  |grad| 0.98  {REST}"
+    bounded = {**RECORD, "wasserstein_bound": 0.75}
+    assert joined(numbers(bounded)) == f"{ESTIMATE}  at least 0.75  |grad| 0.98  {REST}"
+    few = {**RECORD, "wasserstein_heldout": None, "gap": None, "noise_floor": None}
+    classic = {**few, "wasserstein": None, "images_per_second": None}
+    assert joined(numbers(classic)) == "loss critic -1.5, generator 0.5  |grad| 0.98"
     assert with_error(1.5, None) == "1.5"
 
 
@@ -74,18 +77,23 @@ def test_a_terminal_gets_a_bar_with_steps_share_and_numbers() -> None:
 @pytest.mark.parametrize("width", [50, 60, 70, 79, 80, 90, 100, 120, 140])
 @pytest.mark.parametrize("kind", ["distance", "losses"])
 def test_a_terminal_of_any_width_shows_how_far_it_is(width: int, kind: str) -> None:
-    losses = {"critic_loss": -1.23e-05, "generator_loss": -0.00222, "wasserstein": None}
+    gone = dict.fromkeys(["wasserstein", "wasserstein_heldout", "gap", "noise_floor"])
+    losses = {"critic_loss": -1.23e-05, "generator_loss": -0.00222, **gone}
     screen = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
     view = LiveView(screen)
     view.begin(100_000, 0.0)
     view.step(0.43, 43_000)
-    view.tick({**RECORD, "step": 43_000, **(losses if kind == "losses" else {})})
+    record = {**RECORD, "step": 43_000, **(losses if kind == "losses" else {})}
+    view.tick(record)
     view.end()
-    last = [line for line in text(screen).splitlines() if "step" in line][-1]
-    assert " 43 %" in last and "step 43,000 of" in last
-    assert ("left" in last) == (width >= 90)
-    assert "|grad| 0.98" in last or width < 70
-    assert "1,234 images/s" in last or width < 140
+    *_, bar, under = (
+        line.rstrip() for line in text(screen).splitlines() if "43" in line or line.startswith(numbers(record)[0])
+    )
+    assert " 43 %" in bar and "step 43,000 of" in bar
+    assert ("left" in bar) == (width >= 50) and ("━" in bar) == (width >= 80)
+    whole = joined(numbers(record))
+    assert whole.startswith(under) and ("|grad| 0.98" in under or width < 60)
+    assert under.endswith("images/s") == (width >= len(whole))
 
 
 def test_time_left_counts_what_this_process_has_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,8 +171,8 @@ def test_numbers_of_a_run_that_diverged_are_short() -> None:
 
 
 def test_what_is_held_out_has_its_own_value_and_error() -> None:
-    record = {"wasserstein": 1.5, "wasserstein_heldout": -0.25, "wasserstein_stderr": 0.5, "gradient_norm": 1.0}
-    assert numbers(record, short=True) == "W 1.5, held out -0.25 ± 0.5  |grad| 1"
+    record = {**RECORD, "wasserstein_heldout": -0.25, "wasserstein_stderr": 0.5}
+    assert numbers(record)[0] == "W held out -0.25 ± 0.5" and "train 1.5" in numbers(record)
 
 
 def test_a_bar_of_progress_ends_with_its_last_sample() -> None:

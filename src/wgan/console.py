@@ -1,19 +1,11 @@
 """What a run says on a terminal: a live bar, or plain lines where there is no terminal."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -21,7 +13,7 @@ from wgan.view import View
 from wgan.words import clock, with_error
 
 _LINE_SECONDS = 5.0
-_WIDE, _NARROW = 140, 90  # columns from which there is room for a bar, and for the time left
+_WIDE, _NARROW = 80, 50  # columns from which there is room for a bar, and for the time left
 
 
 class SafeConsole(Console):
@@ -47,6 +39,18 @@ class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
         done, elapsed = task.completed - task.fields["begun"], task.elapsed or 0.0
         return Text(f"{clock(elapsed * (1 - task.completed) / done)} left" if done > 0.01 else "", style="cyan")
+
+
+class _Bar(Progress):
+    """A bar, and a line of numbers under it: as many as there is room for, the first ones first."""
+
+    numbers: Sequence[str] = ()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.numbers:
+            fitting = (joined(self.numbers[:count]) for count in range(len(self.numbers), 0, -1))
+            yield Text(next((line for line in fitting if len(line) <= self.console.width), self.numbers[0]))
 
 
 class PlainView(View):
@@ -84,7 +88,7 @@ class PlainView(View):
             return
         self._line = time.monotonic()
         self.console.print(
-            f"{100 * min(1, self._share):3.0f} %  step {record['step']:,}  {numbers(record)}",
+            f"{100 * min(1, self._share):3.0f} %  step {record['step']:,}  {joined(numbers(record))}",
             highlight=False,
             soft_wrap=True,
         )
@@ -95,7 +99,7 @@ class LiveView(PlainView):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._bar: Progress | None = None
+        self._bar: _Bar | None = None
         self._task: Any = None
 
     def progress(self, label: str, done: int, total: int) -> None:
@@ -113,18 +117,14 @@ class LiveView(PlainView):
 
     def begin(self, steps: int | None, share: float) -> None:
         total = "" if steps is None else f" of {steps:,}"
-        wide = self.console.width >= _WIDE
-        front = [SpinnerColumn(), BarColumn(24)] if wide else []
+        width = self.console.width
         bar = self._start(
-            *front,
+            *([SpinnerColumn(), BarColumn(24)] if width >= _WIDE else []),
             TextColumn("{task.percentage:3.0f} %", table_column=Column(min_width=len("100 %"), no_wrap=True)),
-            *([TimeElapsedColumn()] if wide else []),
-            *([_TimeLeft(table_column=Column(min_width=len("0:00:00 left")))] if self.console.width >= _NARROW else []),
-            TextColumn(
-                "step {task.fields[step]:,}" + total + "  {task.fields[numbers]}", table_column=Column(no_wrap=True)
-            ),
+            TextColumn("step {task.fields[step]:,}" + total, table_column=Column(no_wrap=True)),
+            *([_TimeLeft(table_column=Column(min_width=len("0:00:00 left")))] if width >= _NARROW else []),
         )
-        self._task = bar.add_task("training", total=1.0, begun=share, step=0, numbers="")
+        self._task = bar.add_task("training", total=1.0, begun=share, step=0)
         bar.update(self._task, completed=share)
 
     def step(self, share: float, step: int) -> None:
@@ -133,16 +133,16 @@ class LiveView(PlainView):
 
     def tick(self, record: Mapping[str, Any]) -> None:
         if self._bar is not None:
-            self._bar.update(self._task, numbers=numbers(record, short=self.console.width < _WIDE))
+            self._bar.numbers = numbers(record)
 
     def end(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
-    def _start(self, *columns: ProgressColumn) -> Progress:
+    def _start(self, *columns: ProgressColumn) -> _Bar:
         self.end()
-        self._bar = Progress(*columns, console=self.console)
+        self._bar = _Bar(*columns, console=self.console)
         self._bar.start()
         return self._bar
 
@@ -155,21 +155,25 @@ def make_view(quiet: bool) -> View:
     return LiveView(console) if console.is_terminal else PlainView(console)
 
 
-def numbers(record: Mapping[str, Any], short: bool = False) -> str:
-    """A record in a line; the short one fits 80 columns."""
-    parts = []
-    if record.get("wasserstein") is not None:
-        held_out = with_error(record["wasserstein_heldout"], record["wasserstein_stderr"])
-        bound = record.get("wasserstein_bound")
-        least = f", at least {with_error(bound, None)}" if bound is not None and not short else ""
-        parts.append(
-            f"W {'' if short else 'train '}{with_error(record['wasserstein'], None)}, held out {held_out}{least}"
-        )
-    else:
-        losses = record["critic_loss"], record["generator_loss"]
-        critic, generator = (f"{loss:.{2 if short else 3}g}" for loss in losses)
-        parts.append(f"loss {critic}, {generator}" if short else f"loss critic {critic}, generator {generator}")
-    parts.append(f"|grad| {record['gradient_norm']:.2g}")
-    if record.get("images_per_second") and not short:
-        parts.append(f"{record['images_per_second']:,.0f} images/s")
+def numbers(record: Mapping[str, Any]) -> list[str]:
+    """A record's numbers in words, the most important ones first."""
+
+    def known(name: str, before: str, error: str = "") -> list[str]:
+        return [] if record.get(name) is None else [f"{before} {with_error(record[name], record.get(error))}"]
+
+    losses = f"loss critic {record['critic_loss']:.3g}, generator {record['generator_loss']:.3g}"
+    rate = record.get("images_per_second")
+    return [
+        *(known("wasserstein_heldout", "W held out", "wasserstein_stderr") or [losses]),
+        *known("wasserstein_bound", "at least"),
+        f"|grad| {record['gradient_norm']:.2g}",
+        *known("wasserstein", "train"),
+        *known("gap", "gap", "gap_stderr"),
+        *known("noise_floor", "noise floor"),
+        *([f"{rate:,.0f} images/s"] if rate else []),
+    ]
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Parts of a line."""
     return "  ".join(parts)
