@@ -16,6 +16,7 @@ from bench import data, features, processes, quality, report, scores, step, text
 from bench.__main__ import main
 from bench.features import feature_map
 from bench.flops import forward_flops, is_piecewise_linear, iteration_flops
+from bench.funnels import Funnels
 from bench.sheets import cut
 from bench.sides import Spread, in_turns, ratios
 from bench.textbook import PictureDataset
@@ -54,9 +55,31 @@ def test_an_iteration_needs_what_the_formula_says(normed: bool, penalty: int) ->
     assert iteration_flops(generator, critic, torch.randn(BATCH, 7), 5) == expected
 
 
-def test_the_textbook_loop_is_our_algorithm() -> None:
-    apart = step.agreement(step.prepare("mlp", "fp32"), steps=3)
+SLIM = {"generator_width": 4, "critic_width": 4, "critic_norm": "instance"}
+
+
+@pytest.mark.parametrize("changes", [{}, SLIM])
+def test_the_textbook_loop_is_our_algorithm(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "dcgan" if changes else "mlp"
+    about, given, shape = step.WORKLOADS[name]
+    monkeypatch.setitem(step.WORKLOADS, name, step.Workload(about, {**given, **changes}, shape))
+    apart = step.agreement(step.prepare(name, "fp32"), steps=10 if changes else 3)
     assert max(apart.values()) < 1e-8
+
+
+@pytest.mark.parametrize(("dim", "centres"), [(2, 4), (16, 64), (64, 4)])
+def test_the_pairs_of_the_w1_benchmark_have_the_critic_that_proves_their_distance(dim: int, centres: int) -> None:
+    """A function of slope 1 that falls along each way by its whole length: no plan is cheaper, no critic better."""
+    pair, draw = Funnels(dim, centres), torch.Generator().manual_seed(0)
+    x = pair.p(4096, draw).double()
+    y = pair.moved(x)
+
+    def critic(points: torch.Tensor) -> torch.Tensor:
+        return (torch.cdist(points, pair.centres) + pair.offsets).min(1).values
+
+    ways = (x - y).norm(dim=1)
+    torch.testing.assert_close(critic(x) - critic(y), ways, rtol=1e-6, atol=1e-6)
+    assert pair.truth(draw, 2**16) == pytest.approx(float(ways.mean()), rel=0.03)
 
 
 def test_the_comparison_finds_another_weight_of_the_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
