@@ -13,6 +13,7 @@ import wgan
 from toolbox import blobs, plain, tiny_trainer, vectors
 from wgan.errors import WganError
 from wgan.loop.restart import fingerprint
+from wgan.optimizers import Adam
 from wgan.schedule import Decay
 from wgan.trainer.state import load, restore, save, snapshot
 
@@ -63,29 +64,82 @@ def test_a_save_of_other_networks_changes_none_of_those_that_are_there(name: str
 
 
 class Halving(torch.optim.Optimizer):
-    """Counts its steps in a plain number, as hand-written optimizers do, and makes each half as long as the last."""
+    """Keeps what it counts as hand-written optimizers do, in plain numbers, and makes each step shorter by that.
+
+    Of each weight 0.1, 0.1 + 0.1, ..., which float32 does not hold; of each group how far it has gone, and no limit.
+    """
 
     def __init__(self, weights: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(weights, {"lr": lr})
+        super().__init__(weights, {"lr": lr, "gone": 0.0, "limit": float("inf")})
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for weight in group["params"]:
-                count = self.state[weight].get("count", 0)
-                weight -= group["lr"] * 0.5**count * weight.grad
-                self.state[weight]["count"] = count + 1
+                count = self.state[weight].get("count", 0.0)
+                weight -= group["lr"] * 0.5 ** min(count + group["gone"], group["limit"]) * weight.grad
+                self.state[weight] |= {"count": count + 0.1, "none": None}
+            group["gone"] += 1 / 3
 
 
-def test_plain_numbers_of_an_optimizer_come_back_as_such(tmp_path: Path) -> None:
+def test_what_an_optimizer_keeps_for_weights_and_groups_comes_back_exactly(tmp_path: Path) -> None:
     whole, first, second = (tiny_trainer(optimizer=Halving) for _ in range(3))
-    whole.advance(), whole.advance(), first.advance()
+    for trainer in (whole, first):
+        trainer.advance(), trainer.advance()
     save(first, tmp_path / "t.safetensors")
     load(second, tmp_path / "t.safetensors")
-    assert {type(state["count"]) for state in second.critic_optimizer.state.values()} == {int}
-    second.advance()
+    kept = [optimizer.state_dict() for optimizer in (first.critic_optimizer, second.critic_optimizer)]
+    assert kept[0] == kept[1]
+    assert kept[1]["state"][0]["count"] == 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1  # two generator steps, three each
+    whole.advance(), second.advance()
     (one, _), (other, _) = snapshot(whole), snapshot(second)
     assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_rate_that_is_a_tensor_comes_back_as_one(tmp_path: Path) -> None:
+    first, second = (
+        tiny_trainer(optimizer=lambda weights, rate: torch.optim.SGD(weights, torch.tensor(rate), momentum=0.5))
+        for _ in range(2)
+    )
+    first.advance()
+    first.critic_optimizer.param_groups[0]["lr"] /= 3
+    save(first, tmp_path / "t.safetensors")
+    load(second, tmp_path / "t.safetensors")
+    rate, saved = (trainer.critic_optimizer.param_groups[0]["lr"] for trainer in (second, first))
+    assert isinstance(rate, torch.Tensor) and torch.equal(rate, saved)
+
+
+def test_what_no_file_holds_is_named(tmp_path: Path) -> None:
+    trainer = tiny_trainer(optimizer=Halving)
+    trainer.critic_optimizer.param_groups[0]["tags"] = {"a"}
+    with pytest.raises(
+        WganError, match=r"optimizer Halving keeps \{'a'\} \(group\.0\.tags\), which cannot be saved; let"
+    ):
+        save(trainer, tmp_path / "t.safetensors")
+
+
+def test_a_save_of_an_optimizer_with_other_groups_changes_nothing() -> None:
+    def in_two(weights: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+        first, *others = weights
+        return Adam()([{"params": [first]}, {"params": others}], rate)  # type: ignore[list-item]
+
+    first, other = tiny_trainer(), tiny_trainer(optimizer=in_two)
+    first.advance()
+    before = {key: value.clone() for key, value in snapshot(other)[0].items()}
+    words = r"Adam with 1 group \(of 4 weights\), and this trainer's has 2 groups \(of 1, 3 weights\); make it alike"
+    with pytest.raises(WganError, match=words):
+        restore(other, *snapshot(first))
+    assert [key for key, value in snapshot(other)[0].items() if not torch.equal(value, before[key])] == []
+
+
+def test_numbers_of_numpy_are_saved_as_python_s(tmp_path: Path) -> None:
+    rates = {"critic_lr": np.float32(0.001), "generator_lr": np.float32(0.001)}
+    trainer = tiny_trainer(seed=np.int64(3), decay=Decay(np.int64(0), np.int64(9)), **rates)  # type: ignore[arg-type]
+    trainer.advance()
+    save(trainer, tmp_path / "t.safetensors")
+    other = tiny_trainer(seed=3)
+    load(other, tmp_path / "t.safetensors")
+    assert (other.seed, other.decay) == (3, Decay(0, 9))
 
 
 @pytest.mark.parametrize("part", ["train", "held_out"])

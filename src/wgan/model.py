@@ -23,7 +23,7 @@ from wgan.seeds import rng, seeded
 from wgan.surroundings import undisturbed
 from wgan.words import first_line
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _BLOCK = 64  # drawn and computed whole, so that a sample depends on its seed and number alone
 
 

@@ -117,11 +117,11 @@ class Trainer:
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
         make = optimizer or Adam()
-        self.generator_optimizer = checks.optimizer_of(make, self._generator_weights, generator_lr)
-        self.critic_optimizer = checks.optimizer_of(make, self._critic_weights, critic_lr)
+        self.generator_optimizer = checks.optimizer_of(make, self._generator_weights, float(generator_lr))
+        self.critic_optimizer = checks.optimizer_of(make, self._critic_weights, float(critic_lr))
         self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
         self.catch_up = catch_up if self.objective.measures_distance else 0
-        self.batch, self.flip, self.seed, self.decay = int(batch), flip, seed, decay
+        self.batch, self.flip, self.seed, self.decay = int(batch), flip, int(seed), decay
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
         self._exchange_critic = Exchange(group, self._critic_weights)

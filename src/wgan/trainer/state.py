@@ -1,6 +1,9 @@
 """A trainer as a flat dictionary of tensors, which is what a safetensors file holds, and a few counters."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -14,6 +17,7 @@ from wgan.files import at_home
 from wgan.model import read_tensors, save_tensors
 from wgan.schedule import Decay
 from wgan.trainer import Trainer
+from wgan.words import count
 
 DRAWS = ("batch", "seed")
 """What the data and the noise of a step are drawn by."""
@@ -24,18 +28,23 @@ def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Random streams and the order of the data are functions of the seed and these counters. The tensors are the
     trainer's own: write or copy them before it goes on.
+
+    Raises:
+        WganError: An optimizer keeps what no file holds.
     """
     tensors = {
         **prefixed("generator", trainer.generator.state_dict()),
         **prefixed("critic", trainer.critic.state_dict()),
         **prefixed("average", trainer.average.module.state_dict()),
-        **prefixed("generator_optimizer", optimizer_tensors(trainer.generator_optimizer)),
-        **prefixed("critic_optimizer", optimizer_tensors(trainer.critic_optimizer)),
         **prefixed("ledger", trainer.ledger.state()),
     }
-    decay = None if trainer.decay is None else [trainer.decay.start, trainer.decay.end]
+    made = dict[str, dict[str, Any]]()
+    for name, optimizer in _optimizers(trainer).items():
+        own, others = optimizer_state(optimizer)
+        tensors |= prefixed(name, own)
+        made[name] = {"kind": type(optimizer).__name__, "others": others}
+    decay = None if trainer.decay is None else [int(trainer.decay.start), int(trainer.decay.end)]
     counters = {"step": trainer.step, "critic_updates": trainer.critic_updates, "seconds": trainer.seconds}
-    made = [{"kind": kind, "rates": rates} for kind, rates in map(_described, _optimizers(trainer))]
     draws = {name: getattr(trainer, name) for name in DRAWS}
     return tensors, counters | draws | {"decay": decay, "mark": list(trainer.mark), "optimizers": made}
 
@@ -49,13 +58,9 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     for name in DRAWS:
         if (saved := counters.get(name)) not in (None, mine := getattr(trainer, name)):
             raise WganError(f"the save is of a trainer with {name} {saved}, and this one has {mine}; make it alike.")
-    made = list(zip(_optimizers(trainer), counters["optimizers"], strict=True))
-    for optimizer, saved in made:
-        if _described(optimizer)[0] != saved["kind"]:
-            kind = type(optimizer).__name__
-            raise WganError(
-                f"the save is of the optimizer {saved['kind']}, and this trainer has {kind}; make it alike."
-            )
+    optimizers, made = _optimizers(trainer), counters["optimizers"]
+    for name, optimizer in optimizers.items():
+        _check_alike(optimizer, made[name]["kind"], made[name]["others"])
     networks = {"generator": trainer.generator, "critic": trainer.critic, "average": trainer.average.module}
     for name, network in networks.items():
         if difference := misfit(network, under(name, tensors)):
@@ -65,11 +70,8 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
             )
     for name, network in networks.items():
         network.load_state_dict(under(name, tensors))
-    load_optimizer(trainer.generator_optimizer, under("generator_optimizer", tensors))
-    load_optimizer(trainer.critic_optimizer, under("critic_optimizer", tensors))
-    for optimizer, saved in made:
-        for group, rate in zip(optimizer.param_groups, saved["rates"], strict=True):
-            group["lr"] = rate
+    for name, optimizer in optimizers.items():
+        load_optimizer(optimizer, under(name, tensors), made[name]["others"])
     trainer.ledger.load(under("ledger", tensors))
     trainer.step, trainer.critic_updates = counters["step"], counters["critic_updates"]
     seconds, images = counters["mark"]
@@ -92,6 +94,7 @@ def save(trainer: Trainer, path: str | PathLike[str]) -> None:
     """Write all that an exact continuation needs into one safetensors file, atomically.
 
     Raises:
+        WganError: An optimizer keeps what no file holds.
         OSError: The disk is full, or the folder cannot be written.
     """
     tensors, counters = snapshot(trainer)
@@ -113,13 +116,25 @@ def load(trainer: Trainer, path: str | PathLike[str]) -> None:
     restore(trainer, tensors, counters)
 
 
-def _optimizers(trainer: Trainer) -> tuple[Optimizer, Optimizer]:
-    return trainer.generator_optimizer, trainer.critic_optimizer
+def _optimizers(trainer: Trainer) -> dict[str, Optimizer]:
+    return {"generator_optimizer": trainer.generator_optimizer, "critic_optimizer": trainer.critic_optimizer}
 
 
-def _described(optimizer: Optimizer) -> tuple[str, list[float]]:
-    """Its kind, and the learning rate of each of its groups."""
-    return type(optimizer).__name__, [float(group["lr"]) for group in optimizer.param_groups]
+def _check_alike(optimizer: Optimizer, kind: str, others: Mapping[str, str]) -> None:
+    """Refuse what :func:`optimizer_state` gave of an optimizer of another kind, or with other groups."""
+    if (mine := type(optimizer).__name__) != kind:
+        raise WganError(f"the save is of the optimizer {kind}, and this trainer has {mine}; make it alike.")
+    saved = [len(json.loads(text)) for name, text in others.items() if re.fullmatch(r"group\.\d+\.params", name)]
+    here = [len(group["params"]) for group in optimizer.param_groups]
+    if saved != here:
+        raise WganError(
+            f"the save is of the optimizer {kind} with {_groups(saved)}, and this trainer's has {_groups(here)}; make "
+            "it alike."
+        )
+
+
+def _groups(sizes: Sequence[int]) -> str:
+    return f"{count(len(sizes), 'group')} (of {', '.join(map(str, sizes))} weights)"
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -133,23 +148,48 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """An optimizer's state, ``"3.exp_avg"`` being that of its fourth parameter, and ``"3.step|"`` a plain number."""
-    entries = [
-        (f"{number}.{key}", value)
-        for number, state in optimizer.state_dict()["state"].items()
-        for key, value in state.items()
-    ]
-    return {name if isinstance(value, Tensor) else f"{name}|": torch.as_tensor(value) for name, value in entries}
+def optimizer_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All that an optimizer keeps: its tensors, and the rest as JSON, in which Python's numbers are exact.
+
+    ``"state.3.exp_avg"`` is of its fourth parameter, and ``"group.0.lr"`` of its first group.
+
+    Raises:
+        WganError: It keeps something that is neither.
+    """
+    kept = optimizer.state_dict()
+    parts = {"state": kept["state"], "group": dict(enumerate(kept["param_groups"]))}
+    flat = {
+        f"{part}.{number}.{key}": value
+        for part, entries in parts.items()
+        for number, values in entries.items()
+        for key, value in values.items()
+    }
+    tensors = {name: value for name, value in flat.items() if isinstance(value, Tensor)}
+    kind = type(optimizer).__name__
+    return tensors, {name: _json(kind, name, value) for name, value in flat.items() if name not in tensors}
 
 
-def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimizer its state back, each tensor in the memory format of its parameter."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        number, key = name.split(".", 1)
-        like = parameters[int(number)]
-        placed = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor.clone()
-        state.setdefault(int(number), {})[key.removesuffix("|")] = tensor.item() if key.endswith("|") else placed
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+def _json(kind: str, name: str, value: object) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise WganError(
+            f"the optimizer {kind} keeps {value!r} ({name}), which cannot be saved; let it keep tensors, Python's "
+            "numbers and texts, and lists of these two."
+        ) from error
+
+
+def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], others: Mapping[str, str]) -> None:
+    """Give an optimizer back what it kept, each tensor of a parameter's shape in the parameter's memory format."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    parts = {part: defaultdict[int, dict[str, Any]](dict) for part in ("state", "group")}
+    for name, value in {**{name: json.loads(text) for name, text in others.items()}, **tensors}.items():
+        part, number, key = name.split(".", 2)
+        placed = _like(value, weights[int(number)]) if part == "state" and isinstance(value, Tensor) else value
+        parts[part][int(number)][key] = placed
+    optimizer.load_state_dict({"state": parts["state"], "param_groups": list(parts["group"].values())})
+
+
+def _like(saved: Tensor, weight: Tensor) -> Tensor:
+    like = torch.empty_like(weight, dtype=saved.dtype) if saved.shape == weight.shape else torch.empty_like(saved)
+    return like.copy_(saved)
