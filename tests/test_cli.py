@@ -358,6 +358,22 @@ def test_a_mistake_gets_one_clear_line(
     assert [word for word in words if word not in lines[0]] == []
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--processes=5000"], "--processes: 5000 is too large; at most 512 are allowed"),
+        (["--processes=2", "--threads=0"], "--threads: 0 is too small; at least 1 is allowed"),
+    ],
+)
+def test_a_resume_starts_no_process_before_all_its_flags_are_right(
+    words: list[str], told: str, wgan: Wgan, tmp_path: Path
+) -> None:
+    Run.create(options.make_config(SMALL), tmp_path / "r", "r", {})
+    with mock.patch("wgan.commands.launch.launch") as started:
+        code, _, err = wgan("resume", "r", *words)
+    assert (code, started.called) == (2, False) and told in err
+
+
 def test_ctrl_c_while_the_command_line_is_imported_has_no_traceback() -> None:
     code = (
         "import os, signal, sys\nfrom wgan.__main__ import main\n"

@@ -14,6 +14,7 @@ from wgan.errors import UsageError, WganError
 from wgan.files import at_home
 from wgan.parallel.launcher import launch
 from wgan.run import Run, numbered_folder
+from wgan.trainer.checks import most_processes
 from wgan.words import count
 
 
@@ -45,18 +46,19 @@ def launch_resume(run: Run, given: Mapping[str, Any], more: list[str]) -> None:
     """Go on with a run in several processes.
 
     Raises:
-        UsageError: It was trained in more processes than this machine has cores, and nobody said how many now.
+        UsageError: A flag is not allowed; or it was trained in more processes than this machine has cores, and nobody
+            said how many now.
     """
-    flags = [f"{options.flag(name)}={value}" for name, value in given.items()]
-    processes = given.get("processes", run.config.run.processes)
-    on_gpus = str(given.get("device", run.config.run.device)).startswith("cuda")
-    if "processes" not in given and not on_gpus and processes > (cores := processor.cores()):
-        most = next(n for n in range(cores, 0, -1) if run.config.run.batch % n == 0)  # a resume keeps its batch
+    config = options.make_config(options.flatten(run.config), given).run
+    on_gpus, cores = config.device.startswith("cuda"), processor.cores()
+    if "processes" not in given and not on_gpus and config.processes > cores:
         raise UsageError(
-            f"{run.folder} was trained in {processes} processes, and this program may use {count(cores, 'core')}; "
-            f"say how many to use: wgan resume {run.quoted} --processes {most}"
+            f"{run.folder} was trained in {config.processes} processes, and this program may use "
+            f"{count(cores, 'core')}; say how many to use: wgan resume {run.quoted} --processes "
+            f"{most_processes(config.batch, cores)}"
         )
-    _launch(processes, ["resume", str(run.folder), *flags, *more], run)
+    flags = [f"{options.flag(name)}={value}" for name, value in given.items()]
+    _launch(config.processes, ["resume", str(run.folder), *flags, *more], run)
 
 
 def _launch(processes: int, arguments: list[str], run: Run) -> None:

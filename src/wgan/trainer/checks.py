@@ -140,15 +140,19 @@ def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processe
     part, rest = divmod(batch, processes)
     if rest or not part:
         nearest = max(1, round(batch / processes)) * processes
-        fewer = next(n for n in range(processes, 0, -1) if batch % n == 0)  # for a resume, which keeps its batch
         raise UsageError(
             f"--batch: {batch} samples cannot be divided among {processes} processes; use {nearest}, or --processes "
-            f"{fewer}."
+            f"{most_processes(batch, processes)}."
         )
     if part < 2 and (has_batch_norm(generator) or has_batch_norm(critic)):
         each = " of each process" if processes > 1 else ""
         raise UsageError(f"batch norm needs at least 2 samples in a batch{each}; use a larger --batch, or norm layer.")
     return types[0]
+
+
+def most_processes(batch: int, limit: int) -> int:
+    """The most processes up to a limit among which a batch can be divided: a resume keeps its batch."""
+    return next(n for n in range(limit, 0, -1) if batch % n == 0)
 
 
 def _check_trainable(module: nn.Module, name: str) -> None:
