@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from toolbox import small_config
+from toolbox import small_config, tiny_trainer
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
 from wgan.files import write_atomically, write_text
@@ -20,6 +20,7 @@ from wgan.model import Model, save_model, save_tensors
 from wgan.networks import Latent, make_generator
 from wgan.overview import overview, overview_table
 from wgan.run import Run, find_runs, numbered_folder
+from wgan.trainer.state import load
 
 
 def make(out: Path | None, name: str = "digits-default") -> Run:
@@ -290,6 +291,24 @@ def test_what_is_no_generator_is_said(content: bytes | None, tmp_path: Path) -> 
         path.write_bytes(content)
     with pytest.raises(WganError, match="is not a generator that wgan has saved"):
         Model.load(path)
+
+
+def test_a_file_of_another_kind_is_told_by_what_is_not_in_it(tmp_path: Path) -> None:
+    run, trainer = make(tmp_path / "r"), tiny_trainer()
+    for path in (tmp_path / "t.safetensors", tmp_path / "r" / "checkpoints" / "last.safetensors"):
+        save_tensors(path, {"a": torch.zeros(1)}, {"other": 1})
+    with pytest.raises(
+        WganError, match=r"t\.safetensors is not a generator .* \(there is no 'network' in it\); name a run"
+    ):
+        Model.load(tmp_path / "t.safetensors")
+    with pytest.raises(WganError, match=r"last\.safetensors cannot be read: there is no 'counters' in it; bring back"):
+        run.restore()
+    with pytest.raises(WganError, match=r"t\.safetensors is not what .* \(there is no 'counters' in it\); give a file"):
+        load(trainer, tmp_path / "t.safetensors")
+    with pytest.raises(
+        WganError, match=r"no\.safetensors is not what a trainer has saved \(No such file.*; give a file"
+    ):
+        load(trainer, tmp_path / "no.safetensors")
 
 
 @pytest.mark.parametrize(("version", "remedy"), [(99, "update wgan"), (2, "train a new run")])

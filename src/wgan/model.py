@@ -27,6 +27,10 @@ FORMAT_VERSION = 3
 _BLOCK = 64  # drawn and computed whole, so that a sample depends on its seed and number alone
 
 
+class UnreadableError(WganError):
+    """A file is none of ours, or another one: the text is the reason alone, to which its reader adds what to do."""
+
+
 class Model:
     """A generator that gives samples in the units of the data that it was trained on.
 
@@ -84,18 +88,17 @@ class Model:
             WganError: There is no such file, or it is not one of ours.
         """
         try:
-            tensors, about = read_tensors(path)
+            tensors, about = read_tensors(path, "network", "units")
             network = about["network"]
             latent = Latent(**network["latent"])
             with seeded(0, "weights"):  # which are replaced; the caller's own stream is left alone
                 generator = make_generator(network["family"], tuple(network["shape"]), latent, **network["options"])
             generator.load_state_dict(tensors)
             return cls(generator, Units.from_dict(about["units"]))
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = first_line(error)
-            reason = f"there is no {reason} in it" if isinstance(error, KeyError) else reason
+        except (UnreadableError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise WganError(
-                f"{path} is not a generator that wgan has saved ({reason}); name a run, or its generator.safetensors."
+                f"{path} is not a generator that wgan has saved ({first_line(error)}); name a run, or its "
+                "generator.safetensors."
             ) from error
 
 
@@ -131,22 +134,33 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
         raise OSError(f"cannot write {path}: {error}") from error
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path, *entries: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What :func:`save_tensors` wrote: tensors and description.
 
+    Args:
+        path: Where it is.
+        *entries: What the description must have.
+
     Raises:
-        WganError: A later format of this package wrote it, or its bytes are not those that were written.
-        OSError, SafetensorError, KeyError, TypeError, ValueError: It cannot be read, or is not such a file.
+        UnreadableError: It cannot be read, or is no such file.
+        WganError: Another format of this package wrote it, or its bytes are not those that were written.
     """
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        about: dict[str, Any] = json.loads(metadata["wgan"])
-        if (found := about["format_version"]) != FORMAT_VERSION:
-            remedy = "update wgan" if found > FORMAT_VERSION else "train a new run"
-            raise WganError(f"{path} has format {found}, and this wgan reads {FORMAT_VERSION}; {remedy}.")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as file:
+            about: dict[str, Any] = json.loads((file.metadata() or {})["wgan"])
+            found = int(about["format_version"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = first_line(error)
+        raise UnreadableError(f"there is no {reason} in it" if isinstance(error, KeyError) else reason) from error
+    if found != FORMAT_VERSION:
+        remedy = "update wgan" if found > FORMAT_VERSION else "train a new run"
+        raise WganError(f"{path} has format {found}, and this wgan reads {FORMAT_VERSION}; {remedy}.")
     if about.pop("blake2b", None) != _digest(about, tensors):
         raise WganError(f"{path} is damaged: it is not what was saved there; restore a copy of it, or train a new run.")
+    for entry in entries:
+        if entry not in about:
+            raise UnreadableError(f"there is no {entry!r} in it")
     return tensors, about
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
 from torch import Tensor
 
 from wgan import options
@@ -18,7 +17,7 @@ from wgan.config import Config
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
 from wgan.files import CHECKPOINTS, RUN_CONFIG, at_home, claim, read_json, sweep, write_json, write_text
-from wgan.model import Model, read_tensors, save_model, save_tensors
+from wgan.model import Model, UnreadableError, read_tensors, save_model, save_tensors
 
 _SUBFOLDERS = ("samples", CHECKPOINTS)
 
@@ -218,20 +217,19 @@ class Run:
             WganError: There is none, or it cannot be read.
         """
         again = f"wgan train --config {shlex.quote(str(self.config_file))}"
-        try:
-            tensors, about = read_tensors(self._checkpoint)
-            return tensors, about["counters"]
-        except FileNotFoundError:
+        if not self._checkpoint.exists():
             missing = f"{self._checkpoint.relative_to(self.folder)} is missing"
             raise WganError(
                 f"{self.folder} has no save to go on from ({missing}); bring it back, or start again: {again}"
-            ) from None
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            )
+        try:
+            tensors, about = read_tensors(self._checkpoint, "counters")
+        except UnreadableError as error:
             start = f"{again} --init-from {shlex.quote(str(self._generator))}"
-            reason = f"there is no {error} in it" if isinstance(error, KeyError) else error
             raise WganError(
-                f"{self._checkpoint} cannot be read: {reason}; bring back a copy, or begin with the average: {start}"
+                f"{self._checkpoint} cannot be read: {error}; bring back a copy, or begin with the average: {start}"
             ) from error
+        return tensors, about["counters"]
 
     def save_generator(self, tensors: Mapping[str, Tensor], network: Mapping[str, Any], units: Units) -> None:
         """Write ``generator.safetensors``."""

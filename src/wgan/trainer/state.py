@@ -8,13 +8,12 @@ from os import PathLike
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from wgan.errors import WganError
 from wgan.files import at_home
-from wgan.model import read_tensors, save_tensors
+from wgan.model import UnreadableError, read_tensors, save_tensors
 from wgan.schedule import Decay
 from wgan.trainer import Trainer
 from wgan.words import count
@@ -105,15 +104,15 @@ def load(trainer: Trainer, path: str | PathLike[str]) -> None:
     """Let a trainer that is built alike go on exactly where :func:`save` was called.
 
     Raises:
-        WganError: The file is damaged, or of something else, or of other networks or optimizers.
-        OSError: It cannot be read.
+        WganError: The file cannot be read, is damaged or of something else, or of other networks or optimizers.
     """
     try:
-        tensors, about = read_tensors(at_home(path))
-        counters = about["counters"]
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise WganError(f"{path} is not what a trainer has saved; give a file that state.save wrote.") from error
-    restore(trainer, tensors, counters)
+        tensors, about = read_tensors(at_home(path), "counters")
+    except UnreadableError as error:
+        raise WganError(
+            f"{path} is not what a trainer has saved ({error}); give a file that state.save wrote."
+        ) from error
+    restore(trainer, tensors, about["counters"])
 
 
 def _optimizers(trainer: Trainer) -> dict[str, Optimizer]:
