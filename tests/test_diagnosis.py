@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -280,10 +281,11 @@ def test_faults_are_told_while_training_and_at_its_end(tmp_path: Path) -> None:
 
 
 def test_a_run_that_diverged_is_not_called_right(tmp_path: Path) -> None:
-    with pytest.raises(WganError, match="NaN or infinite"):
+    with pytest.raises(WganError, match="NaN or infinite") as told:
         small_run(tmp_path / "r", constraint="none", critic_lr=1e30)
     found = wgan.diagnose(Run(tmp_path / "r"), blobs())
-    assert found.faults[0].name == "diverged" and "smaller learning rates" in str(found)
+    assert found.faults[0].name == "diverged" and "smaller learning rates (now --critic-lr 1e+30" in str(found)
+    assert str(told.value).endswith(found.faults[0].advice)
     assert "NaN or infinite" in str(found) and "Nothing is wrong" not in str(found)
     assert json.dumps(found.to_json(), allow_nan=False)
 
@@ -308,6 +310,18 @@ def test_a_run_that_failed_is_not_called_right(tmp_path: Path) -> None:
     run.write_summary({**run.summary, "status": "failed: the disk is full"})
     said = str(wgan.diagnose(run, blobs()))
     assert "training failed: the disk is full" in said and "wgan resume" in said and "Nothing" not in said
+
+
+def test_a_run_that_was_killed_is_not_called_right(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "r", steps=2)
+    run.write_summary({**run.summary, "status": "training"})
+    with run.lock(), mock.patch("wgan.checkup.diagnose", return_value=[]) as said:
+        assert wgan.diagnose(run, blobs()).faults == ()
+        assert said.call_args.kwargs == {"ended": False}
+    with mock.patch("wgan.checkup.diagnose", return_value=[]) as said:
+        (fault,) = wgan.diagnose(run, blobs()).faults
+        assert said.call_args.kwargs == {"ended": True}
+    assert fault.name == "killed" and fault.advice.endswith(f"Go on: wgan resume {run.folder}")
 
 
 def test_nothing_is_not_called_right(tmp_path: Path) -> None:

@@ -199,7 +199,17 @@ def test_a_run_that_diverges_keeps_its_last_good_save_and_says_what_to_try(tmp_p
     assert "--critic-lr 1e+30" in text and "last good save is step" in text
     run = Run.open(tmp_path / "r")
     assert run.summary["status"].startswith("diverged")
+    assert f"last good save is step {run.restore()[1]['step']} in {run.folder}." in text
     assert all(tensor.isfinite().all() for name, tensor in tensors(run).items() if "ledger" not in name)
+
+
+def test_a_divergence_is_told_even_if_the_last_save_cannot_be_read(tmp_path: Path) -> None:
+    unreadable = mock.patch.object(Run, "restore", side_effect=OSError(5, "Input/output error"))
+    with (
+        unreadable,
+        pytest.raises(WganError, match=r"became NaN .* its last good save is step 0 in .*/r\. Start a new"),
+    ):
+        small_run(tmp_path / "r", constraint="none", critic_lr=1e30)
 
 
 def test_a_step_that_does_not_fit_into_memory_is_said_in_words(tmp_path: Path) -> None:

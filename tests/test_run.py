@@ -318,7 +318,7 @@ def test_a_file_of_another_format_is_not_read(tmp_path: Path, version: int, reme
         Model.load(tmp_path / "g.safetensors")
 
 
-def test_the_summary_is_empty_before_the_first_stop(tmp_path: Path) -> None:
+def test_the_summary_is_empty_before_a_process_trains(tmp_path: Path) -> None:
     run = make(tmp_path / "r")
     assert run.summary == {}
     run.write_summary({"status": "finished"})

@@ -10,6 +10,7 @@ from wgan.data.samples import Data
 from wgan.diagnosis import FEWEST, Finding, diagnose, look_ahead, pooled
 from wgan.errors import WganError
 from wgan.loop import open_source
+from wgan.loop.facts import after_divergence
 from wgan.loop.restart import check_same_config, check_same_data
 from wgan.run import Run
 from wgan.trainer import Trainer
@@ -76,7 +77,7 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
     findings, reasons, saved = _broken(run), [], None
     if not records and not findings:
         raise WganError(f"{run.folder} has no records yet; train it first: wgan resume {run.quoted}")
-    findings += diagnose(records, make_constraint(config.loss), ended=run.summary.get("status") != "training")
+    findings += diagnose(records, make_constraint(config.loss), ended=run.status != "training")
     numbers = pooled(records)
     if not numbers:
         reasons.append(f"overfit, negative, starved: they need {FEWEST} records of the second half of training.")
@@ -94,14 +95,20 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
 
 def _broken(run: Run) -> list[Finding]:
     """What ended training, if it was a fault."""
-    status, rates = str(run.summary.get("status", "")), run.config.optimizer
+    status, rates = run.status, run.config.optimizer
+    if status == "killed":
+        text = "training was killed: it says that it goes on, and no process holds the run."
+        return [
+            Finding(
+                "killed", text, {}, f"If it was not you, look whether memory ran out. Go on: wgan resume {run.quoted}"
+            )
+        ]
     if status.startswith("failed"):
         return [Finding("failed", f"training {status}.", {}, f"Fix that, and go on: wgan resume {run.quoted}")]
     if not status.startswith("diverged"):
         return []
     evidence = {"critic_lr": rates.critic_lr, "generator_lr": rates.generator_lr}
-    advice = "Start a new run with smaller learning rates, with --precision fp32, or with another penalty weight."
-    return [Finding("diverged", f"training {status}", evidence, advice)]
+    return [Finding("diverged", f"training {status}", evidence, after_divergence(run))]
 
 
 def _restored(run: Run, source: Any, view: View) -> tuple[Trainer, Data]:

@@ -43,7 +43,7 @@ class Finding:
     """One thing that measurements say about a training.
 
     Attributes:
-        name: In a word: overfit, lag, lipschitz, negative, starved, bound, diverged or failed.
+        name: In a word: overfit, lag, lipschitz, negative, starved, bound, diverged, failed or killed.
         text: A sentence.
         evidence: The numbers that it follows from.
         advice: What to do.

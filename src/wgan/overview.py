@@ -25,18 +25,13 @@ def _row(run: Run) -> dict[str, Any]:
         "data": Path(config.data.data).name,
         "objective": config.loss.objective,
         "constraint": config.loss.constraint,
-        "status": _status(run, summary.get("status", "new")),
+        "status": run.status,
         "step": max(last.get("step", 0), summary.get("steps", 0)),
         "seconds": max(last.get("seconds", 0.0), summary.get("seconds", 0.0)),
         "wasserstein_heldout": last.get("wasserstein_heldout"),
         "wasserstein_stderr": last.get("wasserstein_stderr"),
         "arbitrary_scale": summary.get("arbitrary_scale"),
     }
-
-
-def _status(run: Run, told: str) -> str:
-    """A run that says that it trains was killed, unless a process holds it."""
-    return "killed" if told == "training" and not run.is_training else told
 
 
 def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:

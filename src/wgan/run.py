@@ -244,8 +244,17 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """How training stands: what the last process that trained here wrote; empty before its first stop."""
+        """What the last process that trained here wrote, first when it began: its status is training until it ends."""
         return read_json(self._summary)
+
+    @property
+    def status(self) -> str:
+        """How training stands: new, training, killed, interrupted or finished; or failed or diverged, with the reason.
+
+        A run that says that it trains was killed, unless a process holds it.
+        """
+        told = str(self.summary.get("status", "new"))
+        return "killed" if told == "training" and not self.is_training else told
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Set the summary."""

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
-from wgan.build import Plan, has_fast_bf16
+from wgan.build import Plan, has_fast_bf16, make_constraint
 from wgan.config import Config
 from wgan.crowd import Crowd
 from wgan.data.samples import Data
@@ -72,3 +72,12 @@ def crowded(crowd: Crowd, fewer: int, run: Run) -> str:
     if crowd.follows:
         return why + f"going on with {fewer}, and with more when cores are free (--threads keeps their number)."
     return why + f"{fewer} may be faster: press Ctrl-C, then wgan resume {run.quoted} --threads {fewer}"
+
+
+def after_divergence(run: Run) -> str:
+    """What to do when a number became NaN or infinite."""
+    rates, constraint = run.config.optimizer, make_constraint(run.config.loss)
+    return (
+        f"Start a new run with smaller learning rates (now --critic-lr {rates.critic_lr:g} --generator-lr "
+        f"{rates.generator_lr:g}), with --precision fp32, or with another penalty weight (now: {constraint})."
+    )

@@ -100,7 +100,7 @@ def check_same_place(config: Config, run: Run) -> None:
 def is_used_up(budget: Budget, trainer: Trainer, run: Run) -> bool:
     """Whether a run has nothing left to do: it finished, or it went beyond a total of steps that was lowered since."""
     lowered = budget.steps is not None and trainer.step > budget.steps
-    return lowered or (budget.reached(trainer.step, trainer.seconds) and run.summary.get("status") == "finished")
+    return lowered or (budget.reached(trainer.step, trainer.seconds) and run.status == "finished")
 
 
 def begun_by_this_launch(folder: Path, group: Group) -> Run | None:
@@ -114,7 +114,7 @@ def begun_by_this_launch(folder: Path, group: Group) -> Run | None:
 def used_up_error(budget: Budget, trainer: Trainer, run: Run) -> UsageError:
     """What tells that a run has nothing left to do."""
     if budget.steps is not None and trainer.step > budget.steps:
-        finished = run.summary.get("status") == "finished"
+        finished = run.status == "finished"
         further = more(run, trainer.step, trainer.seconds) if finished else f"wgan resume {run.quoted}"
         return UsageError(
             f"{run.folder} is at step {trainer.step:,}, beyond the {budget.steps:,} that are asked for now; ask for "

@@ -15,7 +15,7 @@ from wgan.data.samples import Data
 from wgan.diagnosis import Watch, diagnose
 from wgan.environment import peak_memory
 from wgan.errors import WganError
-from wgan.loop.facts import crowded
+from wgan.loop.facts import after_divergence, crowded
 from wgan.loop.gallery import Gallery
 from wgan.loop.restart import fingerprint, fixed_options
 from wgan.networks import Generator, complete_options
@@ -77,6 +77,7 @@ class RunWriter(NoWriter):
         self._watch = Watch(run.records(), trainer.constraint)
         self._gallery = Gallery(run, trainer, data, config, self._watch.records, view)
         self._stale = set[Callable[[], None]]()
+        self._saved = trainer.step  # at which training goes on, or begins with a save
         threads = torch.get_num_threads()
         alone = config.run.processes == 1 and threads <= processor.cores()  # else its threads take each other's cores
         timed = plan.budget.steps is None  # else the same seed gives the same run, with the same threads
@@ -115,6 +116,7 @@ class RunWriter(NoWriter):
         tensors, counters = snapshot(self.trainer)
         about = {"data": self._fingerprint, "config": fixed_options(self.config), "due": list(due)}
         self.run.save(tensors, counters | about)
+        self._saved = self.trainer.step
         generator, made = self.config.generator, self.trainer.generator
         assert isinstance(made, Generator)  # for it was made from the configuration
         network = {
@@ -140,7 +142,9 @@ class RunWriter(NoWriter):
 
     def fault(self, error: Exception) -> Exception:
         if isinstance(error, DivergedError):
-            return WganError(self._advice(error))
+            self._summarise(f"diverged: {error}")
+            saved = f"its last good save is step {self._saved} in {self.run.folder}"
+            return WganError(f"{error} The run has stopped; {saved}. {after_divergence(self.run)}")
         what = first_line(error)
         if isinstance(error, OSError) and error.filename:
             what = f"{error.filename}: {error.strerror}"
@@ -150,17 +154,6 @@ class RunWriter(NoWriter):
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
             return WganError(f"{what}; fix that, and go on with: wgan resume {self.run.quoted}")
         return error
-
-    def _advice(self, error: DivergedError) -> str:
-        self._summarise(f"diverged: {error}")
-        _, counters = self.run.restore()
-        rates = self.run.config.optimizer
-        return (
-            f"{error} The run has stopped; its last good save is step {counters['step']} in {self.run.folder}. "
-            f"Start a new run with smaller learning rates (now --critic-lr {rates.critic_lr:g} --generator-lr "
-            f"{rates.generator_lr:g}), with --precision fp32, or with another penalty weight (now: "
-            f"{self.trainer.constraint})."
-        )
 
     def _summarise(self, status: str, seconds: float | None = None) -> None:
         records, trainer = self._watch.records, self.trainer
