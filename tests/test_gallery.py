@@ -1,7 +1,9 @@
 """The pictures of a run: how often, of what, and that they are labelled with the truth."""
 
+import itertools
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ import torch
 from PIL import Image
 
 from test_presets import built
-from toolbox import blobs, small_config, small_run
+from toolbox import Interrupter, blobs, small_config, small_run
 from wgan import loop
-from wgan.errors import WganError
+from wgan.errors import Stopped, WganError
+from wgan.loop import gallery
 from wgan.loop.gallery import Gallery, Sparingly, _grid_side
 from wgan.run import Run
 from wgan.view import View
@@ -25,13 +28,14 @@ def test_redrawing_takes_a_small_share_of_the_time() -> None:
         time.sleep(0.01)
 
     drawn, started = Sparingly(draw), time.monotonic()
+    told = 0
     while time.monotonic() - started < 0.5:
-        drawn()
-    assert 1 <= len(calls) <= 4
+        told += drawn()
+    assert 1 <= len(calls) <= 4 and told == len(calls)
     before = len(calls)
-    drawn(now=True)
+    assert drawn(now=True)
     assert len(calls) == before + 1
-    drawn()  # too early
+    assert not drawn()  # too early
     assert len(calls) == before + 1
     drawn(now=True)  # however early
     assert len(calls) == before + 2
@@ -129,6 +133,33 @@ def test_what_keeps_curves_from_being_drawn_costs_nothing_that_was_due_to_be_sav
     with pytest.raises(WganError, match="Permission denied; fix that"):
         loop.train(small_config(sample_every="4", save_every="4"), source=blobs(), out=tmp_path / "r")
     assert Run(tmp_path / "r").restore()[1]["step"] == 1  # which makes the first record, picture and save
+
+
+def frames(run: Run) -> int:
+    with Image.open(run.animation) as shown:
+        return int(getattr(shown, "n_frames", 1))
+
+
+def test_a_redraw_that_was_too_early_is_made_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on by a second at each look: what is due at step 4 is then some seconds early."""
+    run, shown = Run(tmp_path / "r"), list[int]()
+    monkeypatch.setattr(gallery, "_SHARE", 0.2)
+    monkeypatch.setattr(gallery, "time", mock.Mock(monotonic=itertools.count().__next__))
+
+    class Looking(View):
+        def step(self, share: float, step: int) -> None:
+            shown.extend([frames(run)] if step == 7 else [])
+
+    config = small_config(steps=7, log_every="100", sample_every="100")
+    loop.train(config, source=blobs(), out=run.folder, view=Looking())
+    assert shown == [3]  # of steps 0, 1 and 4
+
+
+def test_a_stopped_run_shows_all_its_pictures(tmp_path: Path) -> None:
+    run = Run(tmp_path / "r")
+    with mock.patch.object(gallery, "_SHARE", 1e-9), pytest.raises(Stopped):
+        loop.train(small_config(steps=9, sample_every="1"), source=blobs(), out=run.folder, view=Interrupter(4))
+    assert len(run.sample_paths()) == frames(run) == 5
 
 
 def test_a_picture_after_every_epoch_can_be_had(tmp_path: Path) -> None:

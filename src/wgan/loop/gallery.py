@@ -25,17 +25,19 @@ _POINTS = 2000
 
 
 class Sparingly:
-    """Calls a function only as often as costs a small share of the time."""
+    """Calls a function only as often as costs a small share of the time; a call tells whether it was done."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self.function, self._next = function, 0.0
 
-    def __call__(self, now: bool = False) -> None:
+    def __call__(self, now: bool = False) -> bool:
         started = time.monotonic()
-        if now or started >= self._next:
-            self.function()
-            ended = time.monotonic()
-            self._next = ended + (ended - started) / _SHARE
+        if not now and started < self._next:
+            return False
+        self.function()
+        ended = time.monotonic()
+        self._next = ended + (ended - started) / _SHARE
+        return True
 
 
 class Gallery:

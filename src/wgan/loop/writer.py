@@ -1,7 +1,7 @@
 """What a run leaves in its folder while it trains: records, pictures, saves, and how it stands."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from wgan.diagnosis import Watch, diagnose
 from wgan.environment import peak_memory
 from wgan.errors import WganError
 from wgan.loop.facts import after_divergence, crowded
-from wgan.loop.gallery import Gallery
+from wgan.loop.gallery import Gallery, Sparingly
 from wgan.loop.restart import fingerprint, fixed_options
 from wgan.networks import Generator, complete_options
 from wgan.run import Run
@@ -76,7 +76,7 @@ class RunWriter(NoWriter):
         self._fingerprint = fingerprint(data)
         self._watch = Watch(run.records(), trainer.constraint)
         self._gallery = Gallery(run, trainer, data, config, self._watch.records, view)
-        self._stale = set[Callable[[], None]]()
+        self._stale = set[Sparingly]()
         self._saved = trainer.step  # at which training goes on, or begins with a save
         threads = torch.get_num_threads()
         alone = config.run.processes == 1 and threads <= processor.cores()  # else its threads take each other's cores
@@ -108,9 +108,7 @@ class RunWriter(NoWriter):
         self._stale.add(self._gallery.animation)
 
     def sum_up(self) -> None:
-        for redraw in self._stale:
-            redraw()
-        self._stale.clear()
+        self._stale = {redraw for redraw in self._stale if not redraw()}
 
     def save(self, due: Due) -> None:
         tensors, counters = snapshot(self.trainer)
@@ -134,7 +132,8 @@ class RunWriter(NoWriter):
             self._summarise("interrupted", seconds)  # else who stops it at once would leave it as if it were killed
             self.view.note("stopping: all is saved; drawing the last curves.")
         self._gallery.curves(now=True)
-        self._gallery.animation(now=finished)
+        if finished or self._gallery.animation in self._stale:
+            self._gallery.animation(now=True)
         self._summarise("finished" if finished else "interrupted", seconds)
 
     def close(self) -> None:
