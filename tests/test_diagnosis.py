@@ -16,7 +16,7 @@ from toolbox import Interrupter, blobs, picture_trainer, small_config, small_run
 from wgan import loop, options
 from wgan.confidence import stderr
 from wgan.config import DataConfig
-from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
+from wgan.constraints import R1, Constraint, GradientPenalty, LipschitzPenalty, Orthogonal, Sum, WeightClipping
 from wgan.data import open_data
 from wgan.diagnosis import FEWEST, LAG_SAMPLES, POOLED, Watch, _lag, diagnose, look_ahead, pooled
 from wgan.errors import Stopped, WganError
@@ -73,6 +73,12 @@ def test_each_fault_is_found_and_nothing_else(
             assert value == pytest.approx({**HEALTHY, **changes}[name])
 
 
+@pytest.mark.parametrize(("constraint", "other"), [(LipschitzPenalty(), False), (R1(), True), (Orthogonal(), False)])
+def test_a_starved_generator_is_not_sent_where_it_is(constraint: Constraint, other: bool) -> None:
+    finding = next(f for f in diagnose(records(gradient_norm_fake=0.01), constraint) if f.name == "starved")
+    assert ("the constraint gp or lp" in finding.advice) == other and "a lower --critic-lr" in finding.advice
+
+
 def test_the_last_slope_of_a_short_training_is_judged() -> None:
     steep = records(FEWEST, gradient_norm=5.0, gap=1.5, gap_stderr=0.1)[1:]
     assert diagnose(steep, LipschitzPenalty()) == []
@@ -85,7 +91,8 @@ def test_the_last_slope_of_a_short_training_is_judged() -> None:
 
 def test_slack_says_by_what_factor_the_estimate_is_too_small() -> None:
     (finding,) = diagnose(records(gradient_norm=0.25), GradientPenalty())
-    assert "too small by a factor of about 4:" in finding.text
+    assert "too small by a factor of about 4:" in finding.text and finding.fault
+    assert "--critic-steps" in finding.advice and "--weight" not in finding.advice, "any weight leads to a slope of 1"
 
 
 @pytest.mark.parametrize("constraint", [LipschitzPenalty(), Orthogonal(), Orthogonal(3.0)])

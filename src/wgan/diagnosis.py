@@ -240,7 +240,8 @@ def _starved(medians: Medians, constraint: Constraint) -> Finding | None:
         f"the generator is starved: at its samples the critic's slope is {at_fake:.2g}, and {usual:.2g} on the way to "
         "real ones.",
         evidence,
-        "Use the constraint gp or lp, a lower --critic-lr, or fewer --critic-steps.",
+        ("Use the constraint gp or lp, " if constraint.slope is None else "Use ")
+        + "a lower --critic-lr, or fewer --critic-steps.",
     )
 
 
@@ -265,11 +266,10 @@ def _lipschitz(medians: Medians, constraint: Constraint) -> Finding | None:
         text = f"the estimate is about {norm / most:.2g} times too large: {said}."
         return Finding("lipschitz", text, evidence, advice)
     if norm < FLAT * most:
-        if not least:  # the best critic is as steep where mass travels, and may be flat elsewhere
-            advice = "Take more --critic-steps or a wider critic if the scale matters."
-            return Finding("lipschitz", f"the estimate may be too small: {said}.", evidence, advice, fault=False)
-        text = f"the estimate is too small by a factor of about {most / max(norm, 1e-12):.2g}: {said}."
-        return Finding("lipschitz", text, evidence, "Lower --weight.")
+        # Without a least slope the best critic is as steep where mass travels, and may be flat elsewhere.
+        small = f"is too small by a factor of about {most / max(norm, 1e-12):.2g}" if least else "may be too small"
+        advice = "Take more --critic-steps or a wider critic if the scale matters."
+        return Finding("lipschitz", f"the estimate {small}: {said}.", evidence, advice, fault=least > 0)
     return None
 
 
