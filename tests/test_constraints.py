@@ -253,12 +253,12 @@ def test_spectral_norm_refuses_norm_layers() -> None:
 
 def test_a_sum_acts_at_all_its_moments() -> None:
     critic = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
-    both = Sum(SpectralNorm(), WeightClipping(0.01), R1(), R2(3.0, every=2))
+    both = Sum(WeightClipping(0.01), R1(), R2(3.0, every=2))
     assert both.prepare(critic) is critic
     assert [type(p) for p in both.parts if p.has_penalty()] == [R1, R2]
     both.project(critic)
     assert max(weight.abs().max().item() for weight in critic.parameters()) <= np.float32(0.01)
-    assert repr(both) == "SpectralNorm(1) + WeightClipping(0.01) + R1(10) + R2(3, every=2)"
+    assert repr(both) == "WeightClipping(0.01) + R1(10) + R2(3, every=2)"
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
@@ -346,8 +346,16 @@ def test_a_step_under_a_sum_is_that_of_its_parts() -> None:
 def test_a_sum_of_sums_has_all_penalties() -> None:
     inner = Sum(GradientPenalty(10), R1(1))
     assert [type(part) for part in Sum(inner, WeightClipping(0.1)).parts] == [GradientPenalty, R1, WeightClipping]
-    with pytest.raises(UsageError, match="orthogonal weights cannot be combined"):
-        Sum(Sum(Orthogonal()), WeightClipping(0.1)).prepare(nn.Linear(2, 1))
+    tiny_trainer(constraint=Sum(Orthogonal(), GradientPenalty())).advance()
+
+
+@pytest.mark.parametrize(
+    "rivals", [*itertools.combinations_with_replacement((WeightClipping, SpectralNorm, Orthogonal), 2)]
+)
+def test_two_constraints_do_not_fight_for_the_weights(rivals: tuple[type[Constraint], type[Constraint]]) -> None:
+    one, other = (kind(weight) for kind, weight in zip(rivals, (1.0, 2.0), strict=True))
+    with pytest.raises(UsageError, match=f"^{one.label} and {other.label} would act on the same weights; use one"):
+        Sum(Sum(one, R1()), other)
 
 
 def test_a_penalty_of_your_own_is_added() -> None:
@@ -440,7 +448,7 @@ def test_numbers_of_a_constraint_are_not_guessed(weight: Any, every: Any, said: 
 
 def test_a_sum_promises_the_narrowest_slope_of_its_parts() -> None:
     assert Sum(LipschitzPenalty(), GradientPenalty()).slope == (1.0, 1.0)
-    assert Sum(Orthogonal(3.0), LipschitzPenalty(), WeightClipping()).slope == (0.0, 1.0)
+    assert Sum(Orthogonal(3.0), LipschitzPenalty()).slope == (0.0, 1.0)
     assert Sum(Orthogonal(), GradientPenalty()).certified and not Sum(GradientPenalty(), WeightClipping()).certified
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from toolbox import Array, small_run, tiny_trainer
 from wgan.certificate import certify
-from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, Sum, WeightClipping, prepared
+from wgan.constraints import GradientPenalty, Orthogonal, SpectralNorm, prepared
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.networks.lipschitz import (
@@ -388,13 +388,6 @@ class Custom(nn.Module):
 def test_what_it_cannot_hold_is_refused_with_the_remedy(layer: nn.Module, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Orthogonal().prepare(nn.Sequential(nn.Conv2d(3, 4, 3), layer))
-
-
-@pytest.mark.parametrize("rival", [SpectralNorm(), WeightClipping()])
-def test_two_constraints_do_not_fight_for_the_weights(rival: SpectralNorm | WeightClipping) -> None:
-    with pytest.raises(UsageError, match="orthogonal weights cannot be combined"):
-        tiny_trainer(constraint=Sum(Orthogonal(), rival))
-    tiny_trainer(constraint=Sum(Orthogonal(), GradientPenalty())).advance()
 
 
 def test_a_critic_that_is_refused_stays_as_it_was() -> None:

@@ -76,11 +76,17 @@ class WeightClipping(Constraint):
 
 @final
 class Sum(Constraint):
-    """Several constraints at once, each with its own weight and interval."""
+    """Several constraints at once, each with its own weight and interval.
+
+    Raises:
+        UsageError: Two of them set or bound the same weights, so that neither keeps its promise.
+    """
 
     def __init__(self, *parts: Constraint) -> None:
         super().__init__()
         self._parts = parts_of(*parts)
+        if len(rivals := [part.label for part in self._parts if part.bounds]) > 1:
+            raise UsageError(f"{' and '.join(rivals)} would act on the same weights; use one of them.")
         self.certified = any(part.certified for part in parts)
 
     def __repr__(self) -> str:
@@ -103,11 +109,6 @@ class Sum(Constraint):
         return least, min(high for _, high in known)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
-        kinds = [type(part) for part in self.parts]
-        if Orthogonal in kinds and (WeightClipping in kinds or SpectralNorm in kinds):
-            raise UsageError(
-                "orthogonal weights cannot be combined with weight clipping or spectral norm; use one of them."
-            )
         for part in self.parts:
             critic = part.prepare(critic)
         return critic

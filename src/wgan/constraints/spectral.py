@@ -24,7 +24,7 @@ class _Scale(nn.Module):
 
 @final
 class SpectralNorm(Constraint):
-    r"""Divides every linear layer's weight, as a matrix, by its largest singular value.
+    r"""Divides every linear layer's and convolution's weight, as a matrix, by its largest singular value.
 
     The singular value is followed by one power iteration at each pass in training. A convolution's matrix is its kernel
     reshaped to (out, in x k x k), as in the paper, and the convolution may be k times as steep: the critic's constant
