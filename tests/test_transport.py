@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import ot
@@ -12,9 +13,10 @@ from scipy.stats import chi
 
 import wgan
 from toolbox import Array, normal
-from wgan.distances.estimate import choose, standard_error, with_error_and_null
+from wgan.distances.estimate import choose, expected_seconds, standard_error, with_error_and_null
 from wgan.distances.samples import by_content, halves, orders
-from wgan.distances.transport import debiased, exact, less_noise, quadrature, w2
+from wgan.distances.transport import assigned, debiased, exact, less_noise, quadrature, w2
+from wgan.errors import WganError
 
 
 def test_transport_is_the_best_of_all_permutations() -> None:
@@ -30,6 +32,31 @@ def test_transport_is_that_of_pot(m: int) -> None:
     x, y = normal(30, 5), normal(m, 5, 1) * 2
     assert exact(x, y) == pytest.approx(ot.emd2([], [], cdist(x, y)), abs=1e-9)
     assert w2(x, y) ** 2 == pytest.approx(ot.emd2([], [], cdist(x, y) ** 2), abs=1e-9)
+
+
+@pytest.mark.parametrize("tails", ["normal", "lattice", "cauchy"])
+@pytest.mark.parametrize(("d", "shift"), [(2, 5.0), (8, 1.0), (300, 0.0)])
+def test_each_sample_is_matched_with_one_at_the_least_cost(d: int, shift: float, tails: str) -> None:
+    x, y = normal(120, d), normal(120, d, 1) + shift
+    if tails != "normal":
+        x, y = (np.round(x), np.round(y)) if tails == "lattice" else (x / normal(120, 1, 2), y / normal(120, 1, 3))
+    columns, lengths = assigned(x, y)
+    cost = cdist(x, y)
+    assert sorted(columns) == list(range(120))
+    assert lengths == pytest.approx(cost[range(120), columns], rel=1e-12)
+    assert lengths.sum() == pytest.approx(cost[linear_sum_assignment(cost)].sum(), rel=1e-9)
+
+
+def test_a_solver_that_stops_early_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wgan.distances.transport.MOST_PIVOTS", 1)
+    with pytest.raises(WganError, match=r"^exact transport failed \(numItermax reached.*\); use --method sliced\.$"):
+        exact(normal(20, 2), normal(20, 2, 1) + 5)
+
+
+def test_sets_that_are_apart_in_few_dimensions_take_as_long_as_expected() -> None:
+    began = time.process_time()
+    with_error_and_null(quadrature, normal(1600, 2), normal(1600, 2, 1) + 5)
+    assert time.process_time() - began < 2 * expected_seconds(1600, 2) + 0.5
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])

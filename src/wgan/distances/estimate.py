@@ -174,7 +174,7 @@ def _error_of_mean(values: Sequence[float] | Array) -> float:
 def expected_seconds(n: int, dim: int) -> float:
     """About how long quadrature of two sets (n, dim) takes on one slow core, error and null included."""
     half = n / 2
-    of_halves = 1e-10 * half**3 + 6e-11 * half**2 * dim
+    of_halves = 2e-10 * half**3 + 9e-11 * half**2 * dim  # in two dimensions a third of that
     return 5 * of_halves  # quadrature itself is four such transports; the error's and the null's are smaller ones
 
 

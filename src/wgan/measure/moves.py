@@ -38,7 +38,7 @@ FOLDS = (4000, 2000, 1000, 400)
 """Samples a side that are cut into halves and transported: the largest of these sizes of which eight sets fit into the
 time."""
 
-PATIENCE = 1.0
+PATIENCE = 2.0
 """Seconds that a set may take, as far as they are foreseen, if the budget is one of steps and says nothing of time."""
 
 ERRORS = 4
