@@ -18,7 +18,13 @@ Records = list[dict[str, Any]]
 def training(count: int) -> Records:
     rng = np.random.default_rng(0)
     keys = ("wasserstein", "wasserstein_heldout", "critic_loss", "generator_loss", "gradient_norm", "penalty")
-    extra = {"wasserstein_stderr": 0.1, "gradient_norm_fake": 0.9, "images_per_second": 5e3, "gap": 0.1}
+    extra = {
+        "wasserstein_stderr": 0.1,
+        "gradient_norm_fake": 0.9,
+        "images_per_second": 5e3,
+        "gap": 0.1,
+        "gap_stderr": 0.04,
+    }
     return [
         {"step": 100 * (i + 1), "images": 6400 * i, "seconds": float(i), **extra}
         | {key: 1 + rng.random() for key in keys}
@@ -49,8 +55,10 @@ def test_thousands_of_records_are_quick(tmp_path: Path) -> None:
 
 def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
     curves(training(150), tmp_path / "c.png", slope=2.0)
-    wasserstein, losses, penalty, norms = drawn[0].axes
-    assert titles(drawn[0]) == ["Wasserstein estimate", "Losses", "Penalty", "Critic's gradient norm"]
+    wasserstein, gap, losses, penalty, norms = drawn[0].axes
+    assert titles(drawn[0]) == ["Wasserstein estimate", "Overfitting", "Losses", "Penalty", "Critic's gradient norm"]
+    assert gap.get_legend_handles_labels()[1] == ["gap ± standard error"]
+    assert len(gap.collections) == 1 and any(set(line.get_ydata()) == {0.0} for line in gap.lines)
     assert wasserstein.get_ylabel() == "mean score of real\n\N{MINUS SIGN} mean score of generated"
     assert wasserstein.get_legend_handles_labels()[1] == ["training", "held out ± standard error"]
     assert losses.get_legend_handles_labels()[1] == ["critic", "generator"]
@@ -62,8 +70,8 @@ def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
 def test_clipping_says_that_the_scale_is_arbitrary(tmp_path: Path, drawn: list[Figure]) -> None:
     records = [{**record, "penalty": None} for record in training(5)]
     curves(records, tmp_path / "c.png", arbitrary_under="weight clipping")
-    assert titles(drawn[0]) == ["Wasserstein estimate", "Losses", "Critic's gradient norm"]
-    assert not any(line.get_linestyle() == ":" for line in drawn[0].axes[2].lines)  # nothing is hoped for
+    assert titles(drawn[0]) == ["Wasserstein estimate", "Overfitting", "Losses", "Critic's gradient norm"]
+    assert not any(line.get_linestyle() == ":" for line in drawn[0].axes[3].lines)  # nothing is hoped for
     assert "arbitrary scale under weight clipping" in drawn[0].axes[0].get_ylabel()
 
 

@@ -28,7 +28,7 @@ DRAWN = 1000  # points of a curve
 DOTS = 4000  # points of a scatter plot
 EARLY = 0.02  # of all steps, in which a critic may be anything
 Score = Callable[[Floats], NDArray[Any]]
-LAYOUTS = {1: "A", 2: "A;B", 3: "AA;BC", 4: "AB;CD"}
+LAYOUTS = {1: "A", 2: "A;B", 3: "AA;BC", 4: "AAA;BCD", 5: "AAAABB;CCDDEE"}
 
 
 class Line(NamedTuple):
@@ -173,19 +173,22 @@ def _panels(arbitrary_under: str, classic: bool, slope: float | None) -> list[Pa
     training = Line("wasserstein", "training", BLUE)
     held_out = Line("wasserstein_heldout", "held out ± standard error", ORANGE, "wasserstein_stderr")
     bound = Line("wasserstein_bound", "certified lower bound (99.9 %)", GREEN, style="--")
+    gap = Line("gap", "gap ± standard error", BLUE, "gap_stderr")
     critic, generator = Line("critic_loss", "critic", BLUE), Line("generator_loss", "generator", ORANGE)
-    between = Line("gradient_norm", "between real and generated", BLUE)
+    between = Line("gradient_norm", "in between", BLUE)
     generated = Line("gradient_norm_fake", "at generated", ORANGE)
     estimate = "mean score of real\n\N{MINUS SIGN} mean score of generated"
     estimate += f"\n(arbitrary scale under {arbitrary_under})" if arbitrary_under else ""
     losses = "Losses" + " (classic GAN: no Wasserstein estimate)" * classic
+    overfitting = "mean score of trained-on\n\N{MINUS SIGN} mean score of held-out"
     panels = [
         Panel("Wasserstein estimate", estimate, (training, held_out, bound), noise="noise_floor"),
+        Panel("Overfitting", overfitting, (gap,), level=0.0),
         Panel(losses, "loss", (critic, generator), means=True),
         Panel("Penalty", "penalty", (Line("penalty", "in the critic's loss", GREEN),), means=True),
         Panel("Critic's gradient norm", "gradient norm", (between, generated), level=slope),
     ]
-    return panels[1:] if classic else panels
+    return panels[2:] if classic else panels
 
 
 def _draw(axes: Axes, panel: Panel, tables: Mapping[str, Floats]) -> None:
