@@ -142,8 +142,8 @@ def test_the_bound_is_that_of_a_critic_of_known_slope() -> None:
     trainer = tiny_trainer(constraint=Orthogonal(4.0), catch_up=0)
     record = trainer.record()
     _, real, fake = trainer._meter.scores(trainer.average.module, trainer.critic, trainer.step)
-    error = max(np.std(real.numpy(), ddof=1), np.std(fake.numpy(), ddof=1)) * math.sqrt(1 / 16 + 1 / len(fake))
-    errors = stats.t.ppf(0.999, 16 - 1) * error  # of 20 held-out samples, one whole batch
+    error = max(np.std(real.numpy(), ddof=1), np.std(fake.numpy(), ddof=1)) * math.sqrt(1 / 20 + 1 / len(fake))
+    errors = stats.t.ppf(0.999, 20 - 1) * error  # of 20 held-out samples
     assert record["wasserstein_bound"] == pytest.approx((record["wasserstein_heldout"] - errors) / 4.0, rel=1e-4)
     assert tiny_trainer(constraint=GradientPenalty()).record()["wasserstein_bound"] is None
 
@@ -319,6 +319,22 @@ def test_noise_floor_is_of_held_out_scores_in_closed_form() -> None:
     floor = meter_of(train, held)(Same(0.0), First(2, 1), 0).noise_floor
     used = held.astype(np.float32)[:, 0]
     assert floor == pytest.approx(1.96 * used.std(ddof=1) * math.sqrt(1 / 32 + 1 / 96), rel=1e-5)
+
+
+@pytest.mark.parametrize(("norm", "used"), [(nn.Identity(), 100), (nn.BatchNorm1d(2), 64)])
+def test_all_samples_are_measured_but_those_that_batch_norm_would_see_in_a_short_batch(
+    norm: nn.Module, used: int
+) -> None:
+    draw, linear = np.random.default_rng(0), nn.Linear(2, 1)
+    meter = meter_of(draw.normal(size=(100, 2)), draw.normal(size=(100, 2)), batch=64)
+    critic = nn.Sequential(norm, linear)
+    train, held_out, fake = meter.scores(Same(0.0), critic.eval(), 0)
+    assert (len(train), len(held_out), len(fake)) == (used, used, -(-used // 64) * 64)
+    rows = torch.cat(meter.held_out_index)[:used]
+    assert len(rows.unique()) == used
+    with torch.no_grad():
+        scores = critic(meter.held_out.batch(rows).float()).flatten()
+    assert torch.allclose(held_out, scores.double())
 
 
 def test_gradient_norms_are_between_held_out_and_generated_at_new_points() -> None:

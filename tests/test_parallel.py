@@ -279,7 +279,7 @@ def test_measuring_a_critic_with_batch_norm_does_not_depend_on_the_number_of_pro
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trainer, data = pictures(ALONE), open_data(blobs(200), DataConfig(held_out=0.5))
-    critic = make_critic("dcgan", (1, 8, 8), width=4, norm="batch").double()
+    critic = make_critic("dcgan", (1, 8, 8), width=4, depth=2, norm="batch").double()
     gathered: dict[int, list[Tensor]] = {0: [], 1: [], 2: []}
     for rank, size in ((0, 1), (0, 2), (1, 2)):
         own = gathered[rank + size - 1]

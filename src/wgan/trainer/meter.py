@@ -20,6 +20,7 @@ from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
 from wgan.networks.base import twin
+from wgan.networks.layers import has_batch_norm
 from wgan.parallel import ALONE, Group
 from wgan.seeds import rng
 from wgan.slopes import gradient_norms, segments
@@ -137,15 +138,23 @@ class Meter:
         return self._all_scores(probe(generator), probe(critic), step)
 
     def _all_scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        fakes = max(len(self.train_index), len(self.held_out_index))
-        made: list[Batch] = [(self.batch, partial(self.fake, generator, step, k)) for k in range(fakes)]
-        train, held_out, fake = self._scores(critic, [*self._reals(), made])
+        reals = self._reals(critic)
+        made: list[Batch] = [(self.batch, partial(self.fake, generator, step, k)) for k in range(max(map(len, reals)))]
+        train, held_out, fake = self._scores(critic, [*reals, made])
         return train, held_out, fake
 
-    def _reals(self) -> list[list[Batch]]:
+    def _reals(self, critic: nn.Module) -> list[list[Batch]]:
         """The trained-on and the held-out batches."""
         parts = (self.train, self.train_index), (self.held_out, self.held_out_index)
-        return [[(len(rows), partial(self.real, samples, rows)) for rows in index] for samples, index in parts]
+        return [
+            [(len(rows), partial(self.real, samples, rows)) for rows in self._suited(index, critic)]
+            for samples, index in parts
+        ]
+
+    def _suited(self, index: tuple[Tensor, ...], critic: nn.Module) -> tuple[Tensor, ...]:
+        """The batches for a critic: under batch norm no short last one, whose statistics would be others."""
+        whole = tuple(rows for rows in index if len(rows) == self.batch)
+        return whole if whole and has_batch_norm(critic) else index
 
     @torch.no_grad()
     def _scores(self, critic: nn.Module, sides: list[list[Batch]]) -> list[Tensor]:
@@ -161,7 +170,7 @@ class Meter:
             ``gap``, the mean score of trained-on samples less that of unseen ones, and its standard error
             ``gap_stderr``, None if there is a single sample.
         """
-        on_train, on_held_out = self._scores(probe(critic), self._reals())
+        on_train, on_held_out = self._scores(probe(critic), self._reals(critic))
         return {"gap": float(on_train.mean() - on_held_out.mean()), "gap_stderr": stderr(on_train, on_held_out)}
 
     def slope(self, generator: nn.Module, critic: nn.Module, step: int) -> float:
@@ -183,7 +192,7 @@ class Meter:
 
         The critic is in evaluation mode: the gradient of one sample's score must not run through its neighbours.
         """
-        index = self.held_out_index[: math.ceil(GRADIENTS / self.batch)]
+        index = self._suited(self.held_out_index, critic)[: math.ceil(GRADIENTS / self.batch)]
         draw = rng(self.seed, "measured points", step)
         positions = [torch.rand(len(part), device="cpu", dtype=torch.float32, generator=draw) for part in index]
 
@@ -199,9 +208,7 @@ class Meter:
         return torch.cat(between), torch.cat(at_fake)
 
     def _fixed(self, samples: Samples, part: str) -> tuple[Tensor, ...]:
-        index = samples.some(self.samples, rng(self.seed, f"measured {part}"))
-        whole = len(index) // self.batch * self.batch  # a short last batch would have another batch norm
-        parts: tuple[Tensor, ...] = index[: whole or len(index)].split(self.batch)
+        parts: tuple[Tensor, ...] = samples.some(self.samples, rng(self.seed, f"measured {part}")).split(self.batch)
         return parts
 
 
