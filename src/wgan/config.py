@@ -5,7 +5,7 @@ sections (those of the two networks carry their section's name in front), so eve
 line and one keyword of :func:`wgan.train`: ``generator.width`` is ``--generator-width`` and ``generator_width=``.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Fit = Literal["crop", "pad", "stretch"]
@@ -175,10 +175,10 @@ class RunConfig:
 class Config:
     """The whole configuration of a run: what ``config.toml`` holds."""
 
-    data: DataConfig = field(default_factory=DataConfig)
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
-    critic: CriticConfig = field(default_factory=CriticConfig)
-    latent: LatentConfig = field(default_factory=LatentConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    run: RunConfig = field(default_factory=RunConfig)
+    data: DataConfig = DataConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    critic: CriticConfig = CriticConfig()
+    latent: LatentConfig = LatentConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    run: RunConfig = RunConfig()
