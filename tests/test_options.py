@@ -147,6 +147,8 @@ def test_a_layer_that_names_no_other_network_constraint_or_optimizer_drops_nothi
 def test_whole_numbers_are_exact_however_large() -> None:
     for seed in (2**53 + 1, str(2**53 + 1)):
         assert options.make_config({"seed": seed}).run.seed == 2**53 + 1
+    with pytest.raises(UsageError, match=f"^--seed: {2**63} is too large; at most {2**63 - 1} is allowed"):
+        options.make_config({"seed": 2**63})
 
 
 @pytest.mark.parametrize("name", ["threads", "processes"])

@@ -364,6 +364,7 @@ def test_only_what_is_on_the_processor_is_pinned_for_a_gpu(monkeypatch: pytest.M
         ("batch", 0),
         ("batch", 2.5),
         ("seed", -1),
+        ("seed", 2**63),
         ("critic_steps", 1.5),
         ("catch_up", -3),
         ("ema_half_life", -5.0),

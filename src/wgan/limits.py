@@ -1,4 +1,4 @@
-"""The least that the numbers of a training may be."""
+"""The least, and the most, that the numbers of a training may be."""
 
 import math
 from collections.abc import Mapping
@@ -18,6 +18,9 @@ AT_LEAST: Mapping[str, float] = {
     "seconds": 1e-3,
 }
 
+AT_MOST: Mapping[str, int] = {"seed": 2**63 - 1}
+"""Processes compare their seeds as numbers of 64 bits, and config.toml holds no larger ones."""
+
 WHOLE = {
     *("batch", "latent", "critic_steps", "warmup_steps", "warmup_critic_steps", "catch_up"),
     *("steps", "tick", "samples", "n", "seed", "every"),
@@ -25,7 +28,7 @@ WHOLE = {
 
 
 def check_numbers(**numbers: Any) -> None:
-    """Refuse arguments that are no numbers, not finite or too small.
+    """Refuse arguments that are no numbers, not finite, too small or too large.
 
     Raises:
         UsageError: One is.
@@ -33,6 +36,8 @@ def check_numbers(**numbers: Any) -> None:
     for name, number in numbers.items():
         whole = name in WHOLE
         right = isinstance(number, Integral if whole else Real) and not isinstance(number, bool)
-        if not right or not AT_LEAST[name] <= number < math.inf:
+        most = AT_MOST.get(name)
+        if not right or not AT_LEAST[name] <= number < math.inf or (most is not None and number > most):
             kind = "a whole number" if whole else "a finite number"
-            raise UsageError(f"{name} is {number!r}; give {kind}, at least {AT_LEAST[name]:g}.")
+            below = "" if most is None else f" and at most {most}"
+            raise UsageError(f"{name} is {number!r}; give {kind}, at least {AT_LEAST[name]:g}{below}.")

@@ -17,7 +17,7 @@ from docstring_parser import parse_from_object
 
 from wgan.config import Config, LossConfig, OptimizerConfig
 from wgan.errors import UsageError, WganError
-from wgan.limits import AT_LEAST
+from wgan.limits import AT_LEAST, AT_MOST
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
@@ -250,6 +250,8 @@ def _check(name: str, value: Any) -> Any:
                     "give a share, as 0.1, or a number of samples, as 1."
                 )
             raise UsageError(f"{flag(name)}: {number} is too small; at least {AT_LEAST[name]:g} is allowed.")
+        if name in AT_MOST and number > AT_MOST[name]:
+            raise UsageError(f"{flag(name)}: {number} is too large; at most {AT_MOST[name]} is allowed.")
         if name in ("threads", "processes") and number > 512:
             raise UsageError(
                 f"{flag(name)}: {number} is too large; at most 512 are allowed, one for each core is best."
