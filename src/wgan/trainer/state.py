@@ -57,9 +57,6 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     for name in DRAWS:
         if (saved := counters.get(name)) not in (None, mine := getattr(trainer, name)):
             raise WganError(f"the save is of a trainer with {name} {saved}, and this one has {mine}; make it alike.")
-    optimizers, made = _optimizers(trainer), counters["optimizers"]
-    for name, optimizer in optimizers.items():
-        _check_alike(optimizer, made[name]["kind"], made[name]["others"])
     networks = {"generator": trainer.generator, "critic": trainer.critic, "average": trainer.average.module}
     for name, network in networks.items():
         if difference := misfit(network, under(name, tensors)):
@@ -67,6 +64,9 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
                 f"the save does not fit the {name}: {difference}. Build the networks alike; if they are wgan's own, "
                 "another version built them otherwise: go on with that one, or train a new run."
             )
+    optimizers, made = _optimizers(trainer), counters["optimizers"]
+    for name, optimizer in optimizers.items():
+        _check_alike(optimizer, made[name]["kind"], made[name]["others"])
     for name, network in networks.items():
         network.load_state_dict(under(name, tensors))
     for name, optimizer in optimizers.items():
