@@ -327,6 +327,29 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
     assert [(record["step"], record["critic_loss"]) for record in run.records()] == logged
 
 
+def test_a_resumed_run_may_begin_to_write_tensorboard_files(tmp_path: Path) -> None:
+    run = loop.resume(small_run(tmp_path / "r", steps=2), {"steps": 4, "tensorboard": True}, source=blobs())
+    assert run.config.run.tensorboard and list(run.tensorboard.iterdir())
+
+
+def test_options_of_a_resume_that_are_misspelt_get_the_nearest_that_may_change(tmp_path: Path) -> None:
+    run = Run.create(small_config(), tmp_path / "r", "r", {})
+    with pytest.raises(UsageError, match=r"^unknown option 'step'\. Did you mean 'steps'\? Known: steps, kimg, "):
+        wgan.resume(run, blobs(), step=5000)
+    with pytest.raises(UsageError, match=r"^--batch cannot change in a resumed run"):
+        wgan.resume(run, blobs(), batch=2)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_python_is_told_by_which_command_processes_are_started(processes: int, tmp_path: Path) -> None:
+    run = Run.create(small_config(processes=processes), tmp_path / "r", "r", {})
+    told = f"wgan resume {run.folder} --processes 2, start the script with torchrun --nproc-per-node 2, or give"
+    with pytest.raises(UsageError, match=told):
+        wgan.resume(run, blobs(), **({"processes": 2} if processes == 1 else {}))
+    with pytest.raises(UsageError, match="use the command line, wgan train --processes 2, start"):
+        wgan.train(blobs(), out=tmp_path / "s", steps=1, processes=2)
+
+
 def test_tensorboard_is_finished_however_training_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board = mock.Mock()
     monkeypatch.setattr("wgan.loop.gallery.require_tensorboard", lambda: lambda *_, **__: board)

@@ -102,7 +102,7 @@ def resume(run: "Location | Run", data: Any = None, *, quiet: bool = False, **ch
         run: The run or its folder.
         data: The data again, if it was an object, or its new place, if it has moved.
         quiet: Show nothing.
-        **changes: A new budget, intervals, catching up, threads, processes or device, or the data's place.
+        **changes: A new budget, intervals, catching up, threads, processes, device or TensorBoard, or the data's place.
 
     Raises:
         UsageError, WganError, KeyboardInterrupt: As :func:`train`.

@@ -24,7 +24,7 @@ from wgan.loop.facts import facts_of
 from wgan.loop.gallery import require_tensorboard
 from wgan.loop.stepping import Parts, train_to_the_end
 from wgan.parallel import Group, joined
-from wgan.registry import DATASETS
+from wgan.registry import DATASETS, unknown
 from wgan.run import Run
 from wgan.trainer.state import restore
 from wgan.view import View
@@ -96,7 +96,8 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
 
     Args:
         run: The run.
-        changes: New values of what may change: the budget, intervals, threads, device and the data's place.
+        changes: New values of what may change: the budget, intervals, catching up, threads, processes, device,
+            TensorBoard and the data's place.
         source: The data, when it was given as an object or has moved.
         view: Where progress is shown.
 
@@ -105,6 +106,8 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
         Stopped: Ctrl-C or SIGTERM came; everything is saved.
     """
     for name in changes:
+        if name not in options.all_fields():
+            raise UsageError(unknown("option", name, options.RESUMABLE))
         if name not in options.RESUMABLE:
             raise UsageError(options.fixed(options.flag(name)))
     config = options.make_config(options.flatten(run.config), changes)
@@ -157,8 +160,9 @@ def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | N
     """
     wanted = config.run.processes
     if wanted > 1 and group.size == 1 and worker.place() is None:
+        command = "wgan train" if run is None else f"wgan resume {run.quoted}"
         raise UsageError(
-            f"processes={wanted}: Python code starts no processes; use the command line, wgan train --processes "
+            f"processes={wanted}: Python code starts no processes; use the command line, {command} --processes "
             f"{wanted}, start the script with torchrun --nproc-per-node {wanted}, or give processes=1."
         )
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, processes=group.size))
