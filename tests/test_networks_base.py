@@ -170,3 +170,13 @@ REFUSALS: list[tuple[Callable[[], Any], str]] = [
 def test_what_is_impossible_is_refused_with_the_remedy(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+def test_a_latent_hangs_on_its_seed_and_number_alone() -> None:
+    latent = Latent(3)
+    one, many = (list(latent.blocks(n, 7)) for n in (1, 65))
+    assert [block.shape for block in many] == [(64, 3), (64, 3)]
+    assert torch.equal(one[0], many[0]) and not torch.equal(many[0], many[1])
+    assert not torch.equal(next(latent.blocks(1, 8)), one[0])
+    with pytest.raises(UsageError, match="n is 0; give a whole number"):
+        latent.blocks(0, 7)

@@ -16,15 +16,13 @@ from torch import Tensor
 from wgan.data.samples import Units
 from wgan.errors import WganError
 from wgan.files import write_atomically
-from wgan.limits import check_numbers
 from wgan.networks import Generator, Latent, make_generator
 from wgan.networks.base import twin
-from wgan.seeds import rng, seeded
+from wgan.seeds import seeded
 from wgan.surroundings import undisturbed
 from wgan.words import first_line
 
 FORMAT_VERSION = 3
-_BLOCK = 64  # drawn and computed whole, so that a sample depends on its seed and number alone
 
 
 class UnreadableError(WganError):
@@ -74,10 +72,9 @@ class Model:
 
     def stream(self, n: int, seed: int = 0) -> Iterator[NDArray[Any]]:
         """The same samples in blocks of at most 64, so that a million need no more memory than a few."""
-        check_numbers(n=n, seed=seed)
-        for block in range(0, n, _BLOCK):
-            z = self.latent.draw(_BLOCK, rng(seed, "sample", block // _BLOCK))
-            yield self.units.to_user(self(z)[: n - block].cpu())
+        for z in self.latent.blocks(n, seed):
+            yield self.units.to_user(self(z)[:n].cpu())
+            n -= len(z)
 
     @classmethod
     @undisturbed

@@ -19,8 +19,10 @@ from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.networks.memory import Head
 from wgan.registry import unknown
+from wgan.seeds import rng
 
 LATENT_KINDS = get_args(LatentKind)
+_BLOCK = 64
 
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -70,6 +72,17 @@ class Latent:
             return torch.randn(n, self.size, device="cpu", generator=rng, dtype=torch.float32)
         unit = torch.rand(n, self.size, device="cpu", generator=rng, dtype=torch.float32)
         return unit if self.kind == "unit" else unit * 2 - 1
+
+    def blocks(self, n: int, seed: int) -> Iterator[Tensor]:
+        """The latents of ``n`` samples of a seed, in blocks (64, size): the last may hold more than are asked for.
+
+        Drawn and computed whole, a sample depends on its seed and number alone, and not on how many there are.
+
+        Raises:
+            UsageError: ``n`` is below 1, or the seed is not allowed.
+        """
+        check_numbers(n=n, seed=seed)
+        return (self.draw(_BLOCK, rng(seed, "sample", number)) for number in range(-(-n // _BLOCK)))
 
 
 class Generator(nn.Module):

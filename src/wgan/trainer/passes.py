@@ -9,13 +9,10 @@ from torch import Tensor, nn
 
 from wgan.constraints import Constraint
 from wgan.errors import UsageError
-from wgan.limits import check_numbers
 from wgan.networks import Latent
 from wgan.parallel import Group
 from wgan.seeds import rng, seeded
 from wgan.trainer.outputs import check_same_shape, flat_scores, samples_of
-
-BLOCK = 64
 
 
 @final
@@ -68,15 +65,11 @@ class Passes:
         return samples_of(generator(z), len(z)).to(self.dtype)
 
     def sampled(self, generator: nn.Module, n: int, seed: int) -> Tensor:
-        """``n`` samples (n, ...) of a seed of their own, on the processor, nothing of them less precise.
-
-        They are made in whole blocks, so that the i-th sample of a seed does not depend on how many there are.
-        """
-        check_numbers(n=n, seed=seed)
-        parts = (self.latent.draw(BLOCK, rng(seed, "sample", block)) for block in range(-(-n // BLOCK)))
+        """``n`` samples (n, ...) of a seed of their own, on the processor, nothing of them less precise."""
+        blocks = self.latent.blocks(n, seed)
         chance = seeded(seed, "samples' own noise", device=self.device)
         with chance, torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            return torch.cat([samples_of(generator(self.to_device(part)), BLOCK).cpu() for part in parts])[:n]
+            return torch.cat([samples_of(generator(self.to_device(z)), len(z)).cpu() for z in blocks])[:n]
 
     def noised(self, samples: Tensor, stream: str, index: int) -> Tensor:
         """Samples with instance noise, if there is any."""
