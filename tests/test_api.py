@@ -20,6 +20,8 @@ from wgan.loop import OBJECT
 from wgan.networks import Latent, dcgan, make_generator
 from wgan.run import Run
 
+pytestmark = pytest.mark.usefixtures("empty_curves")
+
 
 class Items:
     """What a torchvision data set looks like: (picture, label) pairs."""

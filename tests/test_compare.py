@@ -27,6 +27,8 @@ from wgan.registry import DISTANCES
 from wgan.run import Run
 from wgan.sets import _as_read
 
+pytestmark = pytest.mark.usefixtures("empty_curves")
+
 Told = Callable[..., tuple[int, str, str]]
 
 

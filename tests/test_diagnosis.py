@@ -26,6 +26,8 @@ from wgan.run import Run
 from wgan.schedule import Interval
 from wgan.trainer.meter import Meter
 
+pytestmark = pytest.mark.usefixtures("empty_curves")
+
 HEALTHY = {
     "wasserstein": 2.1, "wasserstein_heldout": 2.0, "wasserstein_stderr": 0.1, "gap": 0.1, "gap_stderr": 0.1,
     "gradient_norm": 1.0, "gradient_norm_fake": 0.9,

@@ -25,6 +25,8 @@ from wgan.parallel.launcher import _environment
 from wgan.run import Run
 from wgan.view import View
 
+pytestmark = pytest.mark.usefixtures("empty_curves")
+
 Elastic = Any
 
 

@@ -14,6 +14,7 @@ import wgan
 from toolbox import SMALL, Interrupter, assert_same, blobs, small_config, small_run, tensors, vectors
 from wgan import loop, options
 from wgan.build import make_trainer
+from wgan.curves import curves
 from wgan.data import open_data
 from wgan.errors import UsageError, WganError
 from wgan.loop.restart import take_weights
@@ -23,8 +24,11 @@ from wgan.trainer import Trainer
 from wgan.trainer.state import under
 from wgan.view import View
 
+pytestmark = pytest.mark.usefixtures("empty_curves")
 
-def test_what_a_run_leaves(tmp_path: Path) -> None:
+
+def test_what_a_run_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wgan.loop.gallery.curves", curves)  # none of the others looks at them
     run = small_run(tmp_path / "r")
     names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()} - {"lock"}
     steps = [0, 1, 4, 6, 12]

@@ -23,8 +23,6 @@ from wgan.networks.layers import Squash
 from wgan.schedule import CriticSteps
 from wgan.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
-
 NATIVE = {"default": 28, "wgan": 28, "wgan-gp": 28, "dcgan-clip": 28, "tiny-gp": 28, "conv-gp": 28, "mlp-clip": 28}
 COUNTS = {  # generator and critic, at the channels of their reference
     "dcgan64-clip": (3, None, 2_765_633),

@@ -17,6 +17,8 @@ from wgan.loop import stop
 from wgan.loop.gallery import Gallery
 from wgan.run import Run
 
+pytestmark = pytest.mark.usefixtures("empty_curves")
+
 
 def long_run(tmp_path: Path) -> list[str]:
     """The command line of a run that only a signal ends."""
