@@ -41,6 +41,12 @@ def test_a_folder_that_exists_is_never_written_over(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_what_a_killed_process_left_half_written_keeps_no_run_away(tmp_path: Path) -> None:
+    (tmp_path / "r" / ".left.part").mkdir(parents=True)
+    Run(tmp_path / "r").check_empty()
+    assert make(tmp_path / "r").environment == {"python": "3"}
+
+
 def test_of_two_processes_that_make_one_folder_at_once_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,8 +66,9 @@ def test_of_two_processes_that_make_one_folder_at_once_one_does(
 
 def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WganError, match="cannot make the folder"):
-        make(tmp_path / "file")
+    for use in (make, lambda place: Run(place).check_empty()):
+        with pytest.raises(WganError, match="cannot make the folder"):
+            use(tmp_path / "file")
 
 
 def test_the_configuration_comes_back(tmp_path: Path) -> None:

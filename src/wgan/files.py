@@ -64,16 +64,19 @@ def fill(folder: Path, write: Callable[[Path], object]) -> None:
     them.
 
     Args:
-        folder: An empty folder, or the name of a new one. It is kept, not replaced, for it may be a link, a mount, or
+        folder: A free folder, or the name of a new one. It is kept, not replaced, for it may be a link, a mount, or
             where somebody's shell is.
         write: Is told where.
 
     Raises:
+        UsageError: The folder is not free.
         UnwrittenError: The disk is full, or the folder cannot be made or written.
     """
     is_new, made = not folder.exists(), list[Path]()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not is_free(folder):
+            raise UsageError(f"--out: the folder {folder} is not empty; choose another, so that nothing is mixed up.")
         with tempfile.TemporaryDirectory(prefix=".", suffix=_PART, dir=folder) as part:
             write(Path(part))
             made = list(Path(part).iterdir())
@@ -92,8 +95,12 @@ def fill(folder: Path, write: Callable[[Path], object]) -> None:
 
 
 def is_free(folder: Path) -> bool:
-    """Whether there is no such folder, or nothing in it but what killed processes left half written."""
-    return not folder.is_dir() or set(folder.iterdir()) == set(_parts(folder))
+    """Whether there is no such folder, or nothing in it but what killed processes left half written.
+
+    Raises:
+        OSError: It is no folder, or cannot be looked into.
+    """
+    return not folder.exists() or set(folder.iterdir()) <= set(_parts(folder))
 
 
 def sweep(folder: Path) -> None:
@@ -152,8 +159,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def claim(folder: Path, part: str) -> bool:
-    """Make the first subfolder of an empty folder; False if something is in there, or another process was first."""
-    if any(folder.iterdir()):
+    """Make the first subfolder of a free folder; False if something is in there, or another process was first."""
+    if not is_free(folder):
         return False
     try:
         (folder / part).mkdir()

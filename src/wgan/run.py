@@ -16,7 +16,7 @@ from wgan import options
 from wgan.config import Config
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
-from wgan.files import CHECKPOINTS, RUN_CONFIG, at_home, claim, read_json, sweep, write_json, write_text
+from wgan.files import CHECKPOINTS, RUN_CONFIG, at_home, claim, is_free, read_json, sweep, write_json, write_text
 from wgan.model import Model, UnreadableError, read_tensors, save_model, save_tensors
 
 _SUBFOLDERS = ("samples", CHECKPOINTS)
@@ -76,8 +76,8 @@ class Run:
     def check_empty(self) -> None:
         """Refuse, before any work, the folder that :meth:`create` would refuse, with the same errors."""
         with _making():
-            used = self.folder.exists() and any(self.folder.iterdir())
-        if used:
+            free = is_free(self.folder)
+        if not free:
             raise self._not_empty()
 
     def _not_empty(self) -> UsageError:

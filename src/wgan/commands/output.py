@@ -8,7 +8,7 @@ import numpy as np
 from wgan import pictures
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
-from wgan.files import UnwrittenError, at_home, fill, is_free, write_atomically
+from wgan.files import UnwrittenError, at_home, fill, write_atomically
 from wgan.model import Model
 from wgan.seeds import rng
 from wgan.words import count
@@ -108,9 +108,6 @@ def _write_picture(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]
 
 
 def _write_folder(model: Model, n: int, seed: int, out: Path) -> dict[str, Any]:
-    if not is_free(out):
-        raise UsageError(f"--out: the folder {out} is not empty; choose another, so that nothing is mixed up.")
-
     def write(place: Path) -> None:
         done = 0
         for block in model.stream(n, seed):
