@@ -76,7 +76,7 @@ def test_processes_started_by_hand_never_go_on_with_a_run(tmp_path: Path, monkey
     for variable, value in {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}.items():
         monkeypatch.setenv(variable, value)
     small_run(tmp_path / "r")
-    assert worker.launch_id() == ""
+    assert worker.place().launch == ""
     with pytest.raises(UsageError, match="is not empty"):
         again(tmp_path / "r")
 

@@ -86,7 +86,7 @@ def _stoppable() -> Iterator[None]:
             raised = now
             raise Stopped("", number)
 
-    here = threading.current_thread() is threading.main_thread() and worker.place() is None
+    here = threading.current_thread() is threading.main_thread() and not worker.place().launched
     heeded = [number for number in worker.SIGNALS if here and not worker.is_ignored(number)]
     before = {number: signal.signal(number, hear) for number in heeded}
     try:

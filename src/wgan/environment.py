@@ -26,7 +26,7 @@ def describe_environment(device: str, threads: int, processes: int) -> dict[str,
         "device": device_name(torch.device(device)),
         "threads": threads,
         "processes": processes,
-        "launch": worker.launch_id(),
+        "launch": worker.place().launch,
         "command": os.environ.get(worker.COMMAND) or shlex.join(sys.argv),
     }
 

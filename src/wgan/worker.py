@@ -30,9 +30,10 @@ _PARENT = int(os.environ.get(LAUNCHER, os.getppid()))  # torchrun, which does no
 
 
 class Place(NamedTuple):
-    """A worker's place.
+    """A process's place among those of its run; by default that of one which no launcher started.
 
     Attributes:
+        launched: Whether a launcher started it.
         rank: Its number among all.
         size: How many there are.
         local_rank: Its number on this machine.
@@ -42,20 +43,21 @@ class Place(NamedTuple):
         launch: The launch's name if a person gave one, the same on all machines; otherwise ``launcher_id``.
     """
 
-    rank: int
-    size: int
-    local_rank: int
-    local_size: int
-    restarts: int
-    launcher_id: str
-    launch: str
+    launched: bool = False
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+    restarts: int = 0
+    launcher_id: str = ""
+    launch: str = ""
 
 
-def place() -> Place | None:
-    """This worker's place; None if no launcher started this process."""
+def place() -> Place:
+    """This process's place."""
     known = os.environ
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= known.keys():
-        return None
+        return Place()
     numbers = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT")
     rank, size, local_rank, local_size, restarts = (int(known.get(name, 0)) for name in numbers)
     # The folder that each launcher makes for itself alone, and keeps when it starts its workers again.
@@ -63,25 +65,7 @@ def place() -> Place | None:
     launcher = str(Path(error_file).parents[2]) if error_file.count(os.sep) > 3 else ""
     name = known.get("TORCHELASTIC_RUN_ID", "")
     named = name not in ("", "none")  # torchrun's own name for a launch without one
-    return Place(rank, size, local_rank, max(1, local_size), restarts, launcher, name if named else launcher)
-
-
-def launch_id() -> str | None:
-    """What tells this launch from others; None if no launcher started this process."""
-    here = place()
-    return None if here is None else here.launch
-
-
-def launcher_id() -> str:
-    """What tells the launcher of this process from all others; "" if there is none, or it cannot be known."""
-    here = place()
-    return "" if here is None else here.launcher_id
-
-
-def is_again() -> bool:
-    """Whether the launcher has started all processes again."""
-    here = place()
-    return here is not None and here.restarts > 0
+    return Place(True, rank, size, local_rank, max(1, local_size), restarts, launcher, name if named else launcher)
 
 
 def is_orphan() -> bool:
@@ -92,12 +76,6 @@ def is_orphan() -> bool:
 def is_ignored(number: int) -> bool:
     """Whether whoever started this process had it ignore a signal, as ``nohup`` does with the hang-up."""
     return signal.getsignal(number) is signal.SIG_IGN
-
-
-def is_first() -> bool:
-    """Whether this process is the one that writes and speaks: rank 0, or not a worker at all."""
-    here = place()
-    return here is None or here.rank == 0
 
 
 def read_outcome(path: Path) -> dict[str, Any]:
@@ -124,7 +102,7 @@ def report(text: str, code: int) -> tuple[str, int]:
         knows of it. Where nothing can be written, as on a full disk, it is said here.
     """
     here = place()
-    if here is None:
+    if not here.launched:
         return text, code
     if is_orphan():
         return text if here.rank == 0 else "", code
@@ -145,7 +123,7 @@ def report_loss(text: str, code: int) -> tuple[str, int]:
     while OUTCOME in os.environ and not is_over() and time.monotonic() < deadline:
         time.sleep(0.1)
     here = place()
-    if OUTCOME in os.environ or here is None:
+    if OUTCOME in os.environ or not here.launched:
         return "", 0 if is_over() else code
     return _spoken(here, text, code), code
 

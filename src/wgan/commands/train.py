@@ -55,7 +55,7 @@ def train(
 
     given = given_flags(flags) | ({"data": data} if data is not None else {})
     made, name = configure(preset, config, given)
-    if made.run.processes > 1 and worker.place() is None and not dry_run:
+    if made.run.processes > 1 and not worker.place().launched and not dry_run:
         from wgan.commands.launch import launch_train
 
         launch_train(made, name, out, init_from, _said(quiet, as_json))
@@ -66,7 +66,7 @@ def train(
     run = loop.train(made, out=out, name=name, init_from=init_from, dry_run=dry_run, view=view)
     if isinstance(view, DryRunView):
         answer(view.told, as_json, "")
-    elif run is not None and worker.is_first():
+    elif run is not None and worker.place().rank == 0:
         answer_run(run, as_json, quiet)
 
 
@@ -88,7 +88,7 @@ def resume(
     from wgan.run import Run
 
     opened, given = Run.open(run), given_flags(flags)
-    if given.get("processes", opened.config.run.processes) > 1 and worker.place() is None:
+    if given.get("processes", opened.config.run.processes) > 1 and not worker.place().launched:
         from wgan.commands.launch import launch_resume
 
         launch_resume(opened, given, _said(quiet, as_json))
@@ -96,7 +96,7 @@ def resume(
     from wgan import loop
 
     gone_on = loop.resume(opened, given, view=make_view(quiet or as_json))
-    if worker.is_first():
+    if worker.place().rank == 0:
         answer_run(gone_on, as_json, quiet)
 
 

@@ -159,7 +159,7 @@ def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | N
         UsageError: Several processes are wanted, and nobody started them.
     """
     wanted = config.run.processes
-    if wanted > 1 and group.size == 1 and worker.place() is None:
+    if wanted > 1 and group.size == 1 and not worker.place().launched:
         command = "wgan train" if run is None else f"wgan resume {run.quoted}"
         raise UsageError(
             f"processes={wanted}: Python code starts no processes; use the command line, {command} --processes "
@@ -185,7 +185,7 @@ def _make_folder(parts: Parts, out: Path | None, name: str, weights: Path | None
 
 def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *, ours: bool = False) -> Run:
     """Go on with a run: one that was named, or one that is ``ours``, begun by this launch or one of the same name."""
-    again = worker.is_again()
+    again = worker.place().restarts > 0
     if again:
         view.note("a process was lost, and all have started again.")
     elif ours:
@@ -211,7 +211,7 @@ def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *
                 restart.take_weights(trainer, Path(init_from))
         # After reading, so that the first process writes nothing before all have read.
         if group.first_says(restart.is_used_up(plan.budget, trainer, run)):
-            launcher = worker.launcher_id()
+            launcher = worker.place().launcher_id
             if group.first_says(again and bool(launcher) and run.summary.get("launcher") == launcher):
                 return run  # the process was lost when all was done
             raise restart.used_up_error(plan.budget, trainer, run)

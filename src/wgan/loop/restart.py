@@ -106,7 +106,7 @@ def is_used_up(budget: Budget, trainer: Trainer, run: Run) -> bool:
 def begun_by_this_launch(folder: Path, group: Group) -> Run | None:
     """The run that this very launch has begun in a folder, before a process was lost and all started again."""
     run = Run(folder)
-    launch = worker.launch_id()
+    launch = worker.place().launch
     ours = bool(launch) and run.config_file.is_file() and run.environment.get("launch") == launch
     return run if group.first_says(ours) else None
 

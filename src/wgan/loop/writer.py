@@ -161,7 +161,7 @@ class RunWriter(NoWriter):
         self.run.write_summary(
             {
                 "status": status,
-                "launcher": worker.launcher_id(),
+                "launcher": worker.place().launcher_id,
                 "steps": trainer.step,
                 "images": trainer.images,
                 "seconds": seconds,

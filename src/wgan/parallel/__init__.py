@@ -49,7 +49,7 @@ def joined(device: str = "auto") -> Iterator[Group]:
         LostError: A process is gone.
     """
     here = worker.place()
-    if here is None or here.size == 1:
+    if here.size == 1:
         yield ALONE
         return
     if torch.distributed.is_initialized():
