@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wgan.parallel import Exchange, Group
+from wgan.parallel import GradientAllReduce, Group
 
 
 class Present:
@@ -45,9 +45,9 @@ def test_what_is_done_meanwhile_is_done_once_between_sending_and_waiting_and_may
 ) -> None:
     present, weight, told = Present(), nn.Parameter(torch.ones(2)), list[Any]()
     monkeypatch.setattr(torch, "distributed", present)
-    exchange = Exchange(Group(0, 2), [weight])
+    reduce = GradientAllReduce(Group(0, 2), [weight])
     weight.grad = torch.tensor([1.0, 2.0])
-    (value,) = exchange(
+    (value,) = reduce(
         torch.tensor(3.0),
         meanwhile=lambda: told.append((present.started, present.waited, (2 * weight).requires_grad)),
     )
@@ -65,7 +65,7 @@ def test_all_learn_the_largest_and_what_the_first_one_says(rank: int, monkeypatc
         told.copy_(torch.maximum(told, torch.tensor([3, 0])[: len(told)]))
 
     monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
-    assert Group(rank, 2).largest(1, 2) == [3, 2] and sent == [[1, 2]]
+    assert Group(rank, 2).all_max(1, 2) == [3, 2] and sent == [[1, 2]]
     Group(rank, 2).first_says(True)
     assert sent[1:] == [[int(rank == 0)]]
 
@@ -76,7 +76,7 @@ def test_the_first_process_of_a_machine_reads_before_its_others(
 ) -> None:
     seen: list[str] = []
     monkeypatch.setattr(Group, "_wait", lambda group: seen.append("wait"))
-    with Group(3, 4, local_rank, 2).first_alone():
+    with Group(3, 4, local_rank, 2).local_first():
         seen.append("read")
     assert seen == order
 
@@ -84,11 +84,11 @@ def test_the_first_process_of_a_machine_reads_before_its_others(
 def test_gradients_of_two_widths_are_averaged_in_the_wider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "distributed", Present())
     weights = [nn.Parameter(torch.ones(1, dtype=dtype)) for dtype in (torch.float32, torch.float64)]
-    exchange = Exchange(Group(0, 2), weights)
+    reduce = GradientAllReduce(Group(0, 2), weights)
     gradients = [1 + 2**-20, 1 + 2**-40]
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = torch.tensor([gradient], dtype=weight.dtype)
-    exchange()
+    reduce()
     assert [float(weight.grad) for weight in weights if weight.grad is not None] == gradients
 
 
@@ -97,12 +97,12 @@ def test_gradients_statistics_and_scalars_are_the_means_of_both(monkeypatch: pyt
     monkeypatch.setattr(torch, "distributed", Present(torch.arange(24 + 2 + 4 + 4.0)))
     conv = nn.Parameter(torch.zeros(2, 3, 2, 2).to(memory_format=torch.channels_last))
     spare, norm = nn.Parameter(torch.zeros(2)), nn.BatchNorm1d(2)
-    exchange = Exchange(Group(0, 2), [conv, spare], [norm])
+    reduce = GradientAllReduce(Group(0, 2), [conv, spare], [norm])
     conv.grad = torch.ones_like(conv)
     assert norm.running_mean is not None and norm.running_var is not None
     norm.running_mean.copy_(torch.tensor([4.0, 6.0]))
     norm.running_var.copy_(torch.tensor([8.0, 2.0]))
-    told = exchange(torch.tensor(5.0), torch.tensor(7.0, dtype=torch.float64))
+    told = reduce(torch.tensor(5.0), torch.tensor(7.0, dtype=torch.float64))
     assert conv.grad.is_contiguous(memory_format=torch.channels_last)
     in_memory = conv.grad.permute(0, 2, 3, 1).flatten()
     assert in_memory.tolist() == [(1 + k) / 2 for k in range(24)]

@@ -24,7 +24,7 @@ from wgan.data.batches import Batches
 from wgan.errors import UsageError
 from wgan.loop.restart import number_of
 from wgan.networks import Latent, make_critic, make_generator
-from wgan.parallel import ALONE, Exchange, Group, joined
+from wgan.parallel import ALONE, GradientAllReduce, Group, joined
 from wgan.registry import CONSTRAINTS, OBJECTIVES
 from wgan.trainer import Trainer
 from wgan.trainer.meter import Meter
@@ -270,9 +270,9 @@ def test_processes_that_talk_already_are_refused(monkeypatch: pytest.MonkeyPatch
 
 def test_a_process_that_is_alone_exchanges_nothing() -> None:
     weight, value = nn.Parameter(torch.ones(2)), torch.tensor(3.0)
-    assert Exchange(ALONE, [weight])(value) == (value,) and weight.grad is None
+    assert GradientAllReduce(ALONE, [weight])(value) == (value,) and weight.grad is None
     with joined() as group:
-        assert group is ALONE and group.largest(1, 0) == [1, 0] and group.first_says(True)
+        assert group is ALONE and group.all_max(1, 0) == [1, 0] and group.first_says(True)
 
 
 def test_measuring_a_critic_with_batch_norm_does_not_depend_on_the_number_of_processes(

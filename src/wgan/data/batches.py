@@ -49,9 +49,9 @@ class Batches:
 
     def __getitem__(self, k: int) -> torch.Tensor:
         """The k-th batch, k >= 0: float32 (batch, *shape), or this process's part of it."""
-        x = self.samples.batch(self.group.share(self.index(k)))
+        x = self.samples.batch(self.group.shard(self.index(k)))
         if self.flip:
-            mirrored = self.group.share(
+            mirrored = self.group.shard(
                 torch.rand(self.batch, device="cpu", dtype=torch.float32, generator=rng(self.seed, "flip", k)) < 0.5
             )
             pixels = x.numpy()

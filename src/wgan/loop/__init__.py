@@ -168,7 +168,7 @@ def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | N
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, processes=group.size))
     group.check_alike(options=restart.number_of(config))
     threads = set_threads(config.run.threads, group.local_size)
-    with group.first_alone():  # which may have to read the data into the cache
+    with group.local_first():  # which may have to read the data into the cache
         data, config = open_source(config, source, view, run)
     return Parts(config, data, *make_trainer(config, data, group), threads)
 

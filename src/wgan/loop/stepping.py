@@ -85,7 +85,7 @@ def _step_until_done(trainer: Trainer, plan: Plan, writer: NoWriter, stop: Stop,
         """A signal that any process got, and whether time is up and a save due by the first one's clock."""
         over = plan.budget.reached(trainer.step, trainer.seconds)
         late = time.monotonic() - saved > patience
-        return group.largest(stop.signal, group.first and over, group.first and late)
+        return group.all_max(stop.signal, group.first and over, group.first and late)
 
     def report(logs: bool, draws: bool) -> None:
         if logs:

@@ -24,14 +24,14 @@ import torch
 
 from wgan import worker
 from wgan.errors import LostError, UsageError
-from wgan.parallel.exchange import SCALARS, Exchange, running_statistics
 from wgan.parallel.group import ALONE, Group, talking
+from wgan.parallel.reduce import SCALARS, GradientAllReduce, running_statistics
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
     from torch.distributed.distributed_c10d import Store
 
-__all__ = ["ALONE", "SCALARS", "Exchange", "Group", "joined", "running_statistics"]
+__all__ = ["ALONE", "SCALARS", "GradientAllReduce", "Group", "joined", "running_statistics"]
 
 _GLANCE = 0.5  # seconds between two looks at whether the launcher is still there
 _PREPARING = datetime.timedelta(days=1)  # in which the first process of a machine reads its data

@@ -53,7 +53,7 @@ class Group:
         """Whether this is the process that writes and speaks."""
         return self.rank == 0
 
-    def share(self, batch: Tensor) -> Tensor:
+    def shard(self, batch: Tensor) -> Tensor:
         """This process's part (N / size, ...) of what was drawn for the whole batch (N, ...)."""
         part = len(batch) // self.size
         return batch if self.size == 1 else batch[self.rank * part : (self.rank + 1) * part]
@@ -62,7 +62,7 @@ class Group:
         """The name of a random stream that differs from process to process."""
         return name if self.first else f"{name} of process {self.rank}"
 
-    def average(self, flat: Tensor, meanwhile: Callable[[], None]) -> None:
+    def all_mean(self, flat: Tensor, meanwhile: Callable[[], None]) -> None:
         """Replace a tensor by its mean over all processes, of several.
 
         Args:
@@ -101,7 +101,7 @@ class Group:
                 torch.distributed.all_reduce(flat)  # a sum with zeros, which is exact
         return flat
 
-    def largest(self, *numbers: int) -> list[int]:
+    def all_max(self, *numbers: int) -> list[int]:
         """The largest that any process gives, for each of these numbers.
 
         Raises:
@@ -123,7 +123,7 @@ class Group:
         """
         if self._patient is None:  # alone, or only planned
             return
-        ends = zip(numbers, self.largest(*numbers.values()), self.largest(*(-n for n in numbers.values())), strict=True)
+        ends = zip(numbers, self.all_max(*numbers.values()), self.all_max(*(-n for n in numbers.values())), strict=True)
         if different := [name for name, most, least in ends if most != -least]:
             raise UsageError(
                 f"the processes of this run were given different {' and '.join(different)}; give the same to all of "
@@ -132,10 +132,10 @@ class Group:
 
     def first_says(self, fact: bool) -> bool:
         """What the first process knows; all others follow it."""
-        return bool(self.largest(int(self.first and fact))[0])
+        return bool(self.all_max(int(self.first and fact))[0])
 
     @torch.no_grad()
-    def take_first(self, *networks: nn.Module) -> None:
+    def broadcast(self, *networks: nn.Module) -> None:
         """Give all processes the first one's weights and buffers, in place; from then on they stay equal.
 
         Raises:
@@ -151,7 +151,7 @@ class Group:
                 tensor.copy_(sent.view_as(tensor))
 
     @contextmanager
-    def first_alone(self) -> Iterator[None]:
+    def local_first(self) -> Iterator[None]:
         """Let the first process of each machine go through this before its others do."""
         if self.local_rank:
             self._wait()

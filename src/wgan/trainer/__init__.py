@@ -24,7 +24,7 @@ from wgan.networks import Latent
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
-from wgan.parallel import ALONE, Exchange, Group
+from wgan.parallel import ALONE, GradientAllReduce, Group
 from wgan.schedule import CriticSteps, Decay, Rates, set_rates
 from wgan.seeds import seeded
 from wgan.surroundings import with_gradients
@@ -113,7 +113,7 @@ class Trainer:
         checks.check_objective(self.objective, torch.zeros(4, dtype=dtype, device=self.device, requires_grad=True))
         self.generator = placed(generator, self.device)
         self.critic = placed(prepared(self.constraint, critic), self.device)
-        group.take_first(self.generator, self.critic)  # their makers may have drawn without a seed
+        group.broadcast(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
         make = optimizer or Adam()
@@ -124,8 +124,8 @@ class Trainer:
         self.batch, self.flip, self.seed, self.decay = int(batch), flip, int(seed), decay
         self.average = Average(self.generator, ema_half_life)
         self.ledger = Ledger(("critic_loss", "penalty", "generator_loss"))
-        self._exchange_critic = Exchange(group, self._critic_weights)
-        self._exchange_generator = Exchange(group, self._generator_weights, (self.generator, self.critic))
+        self._reduce_critic = GradientAllReduce(group, self._critic_weights)
+        self._reduce_generator = GradientAllReduce(group, self._generator_weights, (self.generator, self.critic))
         parametrized = any(map(parametrize.is_parametrized, self.critic.modules()))
         self._computed_once = parametrize.cached if parametrized else nullcontext
         self.step, self.critic_updates = 0, 0
@@ -236,7 +236,7 @@ class Trainer:
             total, penalty = with_penalties(loss, self.constraint, update, look)
         self.critic_optimizer.zero_grad()
         total.backward(inputs=self._critic_weights)
-        losses = self._exchange_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
+        losses = self._reduce_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
         self.critic_optimizer.step()
         self.constraint.project(self.critic)
         self.critic_updates += 1
@@ -250,7 +250,7 @@ class Trainer:
         loss = self.objective.generator_loss(scores)
         self.generator_optimizer.zero_grad()
         loss.backward(inputs=self._generator_weights)
-        (loss,) = self._exchange_generator(loss)
+        (loss,) = self._reduce_generator(loss)
         self.generator_optimizer.step()
         self.ledger.add("generator_loss", loss, self.step + 1)
 

@@ -61,7 +61,7 @@ class Passes:
 
     def generated(self, generator: nn.Module, batch: int, stream: str, index: int) -> Tensor:
         """This process's share of ``batch`` samples of a generator."""
-        z = self.to_device(self.group.share(self.latent.draw(batch, rng(self.seed, stream, index))))
+        z = self.to_device(self.group.shard(self.latent.draw(batch, rng(self.seed, stream, index))))
         return samples_of(generator(z), len(z)).to(self.dtype)
 
     def sampled(self, generator: nn.Module, n: int, seed: int) -> Tensor:
@@ -88,7 +88,7 @@ class Passes:
         """Random numbers of this shape: this process's share of what is drawn for all."""
         whole = shape[0] * self.group.size, *shape[1:]
         drawn = make(whole, device="cpu", dtype=torch.float32, generator=rng(self.seed, stream, index))
-        return self.to_device(self.group.share(drawn))
+        return self.to_device(self.group.shard(drawn))
 
     def scores(self, critic: nn.Module, samples: Tensor) -> Tensor:
         """A critic's scores (n,)."""

@@ -13,7 +13,7 @@ SCALARS = 4
 
 
 @final
-class Exchange:
+class GradientAllReduce:
     """What a step brings to its mean over all processes, in one flat all-reduce.
 
     Args:
@@ -64,7 +64,7 @@ class Exchange:
         )
         for place, value in zip(self.scalars.zero_(), values, strict=False):
             place.copy_(value)
-        self.group.average(self.flat, torch.enable_grad()(meanwhile))
+        self.group.all_mean(self.flat, torch.enable_grad()(meanwhile))
         for weight, gradient in zip(self.parameters, self.gradients, strict=True):
             weight.grad = gradient.to(weight.dtype)
         if self.statistics:
