@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.errors import UsageError
-from wgan.networks.base import Critic, twin
+from wgan.networks.base import Critic, detached_copy
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import SLOPE_ONE, OrthogonalConv2d
@@ -55,7 +55,7 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> float:
     sizes: Any = shape
     if not isinstance(sizes, tuple | list) or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise UsageError(f"no certificate: the shape is {shape!r}, but it must be (C, H, W) or (D,) of one sample.")
-    probe = twin(critic).cpu().double().eval()
+    probe = detached_copy(critic).cpu().double().eval()
     if not all(bool(weight.isfinite().all()) for weight in probe.parameters()):
         raise UsageError("no certificate: the critic has weights that are NaN or infinite.")
     try:
@@ -70,7 +70,7 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> float:
 
 def observed(critic: nn.Module, points: Tensor) -> float:
     """The largest norm of the critic's input gradient at some points (N, ...): observed, and not a bound."""
-    probe = twin(critic).eval()
+    probe = detached_copy(critic).eval()
     with torch.no_grad():
         return max(float(gradient_norms(probe, part).max()) for part in points.split(BATCH))
 

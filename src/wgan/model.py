@@ -17,7 +17,7 @@ from wgan.data.samples import Units
 from wgan.errors import WganError
 from wgan.files import write_atomically
 from wgan.networks import Generator, Latent, make_generator
-from wgan.networks.base import twin
+from wgan.networks.base import detached_copy
 from wgan.seeds import seeded
 from wgan.surroundings import undisturbed
 from wgan.words import first_line
@@ -38,7 +38,7 @@ class Model:
     """
 
     def __init__(self, generator: Generator, units: Units) -> None:
-        self.generator, self.units = twin(generator).eval().requires_grad_(False), units
+        self.generator, self.units = detached_copy(generator).eval().requires_grad_(False), units
 
     def __repr__(self) -> str:
         return f"Model(shape={self.shape}, latent={self.latent})"

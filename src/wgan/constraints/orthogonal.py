@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from wgan.constraints.base import Constraint
 from wgan.constraints.leftovers import rid_of_tangents
 from wgan.errors import UsageError
-from wgan.networks.base import Critic, twin
+from wgan.networks.base import Critic, detached_copy
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
 from wgan.networks.lipschitz import SLOPE_ONE, GlobalPool, OrthogonalConv2d, newton_schulz, polar, tangent
@@ -56,7 +56,7 @@ class Orthogonal(Constraint):
 
     @torch.no_grad()
     def prepare(self, critic: nn.Module) -> nn.Module:
-        trial = _keeping_norms(twin(critic), "itself", {})  # so that a refusal leaves the critic as it was
+        trial = _keeping_norms(detached_copy(critic), "itself", {})  # so that a refusal leaves the critic as it was
         if self.weight != 1:
             _check_last(trial)
         critic = rid_of_tangents(_keeping_norms(critic, "itself", {}))

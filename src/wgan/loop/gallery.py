@@ -14,7 +14,7 @@ from wgan.config import Config
 from wgan.curves import curves, scatter
 from wgan.data.samples import Data
 from wgan.errors import WganError
-from wgan.networks.base import twin
+from wgan.networks.base import detached_copy
 from wgan.run import Run
 from wgan.seeds import rng
 from wgan.trainer import Trainer
@@ -145,7 +145,7 @@ class Gallery:
         return self.data.units.to_user(torch.cat(parts))
 
     def _score(self, points: NDArray[Any]) -> NDArray[Any]:
-        critic, move = twin(self.trainer.critic).eval(), self.trainer.to_device
+        critic, move = detached_copy(self.trainer.critic).eval(), self.trainer.to_device
         with torch.no_grad():
             scores = critic(move(self.data.units.from_user(points))).flatten()
         return np.asarray(scores.double().cpu().numpy())

@@ -157,7 +157,7 @@ def parameters(module: nn.Module) -> int:
     return sum(weight.numel() for weight in module.parameters())
 
 
-def twin(module: Module) -> Module:
+def detached_copy(module: Module) -> Module:
     """A copy of a module, whatever it keeps of its last pass.
 
     PyTorch copies no tensor that has a history, such as an activation that a module of a user's own keeps, or the

@@ -10,7 +10,7 @@ from wgan.constraints import Constraint, GradientNormPenalty
 from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.networks import Latent
-from wgan.networks.base import twin
+from wgan.networks.base import detached_copy
 from wgan.networks.layers import has_batch_norm
 from wgan.objectives import Objective
 from wgan.optimizers import MakeOptimizer
@@ -211,7 +211,7 @@ def check_data(critic: nn.Module, made: Tensor, data: Data, constraint: Constrai
 
 def _check_scores(critic: nn.Module, made: Tensor, one_by_one: bool) -> None:
     like = next(weight for weight in critic.parameters() if weight.requires_grad)
-    samples, copy = made.to(like), twin(critic).eval()
+    samples, copy = made.to(like), detached_copy(critic).eval()
     try:
         with torch.no_grad():
             scores = copy(torch.cat([samples, samples]))  # for it may look at their spread

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from wgan.networks.base import twin
+from wgan.networks.base import detached_copy
 from wgan.parallel import running_statistics
 
 
@@ -26,7 +26,7 @@ class Average:
 
     def __init__(self, module: nn.Module, half_life: float) -> None:
         self.half_life = half_life
-        self.module = twin(module).eval().requires_grad_(False)
+        self.module = detached_copy(module).eval().requires_grad_(False)
 
     @torch.no_grad()
     def update(self, module: nn.Module, samples: int, new: int) -> None:

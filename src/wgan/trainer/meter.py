@@ -19,7 +19,7 @@ from wgan.confidence import lower_bound, stderr
 from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
-from wgan.networks.base import twin
+from wgan.networks.base import detached_copy
 from wgan.networks.layers import has_batch_norm
 from wgan.parallel import ALONE, Group
 from wgan.seeds import rng
@@ -71,7 +71,7 @@ class Measurement(NamedTuple):
 
 def probe(module: nn.Module) -> nn.Module:
     """A copy to measure with: dropout off, batch norm on the statistics of its batch if the module is in training."""
-    still = twin(module).eval()
+    still = detached_copy(module).eval()
     for part in still.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             part.train(module.training)
@@ -113,7 +113,7 @@ class Meter:
 
     def __call__(self, generator: nn.Module, critic: nn.Module, step: int) -> Measurement:
         """Measure the networks as they are after ``step`` generator steps."""
-        generator, still = probe(generator), twin(critic).eval()
+        generator, still = probe(generator), detached_copy(critic).eval()
         on_train, on_held_out, on_fake = self._all_scores(generator, probe(critic), step)
         between, at_fake = self._gradient_norms(generator, still, step)
         constant = self._constant(still) if self.certified else None
@@ -175,7 +175,7 @@ class Meter:
 
     def slope(self, generator: nn.Module, critic: nn.Module, step: int) -> float:
         """The ``gradient_norm`` of the networks as they are after ``step`` generator steps."""
-        return float(self._gradient_norms(probe(generator), twin(critic).eval(), step)[0].mean())
+        return float(self._gradient_norms(probe(generator), detached_copy(critic).eval(), step)[0].mean())
 
     def real(self, samples: Samples, index: Tensor) -> Tensor:
         """A batch of real samples."""
