@@ -18,7 +18,7 @@ from toolbox import SMALL, blobs, small_config, small_run
 from wgan import cli, loop, options, worker
 from wgan.commands import launch as commands
 from wgan.errors import LostError, UsageError, WganError
-from wgan.loop.restart import check_same_options
+from wgan.loop.resuming import check_same_options
 from wgan.loop.stop import Stop
 from wgan.parallel import _fresh
 from wgan.parallel.launcher import _environment

@@ -17,7 +17,7 @@ from wgan.build import make_trainer
 from wgan.curves import curves
 from wgan.data import open_data
 from wgan.errors import UsageError, WganError
-from wgan.loop.restart import take_weights
+from wgan.loop.resuming import take_weights
 from wgan.overview import closing, overview, overview_table
 from wgan.run import Run
 from wgan.trainer import Trainer

@@ -22,7 +22,7 @@ from wgan.constraints import R1, R2, Sum, WeightClipping
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.errors import UsageError
-from wgan.loop.restart import number_of
+from wgan.loop.resuming import hash_of
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.parallel import ALONE, GradientAllReduce, Group, joined
 from wgan.registry import CONSTRAINTS, OBJECTIVES
@@ -254,10 +254,10 @@ def test_all_processes_must_have_the_options_that_training_hangs_on(
     told = list[dict[str, int]]()
     monkeypatch.setattr(Group, "check_alike", lambda group, **numbers: told.append(numbers))
     loop.train(small_config(steps=1), source=blobs(), out=tmp_path / "r")
-    number = number_of(small_config())
+    number = hash_of(small_config())
     assert told[0] == {"options": number} and set(told[1]) == {"seed", "batch", "data"}
-    assert number == number_of(small_config(threads=1, data="elsewhere"))
-    assert number != number_of(small_config(critic_steps=3))
+    assert number == hash_of(small_config(threads=1, data="elsewhere"))
+    assert number != hash_of(small_config(critic_steps=3))
 
 
 def test_processes_that_talk_already_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

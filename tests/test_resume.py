@@ -22,7 +22,7 @@ from wgan import loop, options
 from wgan.cli import main
 from wgan.data import open_data
 from wgan.errors import Stopped, UsageError, WganError
-from wgan.loop.restart import check_same_config, check_same_data, fingerprint, fixed_options
+from wgan.loop.resuming import check_same_config, check_same_data, fingerprint, fixed_options
 from wgan.model import read_tensors, save_tensors
 from wgan.overview import closing, overview
 from wgan.run import Run
@@ -222,10 +222,10 @@ def test_a_budget_that_is_used_up_is_said(tmp_path: Path) -> None:
 def test_time_goes_on_where_it_was_saved() -> None:
     trainer, other = tiny_trainer(), tiny_trainer()
     trainer.clock.set(1234.5)
-    trainer.mark = 1200.25, 96
+    trainer.last_record = 1200.25, 96
     saved, counters = snapshot(trainer)
     restore(other, saved, json.loads(json.dumps(counters)))
-    assert other.seconds == 1234.5 and other.mark == (1200.25, 96)
+    assert other.seconds == 1234.5 and other.last_record == (1200.25, 96)
     other.advance()
     assert 1234.5 < other.seconds < 1294.5
     restore(other, saved, counters)  # back again, as after a divergence

@@ -12,7 +12,7 @@ from torch import nn
 import wgan
 from toolbox import blobs, plain, tiny_trainer, vectors
 from wgan.errors import WganError
-from wgan.loop.restart import fingerprint
+from wgan.loop.resuming import fingerprint
 from wgan.optimizers import Adam
 from wgan.schedule import Decay
 from wgan.trainer.state import load, restore, save, snapshot
@@ -36,7 +36,7 @@ def test_all_counters_come_back_and_a_decay_that_there_was_not_goes() -> None:
     first.decay, other.decay = None, Decay(0, 9)
     restore(other, *snapshot(first))
     assert (other.step, other.critic_updates, other.decay) == (2, first.critic_updates, None)
-    assert first.critic_updates != 2 and other.mark == first.mark
+    assert first.critic_updates != 2 and other.last_record == first.last_record
     assert other.ledger.means() == first.ledger.means()
 
 

@@ -11,7 +11,7 @@ from wgan.diagnosis import FEWEST, Finding, diagnose, look_ahead, pooled
 from wgan.errors import WganError
 from wgan.loop import open_source
 from wgan.loop.facts import after_divergence
-from wgan.loop.restart import check_same_config, check_same_data
+from wgan.loop.resuming import check_same_config, check_same_data
 from wgan.run import Run
 from wgan.trainer import Trainer
 from wgan.trainer.state import restore

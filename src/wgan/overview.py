@@ -53,7 +53,7 @@ def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*table, *(f"{shown(row['run'])}: {row['error']}" for row in rows if "error" in row)])
 
 
-def more(run: Run, steps: int, seconds: float) -> str:
+def doubled_budget(run: Run, steps: int, seconds: float) -> str:
     """The command that doubles a run's budget, in time or in steps as it was given."""
     twice = f"--time {max(1, round(seconds * 2))}s" if run.config.run.time else f"--steps {steps * 2}"
     return f"wgan resume {run.quoted} {twice}"
@@ -80,6 +80,6 @@ def closing(run: Run) -> str:
         f"GIF      {run.animation}",
         f"more     wgan sample {run.quoted} -n 64 -o grid.png",
         f"check    wgan diagnose {run.quoted}",
-        f"go on    {more(run, summary['steps'], summary['seconds'])}",
+        f"go on    {doubled_budget(run, summary['steps'], summary['seconds'])}",
     ]
     return "\n".join(lines)

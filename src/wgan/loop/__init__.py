@@ -19,7 +19,7 @@ from wgan.data.samples import Data
 from wgan.environment import describe_environment
 from wgan.errors import UsageError
 from wgan.files import at_home
-from wgan.loop import restart
+from wgan.loop import resuming
 from wgan.loop.facts import facts_of
 from wgan.loop.gallery import require_tensorboard
 from wgan.loop.stepping import Parts, train_to_the_end
@@ -67,7 +67,7 @@ def train(
         if group.size > 1 and out is None and not dry_run:
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
-        if out is not None and not dry_run and (begun := restart.begun_by_this_launch(out, group)):
+        if out is not None and not dry_run and (begun := resuming.begun_by_this_launch(out, group)):
             return _continue(begun, config, source, view, group, ours=True)
         check(config)
         weights = None if init_from is None else at_home(init_from)
@@ -77,7 +77,7 @@ def train(
             Run(out).check_empty()
         parts = _prepare(config, source, view, group)
         if weights is not None:
-            restart.take_weights(parts.trainer, weights)
+            resuming.take_weights(parts.trainer, weights)
         if config.run.tensorboard:
             require_tensorboard()
         run = None if dry_run else _make_folder(parts, out, name, weights, group)
@@ -136,7 +136,7 @@ def open_source(config: Config, source: Any, view: View, run: Run | None) -> tup
             "the data were an object in Python; give it again, as the argument data, or say where it is with --data."
         )
     if source is None and run is not None:
-        restart.check_data_is_there(config, run)
+        resuming.check_data_is_there(config, run)
     try:
         data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
     finally:
@@ -166,7 +166,7 @@ def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | N
             f"{wanted}, start the script with torchrun --nproc-per-node {wanted}, or give processes=1."
         )
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, processes=group.size))
-    group.check_alike(options=restart.number_of(config))
+    group.check_alike(options=resuming.hash_of(config))
     threads = set_threads(config.run.threads, group.local_size)
     with group.local_first():  # which may have to read the data into the cache
         data, config = open_source(config, source, view, run)
@@ -198,24 +198,24 @@ def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *
     due = plan.due(0)
     with run.lock() if group.first else nullcontext():
         if ours:
-            restart.check_same_options(parts.config, run)
+            resuming.check_same_options(parts.config, run)
         if group.first_says(run.was_saved):
             tensors, counters = run.restore()
-            restart.check_same_data(counters["data"], parts.data, run)
-            restart.check_same_config(counters["config"], parts.config, run)
+            resuming.check_same_data(counters["data"], parts.data, run)
+            resuming.check_same_config(counters["config"], parts.config, run)
             restore(trainer, tensors, counters)
             due = Due(*counters.get("due", plan.due(trainer.step)))
         else:  # killed in its first moment, it begins again
-            restart.check_same_place(parts.config, run)
+            resuming.check_same_place(parts.config, run)
             if init_from := run.environment.get("init_from"):
-                restart.take_weights(trainer, Path(init_from))
+                resuming.take_weights(trainer, Path(init_from))
         # After reading, so that the first process writes nothing before all have read.
-        if group.first_says(restart.is_used_up(plan.budget, trainer, run)):
+        if group.first_says(resuming.is_used_up(plan.budget, trainer, run)):
             launcher = worker.place().launcher_id
             if group.first_says(again and bool(launcher) and run.summary.get("launcher") == launcher):
                 return run  # the process was lost when all was done
-            raise restart.used_up_error(plan.budget, trainer, run)
-        if note := restart.move_decay(trainer, plan):
+            raise resuming.used_up_error(plan.budget, trainer, run)
+        if note := resuming.move_decay(trainer, plan):
             view.note(note)
         if group.first:
             _rewind(run, parts, view, due)

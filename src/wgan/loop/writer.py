@@ -17,7 +17,7 @@ from wgan.environment import peak_memory
 from wgan.errors import WganError
 from wgan.loop.facts import after_divergence, crowded
 from wgan.loop.gallery import Gallery, Sparingly
-from wgan.loop.restart import fingerprint, fixed_options
+from wgan.loop.resuming import fingerprint, fixed_options
 from wgan.networks import Generator, complete_options
 from wgan.run import Run
 from wgan.trainer import Trainer

@@ -129,7 +129,7 @@ class Trainer:
         parametrized = any(map(parametrize.is_parametrized, self.critic.modules()))
         self._computed_once = parametrize.cached if parametrized else nullcontext
         self.step, self.critic_updates = 0, 0
-        self.clock, self.mark = Clock(), (0.0, 0)  # the latter: seconds and images at the last record
+        self.clock, self.last_record = Clock(), (0.0, 0)  # the latter: seconds and images at the last record
         self._batches: Batches | None = None
 
     @property
@@ -268,7 +268,7 @@ class Trainer:
         """
         self.check()
         seconds = self.seconds
-        elapsed, images = seconds - self.mark[0], self.images - self.mark[1]
+        elapsed, images = seconds - self.last_record[0], self.images - self.last_record[1]
         record = {
             "step": self.step,
             "images": self.images,
@@ -282,7 +282,7 @@ class Trainer:
         }
         if reset:
             self.ledger.reset()
-            self.mark = (seconds, self.images)
+            self.last_record = (seconds, self.images)
         return record
 
     def _measured(self) -> dict[str, float | None]:

@@ -45,7 +45,7 @@ def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     decay = None if trainer.decay is None else [int(trainer.decay.start), int(trainer.decay.end)]
     counters = {"step": trainer.step, "critic_updates": trainer.critic_updates, "seconds": trainer.seconds}
     draws = {name: getattr(trainer, name) for name in DRAWS}
-    return tensors, counters | draws | {"decay": decay, "mark": list(trainer.mark), "optimizers": made}
+    return tensors, counters | draws | {"decay": decay, "last_record": list(trainer.last_record), "optimizers": made}
 
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
@@ -73,9 +73,9 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
         load_optimizer(optimizer, under(name, tensors), made[name]["others"])
     trainer.ledger.load(under("ledger", tensors))
     trainer.step, trainer.critic_updates = counters["step"], counters["critic_updates"]
-    seconds, images = counters["mark"]
+    seconds, images = counters["last_record"]
     trainer.clock.set(counters["seconds"])  # it starts again with the next step
-    trainer.mark = seconds, images
+    trainer.last_record = seconds, images
     trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
 
 

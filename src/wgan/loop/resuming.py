@@ -16,7 +16,7 @@ from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.files import at_home
 from wgan.model import Model
-from wgan.overview import more
+from wgan.overview import doubled_budget
 from wgan.parallel import Group
 from wgan.registry import DATASETS
 from wgan.run import Run
@@ -31,8 +31,8 @@ def fixed_options(config: Config) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in flat.items()}
 
 
-def number_of(config: Config) -> int:
-    """A number that tells options which may not differ from others."""
+def hash_of(config: Config) -> int:
+    """A hash of the options that all processes must share."""
     text = json.dumps(fixed_options(config), sort_keys=True).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest())
 
@@ -115,14 +115,14 @@ def used_up_error(budget: Budget, trainer: Trainer, run: Run) -> UsageError:
     """What tells that a run has nothing left to do."""
     if budget.steps is not None and trainer.step > budget.steps:
         finished = run.status == "finished"
-        further = more(run, trainer.step, trainer.seconds) if finished else f"wgan resume {run.quoted}"
+        further = doubled_budget(run, trainer.step, trainer.seconds) if finished else f"wgan resume {run.quoted}"
         return UsageError(
             f"{run.folder} is at step {trainer.step:,}, beyond the {budget.steps:,} that are asked for now; ask for "
             f"more{': ' if finished else ', or go on as it was: '}{further}"
         )
     return UsageError(
         f"{run.folder} has used up its budget (step {trainer.step:,}, {trainer.seconds:.0f} s in all); give a larger "
-        f"total: {more(run, trainer.step, trainer.seconds)}"
+        f"total: {doubled_budget(run, trainer.step, trainer.seconds)}"
     )
 
 
