@@ -362,7 +362,7 @@ def test_a_penalty_of_your_own_is_added() -> None:
     class Mine(Constraint):
         label = "mine"
 
-        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
             return torch.full((), 2.5, dtype=real.dtype, requires_grad=True)
 
     trainer = tiny_trainer(constraint=Mine(3.0))
@@ -422,7 +422,7 @@ def test_a_penalty_that_is_no_scalar_is_refused() -> None:
     class Each(Constraint):
         label = "my penalty"
 
-        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
             return gradient_norms(critic, real)
 
     made, x = nn.Linear(2, 1), torch.zeros(3, 2)

@@ -40,8 +40,8 @@ class Where(Constraint):
         super().__init__()
         self.seen: list[Tensor] = []
 
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
-        self.seen.append(between)
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
+        self.seen.append(epsilon)
         return real.new_zeros(()).requires_grad_()
 
 

@@ -250,7 +250,7 @@ def test_a_penalty_without_a_gradient_is_refused() -> None:
         def __init__(self) -> None:  # without super(): the usual weight and interval
             pass
 
-        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+        def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
             x = real.clone().requires_grad_()
             (gradient,) = torch.autograd.grad(critic(x).sum(), x)
             return (gradient.norm(2, 1) - 1).square().mean()

@@ -151,7 +151,7 @@ class Looking(Constraint):
         super().__init__()
         self.seen: list[Tensor] = []
 
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
         self.seen.append(torch.cat([real, fake]).detach())
         return torch.zeros((), dtype=real.dtype, requires_grad=True)
 

@@ -114,12 +114,12 @@ def gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return (flat if flat.dtype == torch.float64 else flat.float()).square().sum(1).add(1e-12).sqrt()
 
 
-def segments(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+def segments(real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
     """A point on the segment between each real sample and its generated one; (N, ...) in all.
 
     Args:
         real: Samples (N, ...).
         fake: The same.
-        between: Which point, (N,): 0 is the real sample, 1 the generated one.
+        epsilon: Which point, (N,): 0 is the real sample, 1 the generated one (Gulrajani et al. count the other way).
     """
-    return torch.lerp(real, fake, between.to(real).view(-1, *[1] * (real.dim() - 1)))
+    return torch.lerp(real, fake, epsilon.to(real).view(-1, *[1] * (real.dim() - 1)))

@@ -91,17 +91,17 @@ class Constraint:
         """
         return critic
 
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
         """The scalar that the critic's loss gets ``weight`` times.
 
         It is a mean over samples and a function of its arguments alone, so that processes can each take a part of a
-        batch: what it needs of chance comes in ``between``.
+        batch: what it needs of chance comes in ``epsilon``.
 
         Args:
             critic: The critic.
             real: Samples (N, ...).
             fake: The same, generated.
-            between: Numbers (N,), uniform in [0, 1): where on the way from real to generated to look.
+            epsilon: Numbers (N,), uniform in [0, 1): where on the way from real to generated to look.
         """
         return real.new_zeros(())
 

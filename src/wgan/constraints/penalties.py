@@ -25,8 +25,8 @@ class GradientNormPenalty(Constraint, ABC):
 
     @staticmethod
     @abstractmethod
-    def points(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
-        """Where to look: samples (N, ...); ``between`` (N,) is uniform in [0, 1)."""
+    def points(real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
+        """Where to look: samples (N, ...); ``epsilon`` (N,) is uniform in [0, 1)."""
 
     @staticmethod
     @abstractmethod
@@ -48,8 +48,8 @@ class GradientNormPenalty(Constraint, ABC):
             )
         return critic
 
-    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
-        return self.punish(gradient_norms(critic, self.points(real, fake, between))).mean()
+    def penalty(self, critic: nn.Module, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
+        return self.punish(gradient_norms(critic, self.points(real, fake, epsilon))).mean()
 
 
 @final
@@ -118,7 +118,7 @@ class R1(GradientNormPenalty):
     punish = staticmethod(_half_square)
 
     @staticmethod
-    def points(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+    def points(real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
         return real
 
 
@@ -140,5 +140,5 @@ class R2(GradientNormPenalty):
     punish = staticmethod(_half_square)
 
     @staticmethod
-    def points(real: Tensor, fake: Tensor, between: Tensor) -> Tensor:
+    def points(real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
         return fake

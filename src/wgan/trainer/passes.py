@@ -81,8 +81,8 @@ class Passes:
         self, critic: nn.Module, real: Tensor, fake: Tensor, update: int, number: int, part: Constraint
     ) -> Tensor:
         """The penalty of a part of the constraint, of that number, at that critic step."""
-        between = self._drawn(torch.rand, (len(real),), f"penalty {number}", update)
-        return part.penalty(critic, real, fake, between)
+        epsilon = self._drawn(torch.rand, (len(real),), f"penalty {number}", update)
+        return part.penalty(critic, real, fake, epsilon)
 
     def _drawn(self, make: Callable[..., Tensor], shape: tuple[int, ...], stream: str, index: int) -> Tensor:
         """Random numbers of this shape: this process's share of what is drawn for all."""
