@@ -39,7 +39,14 @@ class Usage(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Seconds since some moment: that passed, that threads computed, that each waited for a core, that cores idled."""
+    """A reading of the clocks, all in seconds since some moment in the past.
+
+    Attributes:
+        wall: That passed.
+        busy: That this process's threads computed, all together.
+        waited: That each of its threads could have computed and had no core for it, by the thread's number.
+        idle: That the cores which this process may use did nothing, all together.
+    """
 
     wall: float
     busy: float

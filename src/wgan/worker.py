@@ -1,4 +1,4 @@
-"""What a process knows that a launcher started: its place among the others, and whom it tells how it ended.
+"""A worker process's view of its launcher: rank and world size from the environment, and how it reports its end.
 
 Nothing here imports torch: torchrun tells all of it by environment variables.
 """

@@ -47,8 +47,9 @@ class Trainer:
 
     Args:
         generator: Noise (N, L) to samples (N, ...): pixels from -1 to 1, or numbers standardised as the data are.
-        critic: Samples to scores (N,) or (N, 1); real high, fake low. One that mixes a batch gets no gradient penalty;
-            one with classes of your own takes real and generated samples in two passes, somewhat slower.
+        critic: Samples to scores (N,) or (N, 1); real high, fake low. One whose scores depend on the rest of the batch
+            is refused under a gradient penalty; one with module classes of your own is called separately on real and
+            generated samples, which is slower.
         objective: Scores to losses.
         constraint: What keeps the critic Lipschitz.
         latent: The noise; by default the generator's own ``latent``.
@@ -58,13 +59,14 @@ class Trainer:
         decay: How both learning rates fall, if they do.
         critic_steps: Critic steps, each on fresh batches, before a generator step.
         warmup: (n, k): k critic steps before each of the first n generator steps and every 500th; none if n = 0.
-        reuse: Take a generator step on the samples of the critic step before it, and save their making.
+        reuse: Reuse the last critic step's generated samples for the generator step instead of drawing new ones.
         ema_half_life: Half-life of the generator's average, in real samples shown to the critic; 0 for none.
         instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
         batch: Samples in a batch, of all processes together.
         flip: Mirror half of the real pictures.
         seed: The seed of every random choice.
-        catch_up: Extra critic steps against the average before each record, at most as many as taken; then undone.
+        catch_up: Extra critic steps on the averaged generator before each record, undone afterwards; never more than
+            training has taken so far.
         device: Where to train.
         precision: ``torch.bfloat16`` for autocast; losses, means, wgan's own pixels, norms and heads stay wide.
         group: The processes that train together, each on its part of every batch (:func:`wgan.parallel.joined`).
