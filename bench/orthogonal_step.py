@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from wgan.constraints import GradientPenalty, Orthogonal
-from wgan.loop.heap import kept_memory
+from wgan.machine.memory import kept_memory
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.trainer import Trainer
 

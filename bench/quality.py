@@ -37,7 +37,7 @@ from wgan import options
 from wgan.build import make_trainer, resolve
 from wgan.config import Config
 from wgan.data.samples import Data, Pictures
-from wgan.loop.heap import kept_memory
+from wgan.machine.memory import kept_memory
 from wgan.trainer.ledger import DivergedError
 
 MARKS = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 420, 600, 900, 1200, 1800, 2700, 3600)

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wgan import processor
-from wgan.build import set_threads
-from wgan.environment import PACKAGES, installed
+from wgan.machine import processor
+from wgan.machine.environment import PACKAGES, installed
+from wgan.machine.processor import set_threads
 from wgan.words import count
 
 ROOT = Path(__file__).parents[1]

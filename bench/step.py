@@ -29,7 +29,7 @@ from wgan.build import network_options, resolve
 from wgan.config import Config
 from wgan.constraints import GradientPenalty
 from wgan.data import open_data
-from wgan.loop.heap import kept_memory
+from wgan.machine.memory import kept_memory
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.optimizers import Adam
 from wgan.seeds import rng

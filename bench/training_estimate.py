@@ -24,11 +24,12 @@ import torch
 from scipy.stats import spearmanr
 
 from wgan import options
-from wgan.build import make_trainer, resolve, set_threads
+from wgan.build import make_trainer, resolve
 from wgan.data import open_data
 from wgan.data.samples import Data
 from wgan.diagnosis import diagnose
 from wgan.distances.transport import debiased
+from wgan.machine.processor import set_threads
 from wgan.seeds import rng
 from wgan.trainer import Trainer
 

@@ -20,7 +20,7 @@ import wgan
 from wgan import options
 from wgan.build import make_trainer, resolve
 from wgan.config import Config
-from wgan.loop.heap import kept_memory
+from wgan.machine.memory import kept_memory
 
 Array = NDArray[np.float64]
 TRAIN, JUDGED = 10_000, 2_000

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from toolbox import SMALL, blobs
-from wgan import crowd
-from wgan.crowd import Crowd, Moment, Usage, right_number
+from wgan.machine import crowd
+from wgan.machine.crowd import Crowd, Moment, Usage, right_number
 from wgan.measure import measure
 from wgan.view import View
 

@@ -8,13 +8,13 @@ from unittest.mock import Mock, call
 
 import pytest
 
-from wgan.loop import heap
-from wgan.loop.heap import kept_memory
+from wgan.machine import memory
+from wgan.machine.memory import kept_memory
 
 PAGES = 64 * 2**20 // resource.getpagesize()
 COUNT = """
 import ctypes, resource
-from wgan.loop.heap import kept_memory
+from wgan.machine.memory import kept_memory
 
 C = ctypes.CDLL(None)
 C.malloc.restype = ctypes.c_void_p
@@ -44,15 +44,15 @@ def test_freed_memory_is_kept_inside_only() -> None:
 
 def test_it_is_left_also_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     library = Mock()
-    monkeypatch.setattr(heap, "_glibc", lambda: library)
+    monkeypatch.setattr(memory, "_glibc", lambda: library)
     with pytest.raises(ZeroDivisionError), kept_memory():
-        assert library.mallopt.call_args_list == [call(*each) for each in heap._KEEP.items()]
+        assert library.mallopt.call_args_list == [call(*each) for each in memory._KEEP.items()]
         library.reset_mock()
         raise ZeroDivisionError
-    assert library.mock_calls == [*(call.mallopt(*each) for each in heap._USUAL.items()), call.malloc_trim(0)]
+    assert library.mock_calls == [*(call.mallopt(*each) for each in memory._USUAL.items()), call.malloc_trim(0)]
 
 
 def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heap, "_glibc", lambda: None)
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
     with kept_memory():
         pass

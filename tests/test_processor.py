@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from wgan import processor
-from wgan.build import has_fast_bf16, set_threads
 from wgan.data.files import MOST_WORKERS, Files
+from wgan.machine import processor
+from wgan.machine.devices import has_fast_bf16
+from wgan.machine.processor import set_threads
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from wgan import build
-from wgan.build import make_trainer, resolve_device
+from wgan.build import make_trainer
 from wgan.config import Config
 from wgan.data import open_data
 from wgan.errors import LostError, UsageError, WganError
+from wgan.machine.devices import resolve_device
 from wgan.parallel.group import talking
 from wgan.words import count, digits, first_line, kind, with_error
 

@@ -1,19 +1,17 @@
 """From names to objects: the only place where a configuration becomes networks and a trainer."""
 
 import dataclasses
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from wgan import processor
 from wgan.config import Config, LossConfig, NetworkConfig, OptimizerConfig
 from wgan.constraints import Constraint, Sum, Unconstrained
 from wgan.data.samples import Data
-from wgan.errors import UsageError, WganError
+from wgan.errors import UsageError
+from wgan.machine.devices import has_fast_bf16, resolve_device
+from wgan.machine.memory import enough_memory
 from wgan.networks import Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, MakeOptimizer, eager
 from wgan.parallel import ALONE, Group
@@ -21,8 +19,7 @@ from wgan.registry import CONSTRAINTS, NETWORKS, OBJECTIVES, lookup
 from wgan.schedule import Budget, CriticSteps, Decay, Interval, read_seconds
 from wgan.seeds import seeded
 from wgan.trainer import Trainer
-from wgan.trainer.checks import device_of
-from wgan.words import count, is_out_of_memory
+from wgan.words import count
 
 T = TypeVar("T")
 
@@ -64,38 +61,6 @@ def resolve(config: Config, data: Data) -> Config:
         critic=dataclasses.replace(config.critic, family=resolve_family(config.critic.family, data.shape)),
         run=dataclasses.replace(config.run, device=str(device), precision=precision),
     )
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device called ``name``; ``auto`` is the first GPU, or else the processor.
-
-    Raises:
-        UsageError: There is no such device on this machine.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
-        raise UsageError(f"--device: {name!r} is not supported; use auto, cpu, cuda or cuda:1.")
-    return device_of(name)
-
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than in float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    features = processor.features() if device.type == "cpu" else {}
-    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-
-
-def set_threads(threads: int | None, processes: int = 1) -> int:
-    """Use this many processor threads, by default this process's part of the cores it may use; gives the number.
-
-    A lone process also heeds OMP_NUM_THREADS; for several, torch's launcher sets it to 1 in any case.
-    """
-    number = threads or (processor.usual_threads() if processes == 1 else max(1, processor.cores() // processes))
-    if torch.get_num_threads() != number:
-        torch.set_num_threads(number)
-    return number
 
 
 def make_constraint(loss: LossConfig) -> Constraint:
@@ -178,24 +143,6 @@ def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trai
     if optimizer.decay == "linear":
         trainer.decay = Decay(0, decay_end(plan))
     return trainer, plan
-
-
-@contextmanager
-def enough_memory(otherwise: str) -> Iterator[None]:
-    """Turn a lack of memory into an error in words.
-
-    Args:
-        otherwise: What cannot be done then, and what takes less.
-
-    Raises:
-        WganError: There is not enough; this is what it says.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise WganError(otherwise) from error
 
 
 def make_plan(config: Config, batches: float) -> Plan:

@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from wgan import options
-from wgan.build import make_constraint, make_trainer, set_threads
+from wgan.build import make_constraint, make_trainer
 from wgan.data.samples import Data
 from wgan.diagnosis import FEWEST, Finding, diagnose, look_ahead, pooled
 from wgan.errors import WganError
 from wgan.loop import open_source
 from wgan.loop.facts import after_divergence
 from wgan.loop.resuming import check_same_config, check_same_data
+from wgan.machine.processor import set_threads
 from wgan.run import Run
 from wgan.trainer import Trainer
 from wgan.trainer.state import restore

@@ -12,11 +12,11 @@ MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker"}
-    | {"processor", "crowd", "words", "surroundings", "limits", "confidence"},
+    | {"machine", "words", "surroundings", "limits", "confidence"},
     {"parallel"},
     {"networks", "data", "distances", "objectives", "optimizers", "pictures", "options"},
     {"slopes"},
-    {"constraints", "certificate", "curves", "environment"},
+    {"constraints", "certificate", "curves"},
     {"measure", "model"},
     {"trainer", "run"},
     {"build", "diagnosis"},

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from wgan import processor
-from wgan.build import has_fast_bf16, set_threads
 from wgan.constraints import GradientPenalty
 from wgan.data.cache import cache_folder, cache_sizes
-from wgan.environment import PACKAGES, installed
+from wgan.machine import processor
+from wgan.machine.devices import has_fast_bf16
+from wgan.machine.environment import PACKAGES, installed
+from wgan.machine.processor import set_threads
 from wgan.networks import Latent, make_critic, make_generator
 from wgan.trainer import Trainer
 from wgan.words import count

@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wgan import options, processor
+from wgan import options
 from wgan.config import Config
 from wgan.errors import UsageError, WganError
 from wgan.files import at_home
+from wgan.machine import processor
 from wgan.parallel.launcher import launch
 from wgan.run import Run, numbered_folder
 from wgan.trainer.checks import most_processes

@@ -19,7 +19,7 @@ from wgan.data.images import MOST_BYTES, Header, Target, Unreadable, becoming_un
 from wgan.data.source import Read, Source, in_order
 from wgan.errors import WganError
 from wgan.files import CHECKPOINTS, RUN_CONFIG
-from wgan.processor import cores
+from wgan.machine.processor import cores
 from wgan.words import shown
 
 MOST_WORKERS = 16

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from wgan import options, worker
-from wgan.build import Due, check, make_trainer, resolve, set_threads
+from wgan.build import Due, check, make_trainer, resolve
 from wgan.config import Config
 from wgan.data import open_data, place_of
 from wgan.data.samples import Data
-from wgan.environment import describe_environment
 from wgan.errors import UsageError
 from wgan.files import at_home
 from wgan.loop import resuming
 from wgan.loop.facts import facts_of
 from wgan.loop.gallery import require_tensorboard
 from wgan.loop.stepping import Parts, train_to_the_end
+from wgan.machine.environment import describe_environment
+from wgan.machine.processor import set_threads
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS, unknown
 from wgan.run import Run

@@ -3,10 +3,11 @@
 import shlex
 from collections.abc import Mapping
 
-from wgan.build import Plan, has_fast_bf16, make_constraint
+from wgan.build import Plan, make_constraint
 from wgan.config import Config
-from wgan.crowd import Crowd
 from wgan.data.samples import Data
+from wgan.machine.crowd import Crowd
+from wgan.machine.devices import has_fast_bf16
 from wgan.networks.base import parameters
 from wgan.run import Run
 from wgan.trainer import Trainer

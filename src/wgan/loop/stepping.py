@@ -4,13 +4,13 @@ import time
 from signal import SIGINT
 from typing import NamedTuple
 
-from wgan.build import Due, Plan, enough_memory
+from wgan.build import Due, Plan
 from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.errors import Stopped
-from wgan.loop.heap import kept_memory
 from wgan.loop.stop import Stop
 from wgan.loop.writer import NoWriter, RunWriter
+from wgan.machine.memory import enough_memory, kept_memory
 from wgan.parallel import Group
 from wgan.run import Run
 from wgan.trainer import Trainer

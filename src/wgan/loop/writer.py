@@ -7,17 +7,18 @@ from typing import Any
 
 import torch
 
-from wgan import processor, worker
+from wgan import worker
 from wgan.build import Due, Plan, network_options
 from wgan.config import Config
-from wgan.crowd import Crowd
 from wgan.data.samples import Data
 from wgan.diagnosis import Watch, diagnose
-from wgan.environment import peak_memory
 from wgan.errors import WganError
 from wgan.loop.facts import after_divergence, crowded
 from wgan.loop.gallery import Gallery, Sparingly
 from wgan.loop.resuming import fingerprint, fixed_options
+from wgan.machine import processor
+from wgan.machine.crowd import Crowd
+from wgan.machine.environment import peak_memory
 from wgan.networks import Generator, complete_options
 from wgan.run import Run
 from wgan.trainer import Trainer

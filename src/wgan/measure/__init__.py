@@ -20,11 +20,11 @@ import torch
 
 from wgan.certificate import certify, observed
 from wgan.confidence import lower_bound
-from wgan.crowd import Crowd
 from wgan.distances.estimate import NINETY, null_size
 from wgan.distances.samples import by_content, halves, rows
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
+from wgan.machine.crowd import Crowd
 from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
 from wgan.measure.moves import root_with_error, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides

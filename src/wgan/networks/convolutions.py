@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from wgan.machine.processor import has_short_vectors, multiplies_tiles
 from wgan.networks.memory import rows
 from wgan.networks.sizes import Size
-from wgan.processor import has_short_vectors, multiplies_tiles
 
 CHANNELS, CHANNELS_BF16 = 256, 128
 """From so many channels on both sides, and up to so many pixels of the narrow side, all three are products. These and

@@ -20,6 +20,7 @@ from wgan.data.batches import Batches
 from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
+from wgan.machine.devices import device_of
 from wgan.networks import Latent
 from wgan.networks.memory import placed
 from wgan.objectives import Objective, Wasserstein
@@ -101,14 +102,14 @@ class Trainer:
         precision: torch.dtype = torch.float32,
         group: Group = ALONE,
     ) -> None:
-        self.device, self.group = checks.device_of(device), group
+        self.device, self.group = device_of(device), group
         self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty()
         checks.check_kinds(generator=generator, critic=critic, objective=objective, constraint=constraint)
         checks.check_kinds(optimizer=optimizer, decay=decay, warmup=warmup)
         self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
         check_numbers(batch=batch, catch_up=catch_up, seed=seed, ema_half_life=ema_half_life)
         check_numbers(instance_noise=instance_noise, critic_lr=critic_lr, generator_lr=generator_lr)
-        self.latent = latent_of(generator, latent)
+        self.latent, make = latent_of(generator, latent), optimizer or Adam()
         dtype = checks.check_networks(generator, critic, batch, group.size)
         self._passes = Passes(self.latent, instance_noise, seed, self.device, dtype, precision, group)
         self.to_device = self._passes.to_device
@@ -118,7 +119,6 @@ class Trainer:
         group.broadcast(self.generator, self.critic)  # their makers may have drawn without a seed
         self._generator_weights = [weight for weight in self.generator.parameters() if weight.requires_grad]
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
-        make = optimizer or Adam()
         self.generator_optimizer = checks.optimizer_of(make, self._generator_weights, float(generator_lr))
         self.critic_optimizer = checks.optimizer_of(make, self._critic_weights, float(critic_lr))
         self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)

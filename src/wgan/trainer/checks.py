@@ -103,21 +103,6 @@ def check_objective(objective: Objective, scores: Tensor) -> None:
             )
 
 
-def device_of(given: torch.device | str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        UsageError: There is none of that name on this machine.
-    """
-    try:
-        device = torch.device(given)
-        torch.empty(0, device=device)
-    except (RuntimeError, TypeError, AssertionError) as error:
-        reason = first_line(error).partition(". ")[0].rstrip(".")
-        raise UsageError(f"device is {given!r}, which cannot be used here ({reason}); use cpu.") from error
-    return device
-
-
 def check_networks(generator: nn.Module, critic: nn.Module, batch: int, processes: int) -> torch.dtype:
     """Refuse networks that cannot be trained together, on batches of this size; else give the type of their weights.
 

@@ -1,4 +1,4 @@
-"""Memory that is freed and asked for again a hundred times a step.
+"""Memory that is freed and asked for again a hundred times a step, and memory that there is not enough of.
 
 glibc gives large freed tensors back to the system, which then hands out the same pages again one by one, each filled
 with zeros and cold: ten thousand a step of the preset `default`, a seventh of its time. Here it keeps them instead.
@@ -8,6 +8,9 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from wgan.errors import WganError
+from wgan.words import is_out_of_memory
 
 # From malloc.h of glibc.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
@@ -47,3 +50,21 @@ def _glibc() -> Any:
 def _apply(library: Any, settings: dict[int, int]) -> None:
     for name, value in settings.items():
         library.mallopt(name, value)
+
+
+@contextmanager
+def enough_memory(otherwise: str) -> Iterator[None]:
+    """Turn a lack of memory into an error in words.
+
+    Args:
+        otherwise: What cannot be done then, and what takes less.
+
+    Raises:
+        WganError: There is not enough; this is what it says.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise WganError(otherwise) from error

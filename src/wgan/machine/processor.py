@@ -54,6 +54,17 @@ def usual_threads() -> int:
     return min(cores(), int(limit)) if limit.isdecimal() and int(limit) else cores()
 
 
+def set_threads(threads: int | None, processes: int = 1) -> int:
+    """Use this many processor threads, by default this process's part of the cores it may use; gives the number.
+
+    A lone process also heeds OMP_NUM_THREADS; for several, torch's launcher sets it to 1 in any case.
+    """
+    number = threads or (usual_threads() if processes == 1 else max(1, cores() // processes))
+    if torch.get_num_threads() != number:
+        torch.set_num_threads(number)
+    return number
+
+
 def multiplies_tiles() -> bool:
     """Whether it multiplies matrices of bfloat16 in tiles (AMX), many times as fast as with vectors."""
     return bool(features().get("amx_bf16"))

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from wgan import processor, worker
+from wgan import worker
+from wgan.machine import processor
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "matplotlib")
 
