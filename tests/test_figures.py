@@ -99,11 +99,14 @@ def test_sliding_bumps_have_their_closed_forms() -> None:
         "tv": 2 * stats.norm.cdf(np.abs(s) / (2 * sigma)) - 1,
         "kl": s**2 / (2 * sigma**2),
         "em": np.abs(s),
-        "energy": 2 * folded(s, apart) - 2 * folded(0.0, apart),
-        "mmd": np.sqrt(2 * kernel * (1 - np.exp(-(s**2) / (2 * (width**2 + apart**2))))),
+        "energy": np.sqrt(2 * folded(s, apart) - 2 * folded(0.0, apart)),
+        "mmd": 2 * kernel * (1 - np.exp(-(s**2) / (2 * (width**2 + apart**2)))),
     }
     for name, value in expected.items():
         assert numbers.values[name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
+    places, bumps = np.arange(-400, 401) / 50, [sliding.bump(np.arange(-400, 401) / 50 - shift) for shift in (0, 4)]
+    energy = stats.energy_distance(places, places, *bumps)
+    assert numbers.values["energy"][s == 4] == pytest.approx(energy, rel=1e-9)
     assert numbers.values["js"].max() == pytest.approx(math.log(2), abs=1e-4)
     inner = slice(1, -1)
     assert numbers.slopes["kl"][inner] == pytest.approx(s[inner] / sigma**2, abs=1e-6)

@@ -15,7 +15,7 @@ from wgan.scales import Floats
 SIGMA = 0.5
 """The bumps' standard deviation."""
 BANDWIDTH = 0.5
-"""The standard deviation of the Gaussian kernel of MMD."""
+"""The standard deviation of MMD's Gaussian kernel."""
 STEP = 1e-3
 """By how much the bump is moved to measure a slope."""
 TITLES = {
@@ -24,7 +24,7 @@ TITLES = {
     "js": "Jensen-Shannon",
     "em": "Earth mover",
     "energy": "Energy",
-    "mmd": "MMD, Gaussian kernel",
+    "mmd": "Squared MMD, Gaussian kernel",
 }
 
 
@@ -87,8 +87,8 @@ def measure(x: Floats, apart: Floats, kernel: Floats, shift: float) -> dict[str,
         "kl": kullback_leibler(p, q),
         "js": jensen_shannon(p, q),
         "em": earth_mover_line(p, q, x, x),
-        "energy": float(-difference @ apart @ difference),
-        "mmd": max(0.0, float(difference @ kernel @ difference)) ** 0.5,
+        "energy": max(0.0, float(-difference @ apart @ difference)) ** 0.5,
+        "mmd": float(difference @ kernel @ difference),
     }
 
 
