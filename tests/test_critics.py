@@ -26,7 +26,7 @@ from wgan.measure.critics import (
     fit_certified,
 )
 from wgan.measure.sides import Arrays, Part, Samplers
-from wgan.networks.slope_one import ReconstructionError
+from wgan.networks.one_lipschitz import ReconstructionError
 from wgan.schedule import Budget
 
 Array = NDArray[np.float64]

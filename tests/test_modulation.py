@@ -9,8 +9,8 @@ from torch import nn
 
 from wgan.networks import Latent, make_generator
 from wgan.networks.base import LATENT_KINDS
+from wgan.networks.channels_last import placed
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.memory import placed
 from wgan.networks.modulation import Guided, Modulated
 
 

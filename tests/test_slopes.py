@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from wgan.networks import Critic, make_critic
+from wgan.networks.channels_last import Head, placed
 from wgan.networks.convolutions import Conv2d
-from wgan.networks.memory import Head, placed
 from wgan.networks.norms import InstanceNorm2d
 from wgan.slopes import _layers, gradient_norms, input_gradient
 

@@ -15,12 +15,12 @@ from torch.nn.utils import parametrize
 
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, detached_copy
+from wgan.networks.channels_last import Head
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import SLOPE_ONE, OrthogonalConv2d
-from wgan.networks.memory import Head
+from wgan.networks.lipschitz import ONE_LIPSCHITZ, OrthogonalConv2d
+from wgan.networks.one_lipschitz import Lattice, OffGrid, Outside, ReconstructionError
 from wgan.networks.resnet import Residual
-from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
 from wgan.slopes import does_more, gradient_norms
 from wgan.words import first_line, is_out_of_memory
 
@@ -103,8 +103,8 @@ def _walk(module: nn.Module, x: Tensor, name: str) -> tuple[Tensor, float]:
 
 
 def _bound(module: nn.Module, kind: type, x: Tensor, name: str) -> float:
-    if kind in STEEPEST:
-        return STEEPEST[kind]
+    if kind in LIPSCHITZ:
+        return LIPSCHITZ[kind]
     if kind in RULES:
         return RULES[kind](module, x)
     why = "has no known bound; use nn.Sequential of linear layers, 2-D convolutions, average pools and ReLU or MaxMin"
@@ -199,8 +199,8 @@ def _pool(module: nn.Module, x: Tensor) -> float:
     return sqrt(float(sums.detach().abs().max() * columns.abs().max())) * ROUNDING
 
 
-STEEPEST: Mapping[type, float] = {
-    **dict.fromkeys((*SLOPE_ONE, nn.Dropout, nn.ReLU), 1.0),
+LIPSCHITZ: Mapping[type, float] = {
+    **dict.fromkeys((*ONE_LIPSCHITZ, nn.Dropout, nn.ReLU), 1.0),
     **dict.fromkeys((Lattice, OffGrid, Outside), ROUNDING),
     nn.Sigmoid: 0.25,
     nn.SiLU: 1.0998393202,

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from wgan.networks.base import Critic
+from wgan.networks.channels_last import Head, ordered
 from wgan.networks.convolutions import Conv2d
-from wgan.networks.memory import Head, ordered
 from wgan.networks.norms import InstanceNorm2d
 
 KINKS = (nn.ReLU, nn.LeakyReLU)

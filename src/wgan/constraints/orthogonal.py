@@ -13,10 +13,10 @@ from wgan.constraints.base import Constraint
 from wgan.constraints.leftovers import rid_of_tangents
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, detached_copy
+from wgan.networks.channels_last import Head
 from wgan.networks.convolutions import Conv2d
 from wgan.networks.layers import NORM_LAYERS
-from wgan.networks.lipschitz import SLOPE_ONE, GlobalPool, OrthogonalConv2d, newton_schulz, polar, tangent
-from wgan.networks.memory import Head
+from wgan.networks.lipschitz import ONE_LIPSCHITZ, GlobalPool, OrthogonalConv2d, newton_schulz, polar, tangent
 from wgan.networks.resnet import Residual
 from wgan.networks.sorting import MaxMin
 
@@ -179,4 +179,4 @@ REPLACED: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _global_pool,
 }
-KEPT = (nn.Linear, Head, OrthogonalConv2d, *SLOPE_ONE)
+KEPT = (nn.Linear, Head, OrthogonalConv2d, *ONE_LIPSCHITZ)

@@ -24,7 +24,7 @@ from wgan.errors import WganError
 from wgan.measure.muon import Muon
 from wgan.measure.sides import Part, Sides
 from wgan.networks import Critic, make_critic
-from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
+from wgan.networks.one_lipschitz import Lattice, OffGrid, Outside, ReconstructionError
 from wgan.optimizers import Adam
 from wgan.schedule import Budget, Rates
 from wgan.seeds import rng, seeded

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from wgan.config import LatentKind
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
-from wgan.networks.memory import Head
+from wgan.networks.channels_last import Head
 from wgan.registry import unknown
 from wgan.seeds import rng
 

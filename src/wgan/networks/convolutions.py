@@ -21,7 +21,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from wgan.machine.processor import has_short_vectors, multiplies_tiles
-from wgan.networks.memory import rows
+from wgan.networks.channels_last import rows
 from wgan.networks.sizes import Size
 
 CHANNELS, CHANNELS_BF16 = 256, 128

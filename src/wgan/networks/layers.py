@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from wgan.config import Init, Norm
 from wgan.errors import UsageError
 from wgan.networks.base import Latent, describe
+from wgan.networks.channels_last import ChannelsLast
 from wgan.networks.convolutions import Conv2d, ConvTranspose2d
-from wgan.networks.memory import ChannelsLast
 from wgan.networks.modulation import Guided, Modulated
 from wgan.networks.norms import InstanceNorm2d
 from wgan.networks.sizes import Size, down_padding, up_padding

@@ -103,7 +103,7 @@ class OrthogonalConv2d(nn.Module):
         return f"{self.channels}, {self.into}, kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
 
 
-SLOPE_ONE = (
+ONE_LIPSCHITZ = (
     *(nn.Identity, nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.Tanh),
     *(MaxMin, GroupSort, GlobalPool),
 )

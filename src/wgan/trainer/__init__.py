@@ -22,7 +22,7 @@ from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.machine.devices import device_of
 from wgan.networks import Latent
-from wgan.networks.memory import placed
+from wgan.networks.channels_last import placed
 from wgan.objectives import Objective, Wasserstein
 from wgan.optimizers import Adam, MakeOptimizer
 from wgan.parallel import ALONE, GradientAllReduce, Group

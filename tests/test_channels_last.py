@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from wgan.networks import Latent, make_critic, make_generator
-from wgan.networks.memory import Head, placed
+from wgan.networks.channels_last import Head, placed
 
 
 def maps(*shape: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from wgan.certificate import certify, observed
 from wgan.errors import UsageError
-from wgan.networks.slope_one import Lattice, OffGrid, Outside, ReconstructionError
+from wgan.networks.one_lipschitz import Lattice, OffGrid, Outside, ReconstructionError
 
 
 def test_a_lattice_is_as_steep_as_certified() -> None:
