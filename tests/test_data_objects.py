@@ -137,8 +137,8 @@ OBJECTS |= {
     "masked pictures": (MASKED, "^some samples have masked values; fill them in, or remove those samples.$"),
     "masked vectors": (MASKED.reshape(20, -1), "^some samples have masked values"),
     "masked items": (Listed([GREY[1], MASKED[0]]), "^item 1 of .* has masked values; fill them in, or remove it.$"),
-    "sparse": (SPARSE, r"^the tensor is sparse; make it dense first, with \.to_dense\(\)\.$"),
-    "sparse items": (Listed([SPARSE, SPARSE]), "^item 0 of .* is sparse"),
+    "sparse": (SPARSE, r"^the tensor cannot .*: the tensor is sparse; make it dense first, with \.to_dense\(\)\.$"),
+    "sparse items": (Listed([SPARSE, SPARSE]), "^item 0 of .* cannot become an array: the tensor is sparse"),
     "no picture": (
         Listed([{"text": "a", "label": 1}]),
         "^item 0 of .* has the keys 'text', 'label'; one picture or array",
@@ -225,5 +225,5 @@ def test_tensors_that_numpy_has_no_place_for_are_read_or_refused_in_words() -> N
     empty = torch.empty(20, 2, device="meta")
     with pytest.raises(UsageError, match="the tensor cannot become an array: Cannot copy out of meta tensor"):
         open_data(empty, DataConfig())
-    with pytest.raises(UsageError, match="cannot be read as numbers"):
+    with pytest.raises(UsageError, match="the samples cannot become an array: Cannot copy"):
         wgan.distances.samples.rows(empty)

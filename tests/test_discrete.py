@@ -150,7 +150,7 @@ BAD: list[tuple[Any, str]] = [
     ([[0.5, 0.5], [1.0]], "have different lengths"),
     (np.array([0.5 + 1j, 0.5]), "are an array of complex128"),
     (np.ma.masked_array([0.5, 0.5], [True, False]), "have masked values"),
-    (torch.tensor([0.5, 0.5]).to_sparse(), "are sparse"),
+    (torch.tensor([0.5, 0.5]).to_sparse(), "cannot become an array: the tensor is sparse"),
     ([1e308, 1e308], r"have values up to 1e\+308, but at most 1e\+150 are allowed; divide them by a number"),
     ([torch.tensor(0.5, requires_grad=True)], r"cannot be read as numbers \(Can't call numpy.*; give an array"),
 ]

@@ -113,6 +113,17 @@ def test_copies_are_spread_over_halves() -> None:
 
 
 def test_a_few_copies_stay_together() -> None:
+def test_one_sample_that_is_there_often_is_spread_over_halves() -> None:
+    """Pictures of which a sixth are blank: together they would be in one half, and not in the other."""
+    x = normal(1000, 3) + 1
+    x[:170] = 0
+    blank = [int((half == 0).all(1).sum()) for half in halves(x, by_content(x, 0))]
+    assert sum(blank) == 170 and abs(blank[0] - blank[1]) < 5 * math.sqrt(170)
+    y = normal(1000, 3, 1) + 1
+    y[:100] = 0
+    assert abs(quadrature(x, y)) < 0.3 < exact(x, y)
+
+
     x = np.random.default_rng(0).normal(size=(400, 64))
     x[350:] = x[:50]
     first, second = (set(map(bytes, half)) for half in halves(x, by_content(x, 0)))

@@ -364,7 +364,7 @@ def test_endless_parts_are_different_draws() -> None:
         (*(lambda n, draw: torch.rand(n, 2) / 0,) * 2, {}, "gave NaN or infinite values; it must give finite"),
         (*(lambda n, draw: torch.tensor(1.0),) * 2, {}, "are a ndarray, but they must be an array"),
         (*(lambda n, draw: np.ma.masked_greater(normal(n, 2), 1.0),) * 2, {}, "a sampler's samples have masked values"),
-        (*(lambda n, draw: torch.zeros(n, 2).to_sparse(),) * 2, {}, "a sampler's samples are sparse"),
+        (*(lambda n, draw: torch.zeros(n, 2).to_sparse(),) * 2, {}, "a sampler's samples cannot .* is sparse"),
         (*(lambda n, draw: torch.zeros(n, 0),) * 2, {}, r"both must give \(n, D\)"),
         (normal(300, 2), normal(300, 2), {"steps": 0}, "steps is 0; give a whole number, at least 1"),
     ],

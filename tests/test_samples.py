@@ -58,7 +58,7 @@ NUMBERS = normal(10, 1)
         (torch.zeros(10, 1, dtype=torch.complex64), "an array of complex64"),
         ([[1.0], [2.0, 3.0]], "different lengths"),
         (np.ma.masked_greater(NUMBERS, 0), "masked values"),
-        (torch.from_numpy(NUMBERS).to_sparse(), r"are sparse; make them dense first, with \.to_dense"),
+        (torch.from_numpy(NUMBERS).to_sparse(), r"the tensor is sparse; make it dense first, with \.to_dense"),
         (7.0, "are a float"),
         (None, "are a NoneType"),
     ],

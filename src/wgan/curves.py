@@ -19,8 +19,9 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from wgan.errors import UsageError
+from wgan.arrays import Floats
 from wgan.files import write_atomically
-from wgan.scales import Floats, choose_scale
+from wgan.scales import choose_scale
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 MANY = 100  # with more records than this, a smooth line is drawn over the raw one

@@ -12,7 +12,7 @@ MODULES = sorted(SRC.rglob("*.py"))
 
 LAYERS = [
     {"errors", "registry", "config", "files", "seeds", "schedule", "view", "console", "scales", "worker"}
-    | {"machine", "words", "surroundings", "limits", "confidence"},
+    | {"machine", "words", "surroundings", "limits", "confidence", "arrays"},
     {"parallel"},
     {"networks", "data", "distances", "objectives", "optimizers", "pictures", "options"},
     {"slopes"},

@@ -12,9 +12,9 @@ from wgan.data.collect import number_labels
 from wgan.data.images import is_deep
 from wgan.data.progress import Progress
 from wgan.data.report import Report
-from wgan.data.samples import Data, Pictures, Units, Vectors
+from wgan.data.samples import Data, Pictures, Units, Vectors, no_picture_options
 from wgan.data.source import Source
-from wgan.data.split import digests_of, duplicates_in, hash_of, no_picture_options, split, split_notes
+from wgan.data.split import digests_of, duplicates_in, hash_of, split, split_notes
 from wgan.errors import WganError
 
 LARGEST = 1e30

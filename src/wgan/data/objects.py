@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from wgan.arrays import from_tensor
 from wgan.config import DataConfig
 from wgan.data.arrays import Origin, found_range, open_array, says_no_range, to_bytes, usual_range
 from wgan.data.assemble import pictures, vectors
@@ -30,7 +31,7 @@ from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
-from wgan.words import first_line, shown
+from wgan.words import shown
 
 LOOKED_AT = 64
 """The default size and range are chosen from at most so many items, evenly spread: these are read once more."""
@@ -59,7 +60,7 @@ def open_object(source: Any, options: DataConfig, progress: Progress) -> Data:
     """
     source = source.to_numpy() if hasattr(source, "to_numpy") else source  # tables, whose items are columns
     if isinstance(source, torch.Tensor):
-        array = _numpy(source, "the tensor")
+        array = from_tensor(source, "the tensor")
         return open_array(array, None, Origin("tensor", "the tensor", "tensor", channels_first=True), options, progress)
     if isinstance(source, np.ndarray):
         if np.ma.is_masked(source):
@@ -201,7 +202,7 @@ class ItemPictures(Source):
             raise WganError(f"item {number} of {self.place} has masked values; fill them in, or remove it.")
         tensor = isinstance(item, torch.Tensor)
         try:
-            array = _numpy(item, f"item {number} of {self.place}") if tensor else np.asarray(item)
+            array = from_tensor(item, f"item {number} of {self.place}") if tensor else np.asarray(item)
         except ValueError:  # lists of different lengths
             array = np.empty(0)
         if array.dtype.kind not in "buif" or array.size == 0:
@@ -260,17 +261,6 @@ def _vectors(found: ItemPictures, options: DataConfig) -> Data:
     labels = [label for _, label in read if label is not None]
     array = np.stack([np.asarray(item) for item, _ in read]).reshape(len(read), -1)  # single numbers are vectors, too
     return vectors(found.name, found.place, array, labels if len(labels) == len(read) else None, options)
-
-
-def _numpy(tensor: torch.Tensor, place: str) -> NDArray[Any]:
-    if tensor.layout != torch.strided:
-        raise UsageError(f"{place} is sparse; make it dense first, with .to_dense().")
-    try:
-        tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
-        narrow = tensor.is_floating_point() and tensor.dtype.itemsize < 4 and tensor.dtype != torch.float16
-        return np.asarray((tensor.float() if narrow else tensor).numpy())
-    except (TypeError, RuntimeError) as error:
-        raise UsageError(f"{place} cannot become an array: {first_line(error)}; give one of plain numbers.") from error
 
 
 def _header(item: NDArray[Any]) -> Header:

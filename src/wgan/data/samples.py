@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wgan.config import DataConfig
 from wgan.data.report import Report
+from wgan.errors import UsageError
 
 
 class Samples(ABC):
@@ -223,3 +224,16 @@ def _to_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
     x /= 127.5
     x -= 1
     return torch.from_numpy(x).permute(0, 3, 1, 2)
+
+
+def no_picture_options(options: DataConfig, name: str) -> None:
+    """Refuse options that only pictures have.
+
+    Raises:
+        UsageError: ``size``, ``fit``, ``channels``, ``value_range`` or ``flip`` is not the usual one.
+    """
+    usual = DataConfig()
+    for option in ("size", "fit", "channels", "value_range", "flip"):
+        if getattr(options, option) != getattr(usual, option):
+            flag = "--" + option.replace("_", "-")
+            raise UsageError(f"{flag} is for pictures, but {name} has vectors; leave it out.")

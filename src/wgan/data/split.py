@@ -1,15 +1,13 @@
 """Which samples are held out: the official test split as it is, else those that a hash of their content chooses.
 
 A hash keeps accidental copies of a sample on its side. The copies in discrete data are no accident, but draws of their
-own, and kept together they would take whole categories away from one side; so there each copy is chosen by itself.
+own, and kept together they would take whole categories away from one side; so those are chosen one by one.
 """
-
-import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wgan.config import DataConfig
+from wgan import arrays
 from wgan.errors import UsageError
 
 MOST = 10_000
@@ -21,7 +19,7 @@ FEW = 500
 
 def digest(sample: NDArray[np.generic]) -> int:
     """64 bits of BLAKE2b over a sample's bytes."""
-    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(sample).data, digest_size=8).digest(), "little")
+    return int.from_bytes(arrays.digest(np.ascontiguousarray(sample).data), "little")
 
 
 def digests_of(samples: NDArray[np.generic]) -> NDArray[np.uint64]:
@@ -31,7 +29,7 @@ def digests_of(samples: NDArray[np.generic]) -> NDArray[np.uint64]:
 
 def hash_of(digests: NDArray[np.uint64]) -> str:
     """One hash of all samples in their order, from the digest of each (N,)."""
-    return hashlib.blake2b(digests.tobytes(), digest_size=8).hexdigest()
+    return arrays.digest(digests.tobytes()).hex()
 
 
 def duplicates_in(digests: NDArray[np.uint64]) -> int:
@@ -45,8 +43,8 @@ def split(
     """Rows to train on and rows held out, each in ascending order.
 
     Held out are the samples with the smallest digests; equal digests stay on one side, so the number may
-    differ a little from what was asked for. Of discrete data each copy is chosen by itself. Where all samples are
-    equal, both sides are all of them.
+    differ a little from what was asked for. Of a sample that is there more than five times each copy is chosen by
+    itself. Where all samples are equal, both sides are all of them.
 
     Args:
         digests: uint64 (N,).
@@ -70,7 +68,7 @@ def split(
             f"--held-out: {held_out:g}, but of {len(digests):,} samples at least one must be left to train on."
         )
     wanted = int(held_out) if held_out >= 1 else min(MOST, round(held_out * len(digests)))
-    chosen = _whole_groups(_one_by_one(digests) if is_discrete(digests) else digests, max(1, wanted))
+    chosen = _whole_groups(_one_by_one(digests), max(1, wanted))
     return rows[~chosen], rows[chosen]
 
 
@@ -80,18 +78,16 @@ def _smallest(digests: NDArray[np.uint64], rows: NDArray[np.int64], count: int) 
     return np.sort(rows[np.argsort(digests[rows], kind="stable")[:count]])
 
 
-def is_discrete(digests: NDArray[np.uint64]) -> bool:
-    """Whether samples are copies by their nature: each is there more than five times, on average, and there are two."""
-    return 1 < len(np.unique(digests)) < len(digests) / 5
-
-
 def _one_by_one(digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """A digest for each copy (N,): of a sample's digest, and how many of its copies come before it."""
+    """The digests (N,), but of samples that are there many times with how many of their copies come before."""
     order = np.argsort(digests, kind="stable")
     firsts, counts = np.unique(digests[order], return_index=True, return_counts=True)[1:]
-    earlier = np.empty(len(digests), np.uint64)
+    earlier, many = np.empty(len(digests), np.uint64), np.empty(len(digests), np.bool_)
     earlier[order] = np.arange(len(digests)) - np.repeat(firsts, counts)
-    return digests_of(np.stack([digests, earlier], 1))
+    many[order] = np.repeat(counts > arrays.MANY, counts)
+    found = digests.copy()
+    found[many] = digests_of(np.stack([digests, earlier], 1)[many])
+    return found
 
 
 def _whole_groups(digests: NDArray[np.uint64], wanted: int) -> NDArray[np.bool_]:
@@ -110,10 +106,10 @@ def split_notes(digests: NDArray[np.uint64], train: int, held_out: int, official
         why = "all samples are equal" if count > 1 else "there is a single sample"
         return [f"{why}, so the held-out ones are those trained on: held-out numbers say nothing."]
     notes = []
-    if not official and is_discrete(digests):
+    if not official and np.unique(digests, return_counts=True)[1].max() > arrays.MANY:
         notes.append(
-            "samples occur more than five times on average, so they are taken as draws of discrete data: copies of one "
-            "may be both trained on and held out; if they are there by accident, remove them."
+            "some samples occur more than five times, so these are taken as draws of discrete data: copies of one may "
+            "be both trained on and held out; if they are there by accident, remove them."
         )
     if count < FEW:
         notes.append(
@@ -121,16 +117,3 @@ def split_notes(digests: NDArray[np.uint64], train: int, held_out: int, official
             "watch the gap between training and held-out, and stop when it opens."
         )
     return notes
-
-
-def no_picture_options(options: DataConfig, name: str) -> None:
-    """Refuse options that only pictures have.
-
-    Raises:
-        UsageError: ``size``, ``fit``, ``channels``, ``value_range`` or ``flip`` is not the usual one.
-    """
-    usual = DataConfig()
-    for option in ("size", "fit", "channels", "value_range", "flip"):
-        if getattr(options, option) != getattr(usual, option):
-            flag = "--" + option.replace("_", "-")
-            raise UsageError(f"{flag} is for pictures, but {name} has vectors; leave it out.")

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from wgan.config import DataConfig
 from wgan.data.progress import Progress
 from wgan.data.report import Report
-from wgan.data.samples import Data, Endless, Units
-from wgan.data.split import no_picture_options
+from wgan.data.samples import Data, Endless, Units, no_picture_options
 
 Draw = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
 

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.special import rel_entr, xlogy
 from scipy.stats import wasserstein_distance
 
-from wgan.distances.samples import LARGEST, Array, numbers
+from wgan.arrays import Floats
+from wgan.distances.samples import LARGEST, numbers
 from wgan.distances.transport import least_cost
 from wgan.errors import UsageError
 
@@ -157,14 +158,14 @@ def earth_mover_line(
     return float(wasserstein_distance(at_p, at_q, p, q))
 
 
-def _pair(p: ArrayLike, q: ArrayLike) -> tuple[Array, Array]:
+def _pair(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
     p, q = _probabilities("p", p), _probabilities("q", q)
     if len(p) != len(q):
         raise UsageError(f"p has {len(p)} probabilities and q has {len(q)}; both must be of the same points.")
     return p, q
 
 
-def _numbers(name: str, values: ArrayLike, shape: str) -> Array:
+def _numbers(name: str, values: ArrayLike, shape: str) -> Floats:
     """Real numbers as float64, none of which overflows when some are added."""
     found = numbers(values, f"the {name}", shape)
     if LARGEST < (largest := float(np.abs(found).max(initial=0.0))) < math.inf:
@@ -174,7 +175,7 @@ def _numbers(name: str, values: ArrayLike, shape: str) -> Array:
     return found
 
 
-def _probabilities(name: str, values: ArrayLike) -> Array:
+def _probabilities(name: str, values: ArrayLike) -> Floats:
     """Flat and summing to exactly 1."""
     flat = _numbers(f"probabilities {name}", values, "(K,)").ravel()
     if flat.size == 0 or not np.isfinite(flat).all() or flat.min() < 0:
@@ -182,11 +183,11 @@ def _probabilities(name: str, values: ArrayLike) -> Array:
     total = flat.sum()
     if abs(total - 1) > TOLERANCE:
         raise UsageError(f"{name} sums to {total:.6g}, but probabilities sum to 1; divide them by their sum.")
-    normal: Array = flat / total
+    normal: Floats = flat / total
     return normal
 
 
-def _positions(name: str, values: ArrayLike | None, count: int) -> Array:
+def _positions(name: str, values: ArrayLike | None, count: int) -> Floats:
     at = _numbers(f"positions of {name}", np.arange(count) if values is None else values, "(K,)").ravel()
     if len(at) != count or not np.isfinite(at).all():
         raise UsageError(f"positions_{name} must be {count} finite numbers, one for each of {name}'s probabilities.")

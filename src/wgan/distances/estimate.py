@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import hadamard
 
+from wgan.arrays import Floats
 from wgan.distances.gaussian import gaussian_less_noise
 from wgan.distances.line import projected_distances, sliced
-from wgan.distances.memory import round_down
-from wgan.distances.samples import Array, by_content, checked, halves, orders
+from wgan.distances.samples import by_content, checked, halves, orders
 from wgan.distances.transport import (
     above_noise,
     across_and_within,
@@ -76,15 +76,15 @@ def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Mea
     return Measured(value, standard_error(method, x, y, seed), _null(method, x, y, seed))
 
 
-def _are_few(x: Array, y: Array) -> bool:
+def _are_few(x: Floats, y: Floats) -> bool:
     return min(len(x), len(y)) < FEWEST_FOR_ERROR
 
 
-def _null(method: Method, x: Array, y: Array, seed: int) -> float:
+def _null(method: Method, x: Floats, y: Floats, seed: int) -> float:
     return method(*halves(x, by_content(x, seed), null_size(len(x), len(y))), seed=seed)
 
 
-def _quadrature(x: Array, y: Array, seed: int) -> Measured:
+def _quadrature(x: Floats, y: Floats, seed: int) -> Measured:
     """It with its ends, of which ``debiased`` is from the same transports, and with what moments demand."""
     means = across_and_within(x, y, seed)
     value = signed_root(less_noise(*means))
@@ -104,7 +104,7 @@ def null_size(n: int, m: int) -> int:
     return min(n // 2, m)
 
 
-def standard_error(method: Method, x: Array, y: Array, seed: int) -> float:
+def standard_error(method: Method, x: Floats, y: Floats, seed: int) -> float:
     r"""The standard error of a distance, by balanced repeated replication.
 
     Both sets are cut into 8 groups, and 4 of them, :math:`H`, are held against the other 4, :math:`H'`, in 7 ways that
@@ -134,7 +134,7 @@ def standard_error(method: Method, x: Array, y: Array, seed: int) -> float:
     return math.hypot(error, _error_of_mean(projected_distances(x, y, seed))) if method is sliced else error
 
 
-def _error_by_folds(x: Array, y: Array, means: Means, seed: int) -> float:
+def _error_by_folds(x: Floats, y: Floats, means: Means, seed: int) -> float:
     r"""The standard error of ``quadrature``.
 
     It has no floor and costs the most, so that 10 disjoint folds do: their squares' standard deviation over
@@ -156,18 +156,18 @@ def _shortfall(freedom: int) -> float:
     return math.sqrt(2 / freedom) * math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2))
 
 
-def _cut(x: Array, y: Array, seed: int, number: int) -> list[tuple[Array, Array]]:
+def _cut(x: Floats, y: Floats, seed: int, number: int) -> list[tuple[Floats, Floats]]:
     """Disjoint parts of both sets, in a random order in which the sets correspond."""
     sides = zip((x, y), orders(x, y, seed), strict=True)
     return list(zip(*(np.array_split(side[order], number) for side, order in sides), strict=True))
 
 
-def _joined(groups: list[tuple[Array, Array]], chosen: Array) -> tuple[Array, Array]:
+def _joined(groups: list[tuple[Floats, Floats]], chosen: Floats) -> tuple[Floats, Floats]:
     x, y = zip(*(group for group, taken in zip(groups, chosen, strict=True) if taken), strict=True)
     return np.concatenate(x), np.concatenate(y)
 
 
-def _error_of_mean(values: Sequence[float] | Array) -> float:
+def _error_of_mean(values: Sequence[float] | Floats) -> float:
     return statistics.stdev(map(float, values)) / math.sqrt(len(values))
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from wgan.distances.samples import Array, both_halves, checked
+from wgan.arrays import Floats
+from wgan.distances.samples import both_halves, checked
 from wgan.distances.transport import less_noise
 
 ENOUGH = 500
@@ -56,7 +57,7 @@ def gaussian_less_noise(x: Any, y: Any, *, seed: int = 0) -> float:
     return less_noise(*map(math.sqrt, (across, _square(x1, x2), _square(y1, y2))))
 
 
-def _square(x: Array, y: Array) -> float:
+def _square(x: Floats, y: Floats) -> float:
     shift = x.mean(0) - y.mean(0)
     rx, ry = _root_of_covariance(x), _root_of_covariance(y)
     common = np.linalg.svd(rx @ ry.T, compute_uv=False).sum()
@@ -64,6 +65,6 @@ def _square(x: Array, y: Array) -> float:
     return float(shift @ shift) + max(0.0, float(of_spreads))
 
 
-def _root_of_covariance(x: Array) -> Array:
+def _root_of_covariance(x: Floats) -> Floats:
     """R of at most D rows with R^T R the covariance of samples (N, D); that of a single one is 0."""
     return np.asarray(np.linalg.qr((x - x.mean(0)) / math.sqrt(max(1, len(x) - 1)), mode="r"))

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from wgan.distances.samples import Array, by_content, checked, mean_over_pairs
+from wgan.arrays import Floats
+from wgan.distances.samples import by_content, checked, mean_over_pairs
 
 LOOKED_AT = 1000
 """Samples a side that choose the kernel's width."""
@@ -66,8 +67,8 @@ def mmd(x: Any, y: Any, *, seed: int = 0) -> float:
     x, y = checked(x, y, least=2)
     width = _width(*(side[by_content(side, seed)[:LOOKED_AT]] for side in (x, y)))
 
-    def kernel(squares: Array) -> Array:
-        values: Array = np.exp(squares / (-2 * width**2))
+    def kernel(squares: Floats) -> Floats:
+        values: Floats = np.exp(squares / (-2 * width**2))
         return values
 
     return sum(_among_others(side, mean_over_pairs(side, side, kernel)) for side in (x, y)) - 2 * mean_over_pairs(
@@ -75,7 +76,7 @@ def mmd(x: Any, y: Any, *, seed: int = 0) -> float:
     )
 
 
-def _width(x: Array, y: Array) -> float:
+def _width(x: Floats, y: Floats) -> float:
     lengths = pdist(np.concatenate((x, y)))
     found = float(np.median(lengths))
     if found == 0 and lengths.any():
@@ -83,6 +84,6 @@ def _width(x: Array, y: Array) -> float:
     return found or 1.0  # if all samples are one, the kernel is 1 whatever the width
 
 
-def _among_others(x: Array, mean: float) -> float:
+def _among_others(x: Floats, mean: float) -> float:
     """From the mean of a kernel over all pairs to that over pairs of two samples: the others are 1."""
     return (mean * len(x) - 1) / (len(x) - 1)

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 from torch import float32, randn
 
-from wgan.distances.samples import BLOCK, Array, checked
+from wgan.arrays import Floats
+from wgan.distances.samples import BLOCK, checked
 from wgan.errors import UsageError
 from wgan.seeds import rng
 
@@ -33,11 +34,11 @@ def line(x: Any, y: Any, *, seed: int = 0) -> float:
 
 
 def sliced(x: Any, y: Any, *, seed: int = 0) -> float:
-    r"""The mean Wasserstein distance of the samples' shadows on 500 random lines.
+    r"""The mean Wasserstein distance of the samples' projections onto 500 random directions.
 
     .. math:: \mathrm{SW}_1 = \mathbb{E}_{\|\theta\| = 1} \, W_1(\theta^\top x, \theta^\top y)
 
-    It is quick for any number of samples, and smaller than :math:`W_1`: of a shift in D dimensions, lines see
+    It is quick for any number of samples, and smaller than :math:`W_1`: of a shift in D dimensions, directions see
     :math:`\frac{\Gamma(D/2)}{\sqrt\pi \, \Gamma((D+1)/2)}` of it on average, nearly :math:`\sqrt{2 / \pi D}` in many.
 
     References:
@@ -47,7 +48,7 @@ def sliced(x: Any, y: Any, *, seed: int = 0) -> float:
     Args:
         x: Samples (N, D).
         y: Samples (M, D).
-        seed: Chooses the lines.
+        seed: Chooses the directions.
 
     Raises:
         UsageError: The samples do not suit each other.
@@ -55,8 +56,8 @@ def sliced(x: Any, y: Any, *, seed: int = 0) -> float:
     return float(projected_distances(x, y, seed).mean())
 
 
-def projected_distances(x: Any, y: Any, seed: int) -> Array:
-    """The Wasserstein distance of the samples' shadows on each of the 500 lines (500,).
+def projected_distances(x: Any, y: Any, seed: int) -> Floats:
+    """The Wasserstein distance of the samples' projections onto each of the 500 directions (500,).
 
     Args and errors are those of :func:`sliced`, which is their mean.
     """
@@ -65,6 +66,6 @@ def projected_distances(x: Any, y: Any, seed: int) -> Array:
     x, y = checked(x, y)
     directions = randn(x.shape[1], DIRECTIONS, generator=rng(seed, "directions"), device="cpu", dtype=float32).double()
     projections = (directions / directions.norm(dim=0)).numpy()
-    step = max(1, BLOCK // (len(x) + len(y)))  # POT makes a dozen arrays of all shadows that it is given
+    step = max(1, BLOCK // (len(x) + len(y)))  # POT makes a dozen arrays of all projections that it is given
     parts = (projections[:, start : start + step] for start in range(0, DIRECTIONS, step))
     return np.concatenate([ot.wasserstein_1d(x @ part, y @ part, p=1) for part in parts])

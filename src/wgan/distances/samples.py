@@ -1,6 +1,5 @@
 """Samples as rows of float64, split by their content, and how far apart they are pairwise."""
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wgan.arrays import MANY, Floats, digest, from_tensor
 from wgan.errors import UsageError
 from wgan.words import first_line
-
-Array = NDArray[np.float64]
 
 BLOCK = 2**22
 """Numbers that are computed at once where not all are needed together."""
@@ -22,11 +20,11 @@ BLOCK = 2**22
 LARGEST = 1e150
 """Values beyond this overflow when they are squared."""
 
-DISCRETE = 0.8
-"""Where fewer of the samples than this share are different ones, copies lie in the nature of the data."""
+COPIES = 0.2
+"""Where more of the samples than this share repeat others, all copies are taken to lie in the nature of the data."""
 
 
-def numbers(x: Any, name: str, shape: str) -> Array:
+def numbers(x: Any, name: str, shape: str) -> Floats:
     """An array, tensor or nested list of real numbers as float64, in its own shape.
 
     Args:
@@ -39,13 +37,8 @@ def numbers(x: Any, name: str, shape: str) -> Array:
     """
     if np.ma.is_masked(x):
         raise UsageError(f"{name} have masked values; fill them in, or remove them.")
-    if isinstance(x, torch.Tensor) and x.layout != torch.strided:
-        raise UsageError(f"{name} are sparse; make them dense first, with .to_dense().")
     try:
-        if isinstance(x, torch.Tensor):
-            x = x.detach().cpu().resolve_conj().resolve_neg()
-            x = (x.double() if x.is_floating_point() else x).numpy()
-        found = np.asarray(x)
+        found = from_tensor(x, name) if isinstance(x, torch.Tensor) else np.asarray(x)
     except ValueError as error:  # NumPy's word for lists of different lengths
         raise UsageError(f"{name} have different lengths; all must have as many numbers.") from error
     except (TypeError, RuntimeError) as error:  # of tensors in a list, or without numbers
@@ -58,7 +51,7 @@ def numbers(x: Any, name: str, shape: str) -> Array:
     return np.ascontiguousarray(found, np.float64)
 
 
-def rows(x: Any) -> Array:
+def rows(x: Any) -> Floats:
     """An array or tensor (N, ...) as float64 (N, D); numbers (N,) are vectors of one coordinate.
 
     Raises:
@@ -68,7 +61,7 @@ def rows(x: Any) -> Array:
     return found.reshape(len(found), math.prod(found.shape[1:]))
 
 
-def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
+def checked(x: Any, y: Any, least: int = 1) -> tuple[Floats, Floats]:
     """Two sets of samples as float64 (N, D) and (M, D). Differences below 1e-150 lose digits where they are squared.
 
     Raises:
@@ -91,16 +84,17 @@ def checked(x: Any, y: Any, least: int = 1) -> tuple[Array, Array]:
     return x, y
 
 
-def by_content(x: Array, seed: int) -> NDArray[np.int64]:
+def by_content(x: Floats, seed: int) -> NDArray[np.int64]:
     """A random order of samples (N, D) that depends on their content and the seed only, not on how they are sorted.
 
-    The copies of a sample stay together, so that no part is measured on what another has. But where a fifth of the
-    samples are copies, they are spread: else the parts of discrete data would not be random samples.
+    The copies of a sample stay together, so that no part is measured on what another has. But where it is there more
+    than five times, or more than a fifth of all samples are copies, they are spread: else the parts of discrete data
+    would not be random samples.
     """
     return _shuffled(_contents(x), str(seed).encode())
 
 
-def orders(x: Array, y: Array, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def orders(x: Floats, y: Floats, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Random orders of two sets in which a sample of one has the place of what became of it in the other.
 
     By content: what is in two sets has about the same place in both orders. So halves and folds of two sets that
@@ -113,24 +107,29 @@ def orders(x: Array, y: Array, seed: int) -> tuple[NDArray[np.int64], NDArray[np
         order = by_content(x, seed)
         return order, order
     sides = _contents(x), _contents(y)
-    own = [b"" if _overlap(*sides) else _digest(b"".join(sorted(side))) for side in sides]
+    own = [b"" if _overlap(*sides) else digest(b"".join(sorted(side))) for side in sides]
     first, second = (_shuffled(side, str(seed).encode() + salt) for side, salt in zip(sides, own, strict=True))
     return first, second
 
 
-def _contents(x: Array) -> list[bytes]:
-    return [_digest(row.tobytes()) for row in x + 0.0]  # no -0.0
+def share_of_copies(x: Floats) -> float:
+    """How many of the samples (N, D) repeat another one, as a share of them all."""
+    return _share(_contents(x))
 
 
-def _digest(content: bytes, key: bytes = b"") -> bytes:
-    return hashlib.blake2b(content, digest_size=8, key=key).digest()
+def _share(contents: list[bytes]) -> float:
+    return 1 - len(set(contents)) / len(contents)
+
+
+def _contents(x: Floats) -> list[bytes]:
+    return [digest(row.tobytes()) for row in x + 0.0]  # no -0.0
 
 
 def _shuffled(contents: list[bytes], key: bytes) -> NDArray[np.int64]:
-    seen, digests, discrete = Counter[bytes](), [], len(set(contents)) < DISCRETE * len(contents)
+    seen, counts, digests, discrete = Counter[bytes](), Counter(contents), [], _share(contents) > COPIES
     for content in contents:
         seen[content] += 1
-        digests.append(_digest(content + (seen[content] if discrete else 1).to_bytes(8), key))
+        digests.append(digest(content + (seen[content] if discrete or counts[content] > MANY else 1).to_bytes(8), key))
     return np.argsort(np.frombuffer(b"".join(digests), ">u8"), kind="stable")
 
 
@@ -148,7 +147,7 @@ def _overlap(x: list[bytes], y: list[bytes]) -> bool:
     return both > 2 * alone or nearly_equal or no_copies
 
 
-def _made_from(x: Array, y: Array) -> bool:
+def _made_from(x: Floats, y: Floats) -> bool:
     """Whether each row of x is nearer to the same row of y than to the next one, five standard errors in the mean."""
     if len(x) != len(y) or len(x) < 2:
         return False
@@ -156,13 +155,15 @@ def _made_from(x: Array, y: Array) -> bool:
     return bool(nearer.mean() > 5 * nearer.std() / np.sqrt(len(x)))
 
 
-def halves(x: Array, order: NDArray[np.int64], most: int | None = None) -> tuple[Array, Array]:
+def halves(x: Floats, order: NDArray[np.int64], most: int | None = None) -> tuple[Floats, Floats]:
     """Two disjoint halves (N // 2, D) in a random order, or the first ``most`` samples of each."""
     half = len(x) // 2
     return x[order[:half][:most]], x[order[len(x) - half :][:most]]
 
 
-def both_halves(x: Any, y: Any, seed: int, most: int | None = None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+def both_halves(
+    x: Any, y: Any, seed: int, most: int | None = None
+) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     """Two disjoint halves of each set, all of one size; rows of y that were made from rows of x fall where these do.
 
     Of each at most ``most`` samples, a random choice.
@@ -176,7 +177,7 @@ def both_halves(x: Any, y: Any, seed: int, most: int | None = None) -> tuple[tup
     return halves(x, first, half), halves(y, second, half)
 
 
-def squared_distances(x: Array, y: Array) -> Array:
+def squared_distances(x: Floats, y: Floats) -> Floats:
     """Squared Euclidean distances (N, M), by one matrix product.
 
     That loses all digits where two samples are much nearer to each other than to the centre, so those pairs are done
@@ -185,7 +186,7 @@ def squared_distances(x: Array, y: Array) -> Array:
     centre = _centre(x, y)
     x, y = x - centre, y - centre
     xx, yy = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
-    found: Array = x @ y.T
+    found: Floats = x @ y.T
     found *= -2
     found += xx[:, None]
     found += yy
@@ -198,24 +199,24 @@ def squared_distances(x: Array, y: Array) -> Array:
     return found
 
 
-def _centre(x: Array, y: Array) -> Array:
+def _centre(x: Floats, y: Floats) -> Floats:
     """About the middle of two sets, wherever a few outliers are: the further away it is, the more digits are lost."""
     few = (side[:: -(-len(side) // 100)] for side in (x, y))
     return np.asarray(sum(np.median(side, 0) for side in few) / 2)
 
 
-def _by_differences(found: Array, x: Array, y: Array, i: NDArray[np.int64], j: NDArray[np.int64]) -> None:
+def _by_differences(found: Floats, x: Floats, y: Floats, i: NDArray[np.int64], j: NDArray[np.int64]) -> None:
     """Set the squared distances of the pairs (i, j)."""
     step = max(1, BLOCK // x.shape[1])
     for part in (slice(start, start + step) for start in range(0, len(i), step)):
         found[i[part], j[part]] = ((x[i[part]] - y[j[part]]) ** 2).sum(1)
 
 
-def mean_over_pairs(x: Array, y: Array, of: Callable[[Array], Array]) -> float:
+def mean_over_pairs(x: Floats, y: Floats, of: Callable[[Floats], Floats]) -> float:
     """The mean of a function of the squared distance over all pairs, block by block, whatever N and M are."""
     return sum(float(of(block).sum()) for block in _blocks(x, y)) / (len(x) * len(y))
 
 
-def _blocks(x: Array, y: Array) -> Iterator[Array]:
+def _blocks(x: Floats, y: Floats) -> Iterator[Floats]:
     step = max(1, BLOCK // len(y))
     return (squared_distances(x[start : start + step], y) for start in range(0, len(x), step))

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from wgan.arrays import Floats
 from wgan.distances.memory import demand_pairs
-from wgan.distances.samples import Array, checked, squared_distances
+from wgan.distances.samples import checked, squared_distances
 from wgan.errors import WganError
 
 SMOOTHING = 0.1
@@ -54,7 +55,7 @@ def sinkhorn(x: Any, y: Any, *, seed: int = 0) -> float:
     return entropic_cost(across, smoothing) - sum(within) / 2
 
 
-def entropic_cost(cost: Array, smoothing: float) -> float:
+def entropic_cost(cost: Floats, smoothing: float) -> float:
     r""":math:`\mathrm{OT}_\varepsilon` of uniform weights from the cost (N, M), as the largest value of its dual.
 
     The dual is concave in one side's potential where the other side's is the best answer to it, and a quasi-Newton
@@ -64,7 +65,7 @@ def entropic_cost(cost: Array, smoothing: float) -> float:
     cost = cost / smoothing  # a line search compares steps with 1
     transposed = np.ascontiguousarray(cost.T)
 
-    def loss(g: Array) -> tuple[float, Array]:
+    def loss(g: Floats) -> tuple[float, Floats]:
         f = _answer(cost, g)
         received = np.exp(g - _answer(transposed, f))  # by each, of what it should get
         return -float(f.mean() + g.mean()), (received - 1) / len(g)
@@ -77,11 +78,11 @@ def entropic_cost(cost: Array, smoothing: float) -> float:
     return -float(found.fun) * smoothing
 
 
-def _answer(cost: Array, g: Array) -> Array:
+def _answer(cost: Floats, g: Floats) -> Floats:
     """The best potential (N,) for a cost (N, M) given the other side's (M,): a soft minimum of cost - g."""
     scaled = g - cost
     top = scaled.max(1)
     scaled -= top[:, None]
     np.exp(scaled, out=scaled)
-    answer: Array = -(top + np.log(scaled.mean(1)))
+    answer: Floats = -(top + np.log(scaled.mean(1)))
     return answer

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wgan.arrays import Floats
 from wgan.distances.memory import demand_pairs
-from wgan.distances.samples import Array, both_halves, checked, squared_distances
+from wgan.distances.samples import both_halves, checked, squared_distances
 from wgan.errors import WganError
 
 Index = NDArray[np.int64]
@@ -135,9 +136,9 @@ class Matched(NamedTuple):
         beside_y: The same for y.
     """
 
-    across: Array
-    within_x: Array
-    within_y: Array
+    across: Floats
+    within_x: Floats
+    within_y: Floats
     beside_x: Index
     beside_y: Index
 
@@ -166,21 +167,21 @@ def matched(x: Any, y: Any, seed: int) -> Matched:
     )
 
 
-def assigned(x: Any, y: Any) -> tuple[Index, Array]:
+def assigned(x: Any, y: Any) -> tuple[Index, Floats]:
     """The row of y (N, D) that each row of x (N, D) is matched with, at the least total cost, and their distance."""
     ones = np.ones(len(x))  # whole masses stay whole in the solver, so that the plan is a permutation
     columns = _solved(_costs(x, y, root=True), ones, ones)[0].argmax(1)
     return columns, np.linalg.norm(x - y[columns], axis=1)
 
 
-def _costs(x: Array, y: Array, root: bool) -> Array:
+def _costs(x: Floats, y: Floats, root: bool) -> Floats:
     """Squared distances (N, M) or their roots, if there is memory for a solver that takes them."""
     demand_pairs(len(x), len(y), BYTES, "exact transport")
     cost = squared_distances(x, y)
     return np.sqrt(cost, out=cost) if root else cost
 
 
-def least_cost(cost: Array, p: Array | None = None, q: Array | None = None) -> float:
+def least_cost(cost: Floats, p: Floats | None = None, q: Floats | None = None) -> float:
     """The least mean cost of moving masses p (N,) to q (M,), by default equal ones, for costs (N, M) of at least 0.
 
     The costs are scaled where they are.
@@ -189,7 +190,7 @@ def least_cost(cost: Array, p: Array | None = None, q: Array | None = None) -> f
     return _solved(cost, np.full(n, 1 / n) if p is None else p, np.full(m, 1 / m) if q is None else q)[1]
 
 
-def _solved(cost: Array, p: Array, q: Array) -> tuple[Array, float]:
+def _solved(cost: Floats, p: Floats, q: Floats) -> tuple[Floats, float]:
     """The best plan (N, M) and its cost, by the network simplex.
 
     Of sets of one size a shortest augmenting path, as SciPy's, needs half the time in many dimensions, but ten and more

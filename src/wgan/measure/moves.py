@@ -25,9 +25,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from wgan.arrays import Floats
 from wgan.distances.estimate import expected_seconds
 from wgan.distances.gaussian import gaussian_less_noise
-from wgan.distances.samples import Array
 from wgan.distances.transport import Matched, less_noise, matched, signed_root
 from wgan.measure.critics import ShareDone
 from wgan.measure.sides import CUT, Sides
@@ -74,7 +74,7 @@ def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
     """Transport as many disjoint sets of samples as there is time for, 4 to 16."""
     began, most = time.perf_counter(), 8 if budget.seconds is None else 16
     costs: list[tuple[float, float, float]] = []
-    squares: list[Array] = []
+    squares: list[Floats] = []
     moments: list[float] = []
     for fold in sides.folds(_fold(sides, budget)):
         found = matched(*fold, sides.seed)
@@ -90,7 +90,7 @@ def transported(sides: Sides, budget: Budget, progress: ShareDone) -> Moves:
     return _summed_up(np.array(costs) * unit, np.array(squares) * unit**2, np.array(moments) * unit**2)
 
 
-def _summed_up(costs: Array, squares: Array, moments: Array) -> Moves:
+def _summed_up(costs: Floats, squares: Floats, moments: Floats) -> Moves:
     """From distances (S, 3) of each set, squares (S, 2, P) of its parts and those that its moments demand (S,)."""
     even = np.array([less_noise(*each) for each in costs])
     across, within = float(costs[:, 0].mean()), float(costs[:, 1:].mean())
@@ -112,7 +112,7 @@ def root_with_error(square: float, error: float) -> tuple[float, float]:
     return signed_root(square), (signed_root(likely + error) - signed_root(likely - error)) / 2
 
 
-def _squares_of_parts(found: Matched) -> Array:
+def _squares_of_parts(found: Matched) -> Floats:
     """The squares (2, P) of parts that are sorted by the neighbours in A, and in B."""
     surplus = found.across**2 - found.within_x * found.within_y
     orders = (np.argsort(surplus[beside], kind="stable") for beside in (found.beside_x, found.beside_y))
@@ -122,11 +122,11 @@ def _squares_of_parts(found: Matched) -> Array:
     )
 
 
-def _square(across: Array, within_x: Array, within_y: Array) -> float:
+def _square(across: Floats, within_x: Floats, within_y: Floats) -> float:
     return less_noise(float(across.mean()), float(within_x.mean()), float(within_y.mean()))
 
 
-def _evenness(squares: Array, even: Array) -> float:
+def _evenness(squares: Floats, even: Floats) -> float:
     """The least over the most, from the squares (S, 2, P) of parts and those of whole sets (S,)."""
     n = len(even)
     without = np.array(
@@ -137,7 +137,7 @@ def _evenness(squares: Array, even: Array) -> float:
     return min(1.0, max(0.0, value + DOUBT * error))
 
 
-def _least_over_most(squares: Array, even: float) -> float:
+def _least_over_most(squares: Floats, even: float) -> float:
     """Of each side's parts (2, P) the mean root, where the square is not negative; the smaller, over that of all."""
     return float(np.sqrt(squares.clip(0.0)).mean(1).min()) / math.sqrt(even) if even > 0 else 1.0
 
