@@ -15,18 +15,29 @@ from torch import Tensor, nn
 from wgan import figures
 from wgan.constraints import R1, Constraint, GradientPenalty, LipschitzPenalty, Unconstrained
 from wgan.errors import UsageError
-from wgan.figures import critics, dirac, lipschitz, modes, norms, parallel, saturation, sliding, surfaces, vanishing
+from wgan.figures import (
+    clip_vs_penalty,
+    critics,
+    dirac_gan,
+    distances,
+    generator_loss,
+    lipschitz,
+    mode_collapse,
+    parallel_lines,
+    penalty,
+    vanishing_gradient,
+)
 from wgan.objectives import Minimax, NonSaturating, Objective, Wasserstein
 from wgan.registry import FIGURES
 from wgan.schedule import Decay
 
 SMALL: Mapping[Any, dict[str, Any]] = {
-    vanishing: {"STEPS": 3, "BATCH": 8},
-    norms: {"STEPS": 3, "BATCH": 8},
-    dirac: {"STEPS": 50},
-    saturation: {"STEPS": 4, "BATCH": 8, "EVERY": 2},
-    surfaces: {"STEPS": 3, "BATCH": 8, "DEEP_STEPS": 2, "SIDE": 7},
-    modes: {"COLUMNS": (0, 2), "SAMPLES": 20},
+    vanishing_gradient: {"STEPS": 3, "BATCH": 8},
+    penalty: {"STEPS": 3, "BATCH": 8},
+    dirac_gan: {"STEPS": 50},
+    generator_loss: {"STEPS": 4, "BATCH": 8, "EVERY": 2},
+    clip_vs_penalty: {"STEPS": 3, "BATCH": 8, "DEEP_STEPS": 2, "SIDE": 7},
+    mode_collapse: {"COLUMNS": (0, 2), "SAMPLES": 20},
 }
 TRAINED = ("vanishing-gradient", "penalty", "generator-loss", "clip-vs-penalty", "mode-collapse")
 
@@ -37,7 +48,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, constants in SMALL.items():
         for name, value in constants.items():
             monkeypatch.setattr(module, name, value)
-    monkeypatch.setitem(modes.COMMON, "decay", Decay(0, 2))
+    monkeypatch.setitem(mode_collapse.COMMON, "decay", Decay(0, 2))
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -77,7 +88,7 @@ def test_mistakes(arguments: tuple[Any, ...], words: list[str]) -> None:
 
 
 def test_parallel_lines_are_what_the_paper_says() -> None:
-    numbers = parallel.compute()
+    numbers = parallel_lines.compute()
     off = numbers.theta != 0
     assert off.sum() == len(off) - 1
     assert numbers.distances["em"] == pytest.approx(np.abs(numbers.theta), abs=1e-12)
@@ -92,8 +103,8 @@ def folded(s: Any, deviation: float) -> Any:
 
 
 def test_sliding_bumps_have_their_closed_forms() -> None:
-    numbers, sigma, width = sliding.compute(), sliding.SIGMA, sliding.BANDWIDTH
-    s, apart = numbers.shift, sliding.SIGMA * math.sqrt(2)
+    numbers, sigma, width = distances.compute(), distances.SIGMA, distances.BANDWIDTH
+    s, apart = numbers.shift, distances.SIGMA * math.sqrt(2)
     kernel = width / math.hypot(width, apart)
     expected = {
         "tv": 2 * stats.norm.cdf(np.abs(s) / (2 * sigma)) - 1,
@@ -104,7 +115,7 @@ def test_sliding_bumps_have_their_closed_forms() -> None:
     }
     for name, value in expected.items():
         assert numbers.values[name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
-    places, bumps = np.arange(-400, 401) / 50, [sliding.bump(np.arange(-400, 401) / 50 - shift) for shift in (0, 4)]
+    places, bumps = np.arange(-400, 401) / 50, [distances.bump(np.arange(-400, 401) / 50 - shift) for shift in (0, 4)]
     energy = stats.energy_distance(places, places, *bumps)
     assert numbers.values["energy"][s == 4] == pytest.approx(energy, rel=1e-9)
     assert numbers.values["js"].max() == pytest.approx(math.log(2), abs=1e-4)
@@ -129,43 +140,43 @@ def descent(objective: Objective, constraint: Constraint, theta: float, psi: flo
     ("name", "objective", "constraint"),
     [
         ("wgan", Wasserstein(), Unconstrained()),
-        ("gp", Wasserstein(), GradientPenalty(dirac.PENALTY)),
-        ("lp", Wasserstein(), LipschitzPenalty(dirac.PENALTY)),
-        ("wgan_r1", Wasserstein(), R1(dirac.GAMMA)),
+        ("gp", Wasserstein(), GradientPenalty(dirac_gan.PENALTY)),
+        ("lp", Wasserstein(), LipschitzPenalty(dirac_gan.PENALTY)),
+        ("wgan_r1", Wasserstein(), R1(dirac_gan.GAMMA)),
         ("ns", NonSaturating(), Unconstrained()),
-        ("ns_r1", NonSaturating(), R1(dirac.GAMMA)),
+        ("ns_r1", NonSaturating(), R1(dirac_gan.GAMMA)),
     ],
 )
 def test_dirac_fields_are_the_gradients_of_our_losses(name: str, objective: Objective, constraint: Constraint) -> None:
     for theta, psi in ((1.0, 0.5), (-0.3, 1.7), (0.8, -1.2), (-2.0, -0.1)):
         expected = descent(objective, constraint, theta, psi)
-        assert dirac.METHODS[name][1](np.array(theta), np.array(psi)) == pytest.approx(expected, abs=1e-5)
+        assert dirac_gan.METHODS[name][1](np.array(theta), np.array(psi)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_dirac_field_of_instance_noise_is_the_mean_gradient() -> None:
     theta, psi = 0.7, -0.9
-    noise = np.random.default_rng(0).normal(0, dirac.NOISE, 10**6)
+    noise = np.random.default_rng(0).normal(0, dirac_gan.NOISE, 10**6)
     fake = theta + noise
     of_psi = noise / (1 + np.exp(psi * noise)) - fake / (1 + np.exp(-psi * fake))
     of_theta = psi / (1 + np.exp(psi * fake))
     expected = (of_theta.mean(), of_psi.mean())
-    assert dirac.instance_noise(np.array(theta), np.array(psi)) == pytest.approx(expected, abs=5e-3)
+    assert dirac_gan.instance_noise(np.array(theta), np.array(psi)) == pytest.approx(expected, abs=5e-3)
 
 
 def test_dirac_paths_end_where_the_theorems_say() -> None:
-    numbers = dirac.compute()
+    numbers = dirac_gan.compute()
     stray = numbers.summary()
     assert all(stray[name] < 1e-6 for name in ("wgan_r1", "ns_r1", "ns_noise"))
     assert all(stray[name] > 0.25 for name in ("wgan", "clip", "gp", "lp", "ns"))
     assert np.hypot(*numbers.paths["wgan"].T) == pytest.approx(1, abs=0.03)
-    clipped = numbers.paths["clip"][-dirac.STEPS // 2 :]
-    assert np.abs(clipped[:, 1]).max() <= dirac.BOUND
-    assert np.hypot(*clipped.T) == pytest.approx(dirac.BOUND, abs=0.03)
+    clipped = numbers.paths["clip"][-dirac_gan.STEPS // 2 :]
+    assert np.abs(clipped[:, 1]).max() <= dirac_gan.BOUND
+    assert np.hypot(*clipped.T) == pytest.approx(dirac_gan.BOUND, abs=0.03)
     # R1 makes a damped oscillator of it: theta'' = -theta - gamma theta'
-    time = dirac.STEP * np.arange(dirac.STEPS + 1)
-    omega = math.sqrt(1 - dirac.GAMMA**2 / 4)
-    wave = np.cos(omega * time) + dirac.GAMMA / (2 * omega) * np.sin(omega * time)
-    assert numbers.paths["wgan_r1"][:, 0] == pytest.approx(np.exp(-dirac.GAMMA * time / 2) * wave, abs=0.03)
+    time = dirac_gan.STEP * np.arange(dirac_gan.STEPS + 1)
+    omega = math.sqrt(1 - dirac_gan.GAMMA**2 / 4)
+    wave = np.cos(omega * time) + dirac_gan.GAMMA / (2 * omega) * np.sin(omega * time)
+    assert numbers.paths["wgan_r1"][:, 0] == pytest.approx(np.exp(-dirac_gan.GAMMA * time / 2) * wave, abs=0.03)
 
 
 def test_slopes_tell_lipschitz_functions_from_others() -> None:
@@ -181,15 +192,18 @@ def test_slopes_tell_lipschitz_functions_from_others() -> None:
 
 
 def test_a_critic_reaches_what_the_penalty_allows_and_a_discriminator_vanishes() -> None:
-    numbers = vanishing.compute()
-    p, q = (stats.norm(mean, vanishing.SIGMA).pdf(numbers.x) for mean in (vanishing.REAL, vanishing.FAKE))
+    numbers = vanishing_gradient.compute()
+    p, q = (
+        stats.norm(mean, vanishing_gradient.SIGMA).pdf(numbers.x)
+        for mean in (vanishing_gradient.REAL, vanishing_gradient.FAKE)
+    )
     assert numbers.discriminator == pytest.approx(p / (p + q), rel=1e-9)
     middle = (numbers.x > -1) & (numbers.x < 1.5)
     expected = np.abs(np.gradient(np.log(q[middle] / (p + q)[middle]), numbers.x[middle]))
     assert numbers.minimax[middle][1:-1] == pytest.approx(expected[1:-1], rel=0.02)
     summary = numbers.summary()
     # max over n of n W1 - weight (n - 1)^2 is at n = 1 + W1 / (2 weight)
-    slope = 1 + summary["w1"] / (2 * vanishing.WEIGHT)
+    slope = 1 + summary["w1"] / (2 * vanishing_gradient.WEIGHT)
     assert summary["estimate"] == pytest.approx(summary["w1"] * slope, rel=0.03)
     assert 0.85 < summary["critic_slope_least"] <= summary["critic_slope_most"] < 1.15
     assert summary["minimax_gradient"] < 1e-8
@@ -210,13 +224,13 @@ def test_sample_gradients_of_a_linear_critic() -> None:
         Wasserstein(): torch.ones(2).double(),
     }
     for objective, norm in expected.items():
-        found = saturation.sample_gradient(linear([0.6, -0.8]), objective, fake)
+        found = generator_loss.sample_gradient(linear([0.6, -0.8]), objective, fake)
         assert found == pytest.approx(float(norm.mean()), rel=1e-6)
 
 
 def test_the_gradient_after_the_last_layer_is_the_heads_weight() -> None:
     critic = critics.perceptron(2, 0, depth=4)
-    gradients = surfaces.layer_gradients(critic, torch.randn(8, 2), torch.randn(8, 2))
+    gradients = clip_vs_penalty.layer_gradients(critic, torch.randn(8, 2), torch.randn(8, 2))
     assert len(gradients) == 4
     assert gradients[-1] == pytest.approx(float(critic.head.weight.detach().norm()), rel=1e-5)
 
@@ -224,7 +238,7 @@ def test_the_gradient_after_the_last_layer_is_the_heads_weight() -> None:
 def test_covered_modes_are_counted() -> None:
     centres = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [5.0, 5.0]])
     samples = np.concatenate([np.zeros((50, 2)), np.ones((46, 2)), np.repeat(centres[1:2], 4, axis=0)])
-    assert modes.covers(samples, centres).tolist() == [True, False, False, False]
+    assert mode_collapse.covers(samples, centres).tolist() == [True, False, False, False]
     more = np.concatenate([samples[:93], np.repeat(centres[1:2], 7, axis=0)])
-    assert modes.covers(more, centres).tolist() == [True, True, False, False]
-    assert modes.nearby(np.array([[0.15, 0.0], [0.17, 0.0]]), centres)[:, 0].tolist() == [True, False]
+    assert mode_collapse.covers(more, centres).tolist() == [True, True, False, False]
+    assert mode_collapse.nearby(np.array([[0.15, 0.0], [0.17, 0.0]]), centres)[:, 0].tolist() == [True, False]

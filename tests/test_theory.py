@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from wgan import figures
-from wgan.figures import surfaces
+from wgan.figures import clip_vs_penalty
 from wgan.registry import FIGURES
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -68,10 +68,10 @@ def test_numbers_of_the_text_are_those_of_the_figure(name: str) -> None:
 @pytest.mark.slow
 def test_only_the_penalty_leaves_the_critic_a_summit_at_each_gaussian() -> None:
     numbers = made("clip-vs-penalty").numbers
-    assert isinstance(numbers, surfaces.Critics)
-    ticks = np.linspace(-surfaces.HALF, surfaces.HALF, surfaces.SIDE)
+    assert isinstance(numbers, clip_vs_penalty.Critics)
+    ticks = np.linspace(-clip_vs_penalty.HALF, clip_vs_penalty.HALF, clip_vs_penalty.SIDE)
     angles = np.arange(16) * math.pi / 8
-    for method in surfaces.SURFACES:
+    for method in clip_vs_penalty.SURFACES:
         rows, columns = (np.abs(ticks[:, None] - math.sqrt(2) * f(angles)).argmin(axis=0) for f in (np.sin, np.cos))
         around = numbers.scores[method, "ring"][rows, columns]
         at, between = around[::2], around[1::2]

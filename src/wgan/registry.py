@@ -75,18 +75,24 @@ DISTANCES: Mapping[str, Entry] = {
 }
 
 FIGURES: Mapping[str, Entry] = {
-    "parallel-lines": Entry("wgan.figures.parallel", "TV, KL, JS and EM of two parallel lines (Arjovsky et al., 2017)"),
-    "distances": Entry("wgan.figures.sliding", "six distances of two sliding bumps, and their slopes"),
-    "vanishing-gradient": Entry("wgan.figures.vanishing", "a perfect discriminator saturates, a critic does not"),
-    "clip-vs-penalty": Entry("wgan.figures.surfaces", "critics under clipping and gradient penalty (Gulrajani et al.)"),
-    "penalty": Entry("wgan.figures.norms", "gradient norms between real and generated samples: none, gp, lp"),
+    "parallel-lines": Entry(
+        "wgan.figures.parallel_lines", "TV, KL, JS and EM of two parallel lines (Arjovsky et al., 2017)"
+    ),
+    "distances": Entry("wgan.figures.distances", "six distances of two sliding bumps, and their slopes"),
+    "vanishing-gradient": Entry(
+        "wgan.figures.vanishing_gradient", "a perfect discriminator saturates, a critic does not"
+    ),
+    "clip-vs-penalty": Entry(
+        "wgan.figures.clip_vs_penalty", "critics under clipping and gradient penalty (Gulrajani et al.)"
+    ),
+    "penalty": Entry("wgan.figures.penalty", "gradient norms between real and generated samples: none, gp, lp"),
     "dirac-gan": Entry(
-        "wgan.figures.dirac", "which methods converge: vector fields and paths (Mescheder et al., 2018)"
+        "wgan.figures.dirac_gan", "which methods converge: vector fields and paths (Mescheder et al., 2018)"
     ),
     "lipschitz": Entry("wgan.figures.lipschitz", "which functions are Lipschitz, with cones and slopes"),
-    "mode-collapse": Entry("wgan.figures.modes", "three GANs on a ring of eight Gaussians, over time"),
+    "mode-collapse": Entry("wgan.figures.mode_collapse", "three GANs on a ring of eight Gaussians, over time"),
     "generator-loss": Entry(
-        "wgan.figures.saturation", "what a better discriminator leaves of the generator's gradient"
+        "wgan.figures.generator_loss", "what a better discriminator leaves of the generator's gradient"
     ),
 }
 

@@ -13,6 +13,7 @@ from wgan.data.batches import Batches
 from wgan.networks import mlp
 from wgan.objectives import Objective
 from wgan.optimizers import Adam
+from wgan.schedule import Rates
 from wgan.seeds import rng, seeded
 
 Draw = Callable[[int], tuple[Tensor, Tensor]]
@@ -47,9 +48,10 @@ def train(
         seed: What the constraint's random choices depend on.
     """
     optimizer = Adam((0.0, 0.9))(critic.parameters(), lr)
+    rates = Rates(optimizer)
     yield 0
     for step in range(steps):
-        optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
+        rates.scale(1 - step / steps)
         real, fake = draw(step)
         loss = objective.critic_loss(critic(real), critic(fake))
         descend(critic, constraint, [optimizer], loss, real, fake, step, rng(seed, "penalty", step))

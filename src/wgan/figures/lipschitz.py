@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from wgan.arrays import Floats
 from wgan.figures.style import BLUE, GREY, ORANGE, blank, tidy
-from wgan.scales import Floats
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import expit
 
+from wgan.arrays import Floats
 from wgan.figures.style import BLUE, GREEN, GREY, ORANGE, blank, tidy
-from wgan.scales import Floats
 
 Field = Callable[[Floats, Floats], tuple[Floats, Floats]]
 

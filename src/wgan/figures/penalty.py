@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from wgan.arrays import Floats
 from wgan.constraints import Constraint, GradientPenalty, LipschitzPenalty, Unconstrained
 from wgan.figures.critics import beside_noise, perceptron, trained
 from wgan.figures.style import BLUE, GREY, ORANGE, blank, tidy
 from wgan.objectives import Wasserstein
-from wgan.scales import Floats
 from wgan.slopes import gradient_norms
 
 METHODS: Mapping[str, tuple[str, str, Constraint]] = {

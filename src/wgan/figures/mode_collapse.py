@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from wgan.arrays import Floats
 from wgan.constraints import LipschitzPenalty, Unconstrained
 from wgan.data import open_data
 from wgan.data.toys import SPREAD
@@ -22,7 +23,6 @@ from wgan.figures.style import BLUE, GREY, blank
 from wgan.networks import Latent, mlp
 from wgan.objectives import Minimax, NonSaturating, Wasserstein
 from wgan.optimizers import Adam
-from wgan.scales import Floats
 from wgan.schedule import Decay
 from wgan.seeds import seeded
 from wgan.trainer import Trainer

@@ -15,11 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from wgan.arrays import Floats
 from wgan.constraints import Constraint, GradientPenalty, WeightClipping
 from wgan.figures.critics import beside_noise, perceptron, trained
 from wgan.figures.style import BLUE, GREY, ORANGE, YELLOW, blank, tidy
 from wgan.objectives import Wasserstein
-from wgan.scales import Floats
 
 METHODS: Mapping[str, tuple[str, str, Constraint]] = {
     "clip_0.1": ("clipping, c = 0.1", ORANGE, WeightClipping(0.1)),

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from scipy.special import expit
+from scipy.stats import norm
 
+from wgan.arrays import Floats
 from wgan.constraints import LipschitzPenalty
 from wgan.figures.critics import perceptron, trained
 from wgan.figures.style import BLUE, GREEN, GREY, ORANGE, blank, tidy
 from wgan.objectives import Wasserstein
-from wgan.scales import Floats
 from wgan.seeds import rng
 
 REAL, FAKE, SIGMA = -2.0, 3.0, 0.7
@@ -60,12 +61,6 @@ class Scores:
         }
 
 
-def density(x: Floats, mean: float) -> Floats:
-    """The density of N(mean, SIGMA^2) at x (N,)."""
-    values: Floats = np.exp(-(((x - mean) / SIGMA) ** 2) / 2) / (SIGMA * np.sqrt(2 * np.pi))
-    return values
-
-
 def compute(seed: int = 0) -> Scores:
     """Train the critic, and ask both along the line."""
 
@@ -78,7 +73,7 @@ def compute(seed: int = 0) -> Scores:
     x = np.linspace(-6, 7, 1301)
     scores = critic(torch.from_numpy(x).float()[:, None]).detach().double().numpy()
     logit = ((x - FAKE) ** 2 - (x - REAL) ** 2) / (2 * SIGMA**2)
-    p, q = density(x, REAL), density(x, FAKE)
+    p, q = norm.pdf(x, REAL, SIGMA), norm.pdf(x, FAKE, SIGMA)
     return Scores(
         x,
         expit(logit),
@@ -94,7 +89,8 @@ def draw(numbers: Scores) -> Figure:
     figure = blank(11, 4.4)
     left, right = figure.subplots(1, 2)
     for mean, colour, label in ((REAL, GREY, "real samples"), (FAKE, GREEN, "generated samples")):
-        left.fill_between(numbers.x, density(numbers.x, mean), color=colour, alpha=0.4, linewidth=0, label=label)
+        density = norm.pdf(numbers.x, mean, SIGMA)
+        left.fill_between(numbers.x, density, color=colour, alpha=0.4, linewidth=0, label=label)
     left.plot(numbers.x, numbers.discriminator, color=ORANGE, linewidth=2.2, label="optimal discriminator D")
     left.plot(numbers.x, numbers.critic, color=BLUE, linewidth=2.2, label="trained critic f")
     tidy(left, "Scores", "x", "density, D(x), f(x)", xlim=(-6, 7))

@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 
+from wgan.arrays import Floats
 from wgan.distances.discrete import earth_mover, jensen_shannon, kullback_leibler, total_variation
 from wgan.figures.style import BLUE, GREEN, ORANGE, PURPLE, blank, tidy
-from wgan.scales import Floats
 
 POINTS = 32
 """How many points stand for a line."""

@@ -16,13 +16,13 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from wgan.arrays import Floats
 from wgan.constraints import Constraint, LipschitzPenalty, Unconstrained
 from wgan.data import open_data
 from wgan.data.batches import Batches
 from wgan.figures.critics import Draw, perceptron, train
 from wgan.figures.style import BLUE, GREEN, GREY, ORANGE, blank, tidy
 from wgan.objectives import Minimax, NonSaturating, Objective, Wasserstein
-from wgan.scales import Floats
 from wgan.seeds import rng
 
 STEPS, BATCH, EVERY = 1000, 256, 20

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from wgan.arrays import Floats
 from wgan.distances.discrete import earth_mover_line, jensen_shannon, kullback_leibler, total_variation
 from wgan.figures.style import BLUE, ORANGE, blank, tidy
-from wgan.scales import Floats
 
 SIGMA = 0.5
 """The bumps' standard deviation."""
