@@ -299,7 +299,7 @@ def test_samplers_and_pictures_can_be_measured_by_critics(monkeypatch: pytest.Mo
         lambda n, draw: torch.rand(n, 2, generator=draw), lambda n, draw: torch.rand(n, 2, generator=draw) + 1, steps=3
     )
     assert drawn.value == pytest.approx(math.sqrt(2), rel=0.3)
-    assert "drawn without end" in str(drawn)
+    assert "drawn without end" in str(drawn) and "only critics can use" in drawn.why
     with pytest.raises(UsageError, match='method="critic"'):
         wgan.distance(torch.rand, torch.rand, method="exact")
     pictures = wgan.distance(blobs(400) // 2, blobs(400) // 2 + 51, method="critic", steps=3)

@@ -9,12 +9,14 @@ from PIL import Image
 
 import wgan
 from toolbox import blobs, small_run
+from wgan.compare import SECONDS, affordable, choose
 from wgan.config import DataConfig
-from wgan.distances.estimate import SECONDS, affordable, choose, expected_seconds
+from wgan.distances.estimate import expected_seconds
 from wgan.distances.line import sliced
 from wgan.distances.result import Estimate
 from wgan.errors import UsageError, WganError
 from wgan.measure import W1, measure
+from wgan.measure.sides import FEWEST_SAMPLES
 from wgan.sets import _check_shape
 
 
@@ -129,3 +131,10 @@ def test_transport_is_chosen_for_as_many_samples_as_take_less_than_its_time(dim:
     n = affordable(dim)
     assert expected_seconds(n, dim) <= SECONDS
     assert choose(n, n, dim)[0] == "quadrature" and choose(2 * n, 2 * n, dim)[0] == "critic"
+
+
+def test_critics_are_not_chosen_for_fewer_samples_than_they_take() -> None:
+    dim = 6_000_000
+    assert affordable(dim) < FEWEST_SAMPLES
+    assert choose(FEWEST_SAMPLES - 1, 10**6, dim)[0] == "quadrature"
+    assert choose(FEWEST_SAMPLES, FEWEST_SAMPLES, dim)[0] == "critic"

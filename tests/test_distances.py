@@ -18,8 +18,9 @@ from scipy.special import xlogy
 from scipy.stats import energy_distance, wasserstein_distance
 
 from toolbox import Array, normal
+from wgan.compare import affordable, choose
 from wgan.distances import memory
-from wgan.distances.estimate import affordable, choose, null_size, standard_error, with_error_and_null
+from wgan.distances.estimate import null_size, standard_error, with_error_and_null
 from wgan.distances.gaussian import gaussian, gaussian_less_noise
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import DIRECTIONS, line, projected_distances, sliced

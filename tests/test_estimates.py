@@ -8,7 +8,8 @@ import pytest
 from scipy.spatial.distance import cdist, pdist
 
 from toolbox import Array, normal
-from wgan.distances.estimate import _cut, choose, with_error_and_null
+from wgan.compare import choose
+from wgan.distances.estimate import _cut, with_error_and_null
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import sliced
 from wgan.distances.samples import by_content, halves

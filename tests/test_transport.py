@@ -13,7 +13,8 @@ from scipy.stats import chi
 
 import wgan
 from toolbox import Array, normal
-from wgan.distances.estimate import choose, expected_seconds, standard_error, with_error_and_null
+from wgan.compare import choose
+from wgan.distances.estimate import expected_seconds, standard_error, with_error_and_null
 from wgan.distances.samples import by_content, halves, orders
 from wgan.distances.transport import assigned, debiased, exact, less_noise, quadrature, w2
 from wgan.errors import WganError

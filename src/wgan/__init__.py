@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wgan.api import diagnose, distance, load, resume, train
+    from wgan.api import diagnose, load, resume, train
     from wgan.checkup import Diagnosis
+    from wgan.compare import distance
     from wgan.config import DataConfig
     from wgan.data import open_data
     from wgan.distances.result import Estimate
@@ -32,7 +33,7 @@ _LAZY = {
     "resume": "wgan.api",
     "load": "wgan.api",
     "diagnose": "wgan.api",
-    "distance": "wgan.api",
+    "distance": "wgan.compare",
     "open_data": "wgan.data",
     "DataConfig": "wgan.config",
     "Diagnosis": "wgan.checkup",

@@ -9,17 +9,13 @@ from wgan.config import Config, DataConfig
 from wgan.data import holds_vectors, place_of
 from wgan.errors import UsageError
 from wgan.files import at_home
-from wgan.registry import unknown
 from wgan.surroundings import undisturbed
 from wgan.view import View
 
 if TYPE_CHECKING:
     from wgan.checkup import Diagnosis
-    from wgan.distances.result import Estimate
-    from wgan.measure import W1
     from wgan.model import Model
     from wgan.run import Run
-    from wgan.sets import Split
 
 Location = str | PathLike[str]
 
@@ -147,53 +143,3 @@ def diagnose(run: "Location | Run", data: Any = None) -> "Diagnosis":
     from wgan.run import Run
 
     return check_up(Run.open(run), data)
-
-
-@undisturbed
-def distance(
-    a: Any,
-    b: Any,
-    *,
-    method: str = "auto",
-    samples: int | None = None,
-    seed: int = 0,
-    split: "Split" = "all",
-    time: str | None = None,
-    steps: int | None = None,
-    null: bool = False,
-    **given: Any,
-) -> "Estimate | W1":
-    """Measure how far apart two sets of samples are.
-
-    Args:
-        a: What :func:`train` takes as data; vectors (N, D) or numbers (N,) as an array or tensor; a run or its folder;
-            a generator or its ``generator.safetensors``; or, with a ``b`` of the same kind, a function
-            ``(n, rng) -> samples (n, D)`` that draws from a distribution, its ``rng`` being a ``torch.Generator``.
-        b: The same; its pictures are brought to the size and channels of those of ``a`` (or the other way round, if
-            ``b`` is a generator).
-        method: A name that ``wgan distance --help`` lists.
-        samples: Use at most this many samples a side, chosen by the seed; by default all, as far as the method can. Of
-            a generator or an endless set this many are drawn, by default as many as the other side has.
-        seed: Chooses samples, and the parts into which they are cut to find the error.
-        split: Which samples of a data set: "all", "train" or "held-out".
-        time: How long critics are trained, as "90s", by default a minute; chooses the method "critic".
-        steps: Steps of each of these critics instead, which makes it repeatable.
-        null: Let it measure two halves of ``a`` too; the other methods always do.
-        **given: How to read the data: ``size``, ``channels``, ``fit``, ``value_range``, ``held_out``, ``data_dir`` and
-            ``download``, as in :func:`train`.
-
-    Returns:
-        An :class:`~wgan.distances.result.Estimate`, or a :class:`~wgan.measure.W1` of the method "critic".
-
-    Raises:
-        UsageError: A name or a value is not allowed, or the shapes differ.
-        WganError: A set cannot be read, or the method needs more memory than there is.
-    """
-    from wgan.compare import compare
-
-    for name in given:
-        if name not in options.READING:
-            raise UsageError(unknown("option", name, options.READING))
-    return compare(
-        a, b, given, method=method, samples=samples, seed=seed, split=split, time=time, steps=steps, null=null
-    )

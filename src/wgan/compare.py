@@ -11,17 +11,26 @@ from torch import nn
 
 from wgan.data.objects import Items
 from wgan.data.progress import Progress, quiet
-from wgan.distances.estimate import CRITIC, affordable, choose, null_size, with_error_and_null
-from wgan.distances.memory import demand_samples
+from wgan.distances.estimate import FEWEST_FOR_NOISE, expected_seconds, null_size, with_error_and_null
+from wgan.distances.memory import demand_samples, round_down
 from wgan.distances.result import Estimate
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.measure import W1, measure
+from wgan.measure.sides import FEWEST_SAMPLES
 from wgan.model import Model
+from wgan.options import READING
 from wgan.registry import DISTANCES, lookup, unknown
 from wgan.schedule import read_seconds
 from wgan.sets import Split, open_both
+from wgan.surroundings import undisturbed
 from wgan.words import kind
+
+CRITIC = "critic"
+"""The method that is not a function of samples alone: :func:`wgan.measure.measure` trains for it."""
+
+SECONDS = 15.0
+"""How long `auto` lets exact transport compute, as far as that is foreseen."""
 
 DRAWN = 4000
 DRAWN_FOR_CRITICS = 60_000
@@ -30,10 +39,10 @@ DRAWN_FOR_CRITICS = 60_000
 _UNITS = {"energy": "the square root of the ", "mmd": "none, but relative to the median "}
 
 
-def compare(
+@undisturbed
+def distance(
     a: Any,
     b: Any,
-    reading: Mapping[str, Any],
     *,
     method: str = "auto",
     samples: int | None = None,
@@ -43,14 +52,34 @@ def compare(
     steps: int | None = None,
     null: bool = False,
     progress: Progress = quiet,
+    **given: Any,
 ) -> Estimate | W1:
-    """Measure the distance between two sets of samples.
-
-    Args, answers and errors are those of :func:`wgan.distance`, but for:
+    """Measure how far apart two sets of samples are.
 
     Args:
-        reading: How to read data, as far as a person says so: names of ``wgan.options.READING`` and values.
-        progress: Told how far the reading is.
+        a: What :func:`wgan.train` takes as data; vectors (N, D) or numbers (N,) as an array or tensor; a run or its
+            folder; a generator or its ``generator.safetensors``; or, with a ``b`` of the same kind, a function
+            ``(n, rng) -> samples (n, D)`` that draws from a distribution, its ``rng`` being a ``torch.Generator``.
+        b: The same; its pictures are brought to the size and channels of those of ``a`` (or the other way round, if
+            ``b`` is a generator).
+        method: A name that ``wgan distance --help`` lists.
+        samples: Use at most this many samples a side, chosen by the seed; by default all, as far as the method can. Of
+            a generator or an endless set this many are drawn, by default as many as the other side has.
+        seed: Chooses samples, and the parts into which they are cut to find the error.
+        split: Which samples of a data set: "all", "train" or "held-out".
+        time: How long critics are trained, as "90s", by default a minute; chooses the method "critic".
+        steps: Steps of each of these critics instead, which makes it repeatable.
+        null: Let it measure two halves of ``a`` too; the other methods always do.
+        progress: Told what is being done, how much of it is, and of how much.
+        **given: How to read the data: ``size``, ``channels``, ``fit``, ``value_range``, ``held_out``, ``data_dir`` and
+            ``download``, as in :func:`wgan.train`.
+
+    Returns:
+        An :class:`~wgan.distances.result.Estimate`, or a :class:`~wgan.measure.W1` of the method "critic".
+
+    Raises:
+        UsageError: A name or a value is not allowed, or the shapes differ.
+        WganError: A set cannot be read, or the method needs more memory than there is.
     """
     started = monotonic()
     for name, text in {"method": method, "split": split, "time": "" if time is None else time}.items():
@@ -58,21 +87,21 @@ def compare(
             raise UsageError(f"{name} is {text!r}, but it must be text.")
     check_numbers(seed=seed, **{name: n for name, n in {"samples": samples, "steps": steps}.items() if n is not None})
     seed, samples = int(seed), None if samples is None else int(samples)
-    given = {name: value for name, value in reading.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
     trains = time is not None or steps is not None
     _check(method, split, given, trains)
     budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
+    why = DISTANCES[method].help if method in DISTANCES else "asked for."
+    if method == "auto" and trains:
+        method, why = CRITIC, "asked for, by a time or a number of steps to train."
     if _is_sampler(a) or _is_sampler(b):
         if method not in ("auto", CRITIC) or samples is not None or split != "all" or given:
             raise UsageError(
                 'functions that draw samples are for method="critic", and take no number of samples, no split and no '
                 "options of data; leave these out."
             )
-        return measure(a, b, **budget)
-    why = DISTANCES[method].help if method in DISTANCES else "asked for."
-    if method == "auto" and trains:
-        method, why = CRITIC, "asked for, by a time or a number of steps to train."
+        return replace(measure(a, b, **budget), why="samplers are drawn from without end, which only critics can use.")
     side_a, side_b = open_both(a, b, given, seed, split, progress)
     dim = math.prod(side_a.shape)
     drawn = {CRITIC: DRAWN_FOR_CRITICS, "auto": min(DRAWN, affordable(dim))}.get(method, DRAWN)
@@ -105,6 +134,9 @@ def _is_sampler(source: Any) -> bool:
 
 
 def _check(method: str, split: str, given: Mapping[str, Any], trains: bool) -> None:
+    for name in given:
+        if name not in READING:
+            raise UsageError(unknown("option", name, READING))
     if method not in ("auto", CRITIC, *DISTANCES):
         raise UsageError("--method: " + unknown("method", method, ["auto", CRITIC, *DISTANCES]))
     if trains and method not in ("auto", CRITIC):
@@ -126,3 +158,46 @@ def _units(shape: tuple[int, ...]) -> str:
     if len(shape) == 1:
         return "Euclidean distance in the samples' own units"
     return f"Euclidean distance of {kind(shape)}, pixels from 0 to 1"
+
+
+def affordable(dim: int) -> int:
+    """The most samples a side for which exact transport answers in time, in a round number."""
+    n = 100
+    while expected_seconds(n + 100, dim) < SECONDS:
+        n += 100
+    return round_down(n)
+
+
+def choose(n: int, m: int, dim: int) -> tuple[str, str]:
+    """The method that suits so many samples, and why, in a sentence.
+
+    Args:
+        n: Samples of A.
+        m: Samples of B.
+        dim: Numbers in each sample.
+
+    Returns:
+        A name in ``wgan.registry.DISTANCES`` or ``"critic"``, and the reason.
+    """
+    if dim == 1:
+        return "line", "single numbers are sorted, which solves their transport exactly."
+    fewest, most = min(n, m), max(affordable(dim), FEWEST_SAMPLES - 1)  # of so few critics tell nothing
+    if fewest < FEWEST_FOR_NOISE:
+        return (
+            "exact",
+            f"the noise of fewer than {FEWEST_FOR_NOISE} samples a side cannot be told well enough to be removed.",
+        )
+    if fewest <= most:
+        return (
+            "quadrature",
+            f"exact transport of {fewest:,} samples a side is affordable; their sampling noise is removed.",
+        )
+    needed = _duration(expected_seconds(fewest, dim))
+    return (
+        CRITIC,
+        f"exact transport of {fewest:,} samples a side would take about {needed}; critics are trained instead.",
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:,.0f} minutes"

@@ -54,12 +54,13 @@ def distance(
     seed
         Chooses samples, and the parts into which they are cut to find the error.
     """
-    from wgan.compare import compare
+    from wgan import compare
 
     view = make_view(as_json)
     try:
-        found = compare(
-            *(a, b, given_flags(flags)),
+        found = compare.distance(
+            a,
+            b,
             method=method,
             samples=samples,
             seed=seed,
@@ -68,6 +69,7 @@ def distance(
             steps=steps,
             null=null,
             progress=view.progress,
+            **given_flags(flags),
         )
     finally:
         view.end()

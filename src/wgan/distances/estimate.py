@@ -33,12 +33,6 @@ FEWEST_FOR_ERROR = 50
 FEWEST_FOR_NOISE = 20
 """Samples a side below which the noise cannot be told well enough to be taken off."""
 
-CRITIC = "critic"
-"""The method that is not a function of samples alone: :func:`wgan.measure.measure` trains for it."""
-
-SECONDS = 15.0
-"""How long `auto` lets exact transport compute, as :func:`expected_seconds` guesses."""
-
 
 class Measured(NamedTuple):
     """A distance and what is needed to believe it; see :class:`~wgan.distances.result.Estimate`."""
@@ -176,46 +170,3 @@ def expected_seconds(n: int, dim: int) -> float:
     half = n / 2
     of_halves = 2e-10 * half**3 + 9e-11 * half**2 * dim  # in two dimensions a third of that
     return 5 * of_halves  # quadrature itself is four such transports; the error's and the null's are smaller ones
-
-
-def affordable(dim: int) -> int:
-    """The most samples a side for which exact transport answers in time, in a round number."""
-    n = 100
-    while expected_seconds(n + 100, dim) < SECONDS:
-        n += 100
-    return round_down(n)
-
-
-def choose(n: int, m: int, dim: int) -> tuple[str, str]:
-    """The method that suits so many samples, and why, in a sentence.
-
-    Args:
-        n: Samples of A.
-        m: Samples of B.
-        dim: Numbers in each sample.
-
-    Returns:
-        A name in ``wgan.registry.DISTANCES`` or ``"critic"``, and the reason.
-    """
-    if dim == 1:
-        return "line", "single numbers are sorted, which solves their transport exactly."
-    fewest, most = min(n, m), affordable(dim)
-    if fewest < FEWEST_FOR_NOISE:
-        return (
-            "exact",
-            f"the noise of fewer than {FEWEST_FOR_NOISE} samples a side cannot be told well enough to be removed.",
-        )
-    if fewest <= most:
-        return (
-            "quadrature",
-            f"exact transport of {fewest:,} samples a side is affordable; their sampling noise is removed.",
-        )
-    needed = _duration(expected_seconds(fewest, dim))
-    return (
-        CRITIC,
-        f"exact transport of {fewest:,} samples a side would take about {needed}; critics are trained instead.",
-    )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:,.0f} minutes"
