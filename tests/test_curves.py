@@ -38,7 +38,7 @@ def titles(figure: Figure) -> list[str]:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 30, 101, 2000])
 def test_any_number_of_records_makes_one_picture(tmp_path: Path, count: int) -> None:
-    curves(training(count), tmp_path / "new" / "c.png", title="a run")
+    curves(tmp_path / "new" / "c.png", training(count), title="a run")
     with Image.open(tmp_path / "new" / "c.png") as picture:
         assert picture.size == (1200, 800)
         assert np.asarray(picture.convert("L")).std() > 1
@@ -47,14 +47,14 @@ def test_any_number_of_records_makes_one_picture(tmp_path: Path, count: int) -> 
 
 def test_thousands_of_records_are_quick(tmp_path: Path) -> None:
     records = training(20_000)
-    curves(records, tmp_path / "c.png")
+    curves(tmp_path / "c.png", records)
     start = time.process_time()
-    curves(records, tmp_path / "c.png")
+    curves(tmp_path / "c.png", records)
     assert time.process_time() - start < 20  # no benchmark: it would see what grows with the square
 
 
 def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
-    curves(training(150), tmp_path / "c.png", slope=2.0)
+    curves(tmp_path / "c.png", training(150), slope=2.0)
     wasserstein, gap, losses, penalty, norms = drawn[0].axes
     assert titles(drawn[0]) == ["Wasserstein estimate", "Overfitting", "Losses", "Penalty", "Critic's gradient norm"]
     assert gap.get_legend_handles_labels()[1] == ["gap ± standard error"]
@@ -69,26 +69,26 @@ def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
 
 def test_clipping_says_that_the_scale_is_arbitrary(tmp_path: Path, drawn: list[Figure]) -> None:
     records = [{**record, "penalty": None} for record in training(5)]
-    curves(records, tmp_path / "c.png", arbitrary_under="weight clipping")
+    curves(tmp_path / "c.png", records, arbitrary_under="weight clipping")
     assert titles(drawn[0]) == ["Wasserstein estimate", "Overfitting", "Losses", "Critic's gradient norm"]
     assert not any(line.get_linestyle() == ":" for line in drawn[0].axes[3].lines)  # nothing is hoped for
     assert "arbitrary scale under weight clipping" in drawn[0].axes[0].get_ylabel()
 
 
 def test_a_classic_gan_has_no_wasserstein_estimate(tmp_path: Path, drawn: list[Figure]) -> None:
-    curves([{**r, "wasserstein": None} for r in training(5)], tmp_path / "c.png", classic=True)
+    curves(tmp_path / "c.png", [{**r, "wasserstein": None} for r in training(5)], classic=True)
     assert titles(drawn[0])[0] == "Losses (classic GAN: no Wasserstein estimate)"
     assert len(drawn[0].axes) == 3
 
 
 @pytest.mark.parametrize("key", ["critic_loss", "wasserstein_heldout"])
 def test_one_key_alone_is_enough(tmp_path: Path, drawn: list[Figure], key: str) -> None:
-    curves([{"step": 0, key: 2.0}], tmp_path / "c.png")
+    curves(tmp_path / "c.png", [{"step": 0, key: 2.0}])
     assert len(drawn[0].axes) == 1
 
 
 def test_an_empty_run_says_so(tmp_path: Path, drawn: list[Figure]) -> None:
-    curves([{"step": 1, "penalty": None}], tmp_path / "c.png", title="$ not maths")
+    curves(tmp_path / "c.png", [{"step": 1, "penalty": None}], title="$ not maths")
     assert [text.get_text() for text in drawn[0].texts] == ["$ not maths", "no records yet"]
 
 
@@ -109,7 +109,7 @@ def test_the_table_leaves_out_what_is_missing_or_not_finite() -> None:
 
 def test_the_band_is_one_standard_error_wide(tmp_path: Path, drawn: list[Figure]) -> None:
     records = [{"step": i, "wasserstein_heldout": 5.0, "wasserstein_stderr": 0.5 if i else None} for i in range(9)]
-    curves(records, tmp_path / "c.png")
+    curves(tmp_path / "c.png", records)
     heights = drawn[0].axes[0].collections[-1].get_paths()[0].vertices[:, 1]
     assert heights.min() == 4.5 and heights.max() == 5.5
 
@@ -158,7 +158,7 @@ def test_few_records_are_early_by_their_steps(tmp_path: Path, drawn: list[Figure
     steps = [1, 4, 16, *range(250, 3001, 250)]
     values = [50.0 if n < 4 else -0.2 if n < 250 else 2 + 500 / n for n in steps]
     records = [{"step": n, "wasserstein": w, "noise_floor": 0.1} for n, w in zip(steps, values, strict=True)]
-    curves(records, tmp_path / "c.png")
+    curves(tmp_path / "c.png", records)
     low, high = drawn[0].axes[0].get_ylim()
     assert -0.5 < low < -0.2 and 4 < high < 6
     assert choose_scale([np.array([50.0, -0.2, 4.0, 2.0])], [1]).high == pytest.approx(4 + 0.08 * 4.2)
@@ -175,7 +175,7 @@ def test_a_smooth_beginning_is_not_cut(tau: float) -> None:
 def test_the_noise_is_in_sight_if_there_is_any(tmp_path: Path, drawn: list[Figure], sign: int) -> None:
     def limits_with(**more: float) -> tuple[float, float]:
         values = [500.0, 250.0, *np.linspace(100, 101, 200)]
-        curves([{"step": n, "wasserstein": sign * v, **more} for n, v in enumerate(values)], tmp_path / "c.png")
+        curves(tmp_path / "c.png", [{"step": n, "wasserstein": sign * v, **more} for n, v in enumerate(values)])
         return drawn[-1].axes[0].get_ylim()
 
     without, within = limits_with(), limits_with(noise_floor=0.5)
@@ -184,11 +184,11 @@ def test_the_noise_is_in_sight_if_there_is_any(tmp_path: Path, drawn: list[Figur
 
 def test_means_over_a_few_last_steps_are_left_out(tmp_path: Path, drawn: list[Figure]) -> None:
     records = [{"step": n, "critic_loss": n / 100, "gradient_norm": n / 100} for n in (100, 200, 300, 301)]
-    curves(records, tmp_path / "c.png")
+    curves(tmp_path / "c.png", records)
     assert [len(axes.lines[0].get_xdata()) for axes in drawn[0].axes] == [3, 4]
-    curves([*records, {"step": 400, "critic_loss": 4.0}, {"step": 500, "critic_loss": 5.0}], tmp_path / "c.png")
+    curves(tmp_path / "c.png", [*records, {"step": 400, "critic_loss": 4.0}, {"step": 500, "critic_loss": 5.0}])
     assert drawn[1].axes[0].lines[0].get_xdata().tolist() == [100, 200, 300, 400, 500], "nor before a new start"
-    curves([*records[:3], {"step": 360, "critic_loss": 1.0}], tmp_path / "c.png")
+    curves(tmp_path / "c.png", [*records[:3], {"step": 360, "critic_loss": 1.0}])
     assert len(drawn[2].axes[0].lines[0].get_xdata()) == 4
 
 
@@ -197,9 +197,21 @@ def test_late_outliers_are_never_cut() -> None:
     assert (scale.low, scale.high) == (None, None)
 
 
+def test_late_small_values_stay_on_a_log_axis_and_early_ones_are_mentioned(tmp_path: Path, drawn: list[Figure]) -> None:
+    falling = np.geomspace(100, 0.1, 100)
+    for values, lowest, note in (
+        (np.r_[falling, 1e-4], 1e-4, ""),
+        (np.r_[1e-4, falling], 0.02, "early outliers cut off"),
+    ):
+        curves(tmp_path / "c.png", [{"step": i, "penalty": v} for i, v in enumerate(values)])
+        axes = drawn[-1].axes[0]
+        assert axes.get_yscale() == "log" and lowest / 5 < axes.get_ylim()[0] <= lowest
+        assert axes.get_title(loc="right") == note
+
+
 def test_cut_outliers_are_mentioned(tmp_path: Path, drawn: list[Figure]) -> None:
     records = [{"step": i, "wasserstein": 4000.0 if i == 1 else 1 + i / 500} for i in range(500)]
-    curves(records, tmp_path / "c.png")
+    curves(tmp_path / "c.png", records)
     axes = drawn[0].axes[0]
     assert axes.get_title(loc="right") == "early outliers cut off"
     assert axes.get_ylim()[1] < 3
@@ -209,19 +221,22 @@ def test_the_smooth_line_ignores_an_outlier_and_follows_a_line() -> None:
     values = np.arange(600.0)
     values[300] = 1e9
     np.testing.assert_allclose(module._smooth(values)[20:-20], np.arange(600.0)[20:-20], atol=2)
+    values = np.arange(105.0)
+    values[50] = 1e9
+    np.testing.assert_allclose(module._smooth(values), np.arange(105.0), atol=1)
 
 
 def test_nothing_global_is_changed(tmp_path: Path) -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    curves(training(3), tmp_path / "c.png")
+    curves(tmp_path / "c.png", training(3))
     scatter(tmp_path / "s.png", np.eye(2), np.eye(2))
     assert dict(mpl.rcParams) == before
 
 
 def test_the_bound_is_dashed_and_noise_is_a_band_around_zero(tmp_path: Path, drawn: list[Figure]) -> None:
-    curves([{**r, "wasserstein_bound": 0.5, "noise_floor": 0.2} for r in training(30)], tmp_path / "c.png")
+    curves(tmp_path / "c.png", [{**r, "wasserstein_bound": 0.5, "noise_floor": 0.2} for r in training(30)])
     axes = drawn[0].axes[0]
     labels = axes.get_legend_handles_labels()[1]
     assert labels == ["training", "held out ± standard error", "certified lower bound (99.9 %)", "noise"]

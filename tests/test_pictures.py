@@ -90,7 +90,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
 
 def test_a_contact_sheet_is_a_strip_of_text_above_the_grid(tmp_path: Path) -> None:
     images = noise(4, 60, 60, 3)
-    contact_sheet(images, tmp_path / "s.png", "four pictures that the critic believed in, after many steps")
+    contact_sheet(tmp_path / "s.png", images, "four pictures that the critic believed in, after many steps")
     with Image.open(tmp_path / "s.png") as read:
         page = np.asarray(read)
     plain = np.asarray(grid(images))
@@ -133,7 +133,7 @@ def read_gif(path: Path) -> tuple[list[np.ndarray], list[int]]:
 
 
 def test_a_gif_holds_the_frames_in_order_and_pauses_on_the_last(tmp_path: Path) -> None:
-    animate(frames_of(tmp_path / "f", 20), tmp_path / "p.gif")
+    animate(tmp_path / "p.gif", frames_of(tmp_path / "f", 20))
     shown, durations = read_gif(tmp_path / "p.gif")
     assert [int(frame[-1, 0, 0]) for frame in shown] == list(range(20))
     assert durations == [400] * 19 + [2400]
@@ -144,7 +144,7 @@ def test_too_many_frames_are_thinned_evenly_with_first_and_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "MOST_FRAMES", 5)
-    animate(frames_of(tmp_path / "f", 200), tmp_path / "p.gif")
+    animate(tmp_path / "p.gif", frames_of(tmp_path / "f", 200))
     shown, _ = read_gif(tmp_path / "p.gif")
     numbers = [int(frame[-1, 0, 0]) for frame in shown]
     assert numbers[0] == 0 and numbers[-1] == 199
@@ -154,7 +154,7 @@ def test_too_many_frames_are_thinned_evenly_with_first_and_last(
 @pytest.mark.parametrize("limit", [400_000, 60_000])
 def test_a_gif_of_noise_never_exceeds_the_limit(tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MOST_BYTES", limit)
-    animate(frames_of(tmp_path / "f", 40, 128, plain=False), tmp_path / "p.gif")
+    animate(tmp_path / "p.gif", frames_of(tmp_path / "f", 40, 128, plain=False))
     shown, _ = read_gif(tmp_path / "p.gif")
     assert limit / 4 < (tmp_path / "p.gif").stat().st_size <= limit
     assert (shown[0].shape[1] == 128) == (limit == 400_000), "frames are thinned first, made smaller last"
@@ -163,7 +163,7 @@ def test_a_gif_of_noise_never_exceeds_the_limit(tmp_path: Path, limit: int, monk
 
 def test_smaller_frames_are_padded_with_white(tmp_path: Path) -> None:
     frames = frames_of(tmp_path / "a", 1, 10) + frames_of(tmp_path / "b", 2, 30)[1:]
-    animate(frames, tmp_path / "p.gif")
+    animate(tmp_path / "p.gif", frames)
     shown, _ = read_gif(tmp_path / "p.gif")
     assert shown[0].shape == shown[1].shape and shown[0].shape[1] == 30
     picture = shown[0][-30:]
@@ -172,7 +172,7 @@ def test_smaller_frames_are_padded_with_white(tmp_path: Path) -> None:
 
 def test_captions_stand_in_a_strip_above_the_pictures(tmp_path: Path) -> None:
     paths = [path for path, _ in frames_of(tmp_path / "f", 3, 100)]
-    animate(list(zip(paths, ["step 0", "step 500", "step 1,000"], strict=True)), tmp_path / "p.gif")
+    animate(tmp_path / "p.gif", list(zip(paths, ["step 0", "step 500", "step 1,000"], strict=True)))
     shown, _ = read_gif(tmp_path / "p.gif")
     assert {frame.shape for frame in shown} == {shown[0].shape}
     height = shown[0].shape[0] - 100
@@ -184,11 +184,16 @@ def test_captions_stand_in_a_strip_above_the_pictures(tmp_path: Path) -> None:
 
 def test_transparent_frames_are_shown_on_white(tmp_path: Path) -> None:
     Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "t.png")
-    animate([(tmp_path / "t.png", "")], tmp_path / "p.gif")
+    animate(tmp_path / "p.gif", [(tmp_path / "t.png", "")])
     assert (read_gif(tmp_path / "p.gif")[0][0] == 255).all()
 
 
 def test_a_broken_frame_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(WganError, match=r"broken\.png cannot be read"):
-        animate([(tmp_path / "broken.png", "")], tmp_path / "p.gif")
+        animate(tmp_path / "p.gif", [(tmp_path / "broken.png", "")])
+
+
+def test_an_animation_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no frames; give at least one picture"):
+        animate(tmp_path / "p.gif", [])

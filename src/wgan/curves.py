@@ -17,9 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
-from wgan.errors import UsageError
 from wgan.arrays import Floats
+from wgan.errors import UsageError
 from wgan.files import write_atomically
 from wgan.scales import choose_scale
 
@@ -57,8 +58,8 @@ class Panel(NamedTuple):
 
 
 def curves(
-    records: Sequence[Mapping[str, Any]],
     path: Path | str,
+    records: Sequence[Mapping[str, Any]],
     *,
     title: str = "",
     arbitrary_under: str = "",
@@ -71,8 +72,8 @@ def curves(
     clipping, the Wasserstein estimate of a classic GAN).
 
     Args:
-        records: The run's records in order, mappings with some of the keys of metrics.jsonl.
         path: The PNG to write.
+        records: The run's records in order, mappings with some of the keys of metrics.jsonl.
         title: A line above the panels.
         arbitrary_under: The constraint, if it leaves the estimate known only up to a factor (weight clipping, ...).
         classic: Whether the losses are a classic GAN's, which estimate no Wasserstein distance.
@@ -215,7 +216,7 @@ def _draw(axes: Axes, panel: Panel, tables: Mapping[str, Floats]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    _legend(axes, panel.title, "early outliers cut off" if scale.high is not None else "")
+    _legend(axes, panel.title, "early outliers cut off" if scale.low is not None else "")
 
 
 def _plot(axes: Axes, line: Line, rows: Floats) -> None:
@@ -232,10 +233,8 @@ def _plot(axes: Axes, line: Line, rows: Floats) -> None:
 
 
 def _smooth(values: Floats) -> Floats:
-    """Running mean (n,) of the middle half of nearby values: unlike a plain mean, it smears no outlier."""
-    reach = len(values) // 60
-    nearby = np.lib.stride_tricks.sliding_window_view(np.pad(values, reach, "reflect"), 2 * reach + 1)
-    smooth: Floats = np.sort(nearby, axis=1)[:, reach // 2 : 2 * reach + 1 - reach // 2].mean(axis=1)
+    """Running median (n,) of nearby values: unlike a mean, it smears no outlier."""
+    smooth: Floats = median_filter(values, 2 * (len(values) // 60) + 1, mode="mirror")
     return smooth
 
 

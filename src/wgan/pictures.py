@@ -80,12 +80,12 @@ def save_grid(path: Path | str, images: Images) -> None:
     _write(Path(path), _png(grid(images)))
 
 
-def contact_sheet(images: Images, path: Path | str, title: str) -> None:
+def contact_sheet(path: Path | str, images: Images, title: str) -> None:
     """Writes a grid with a line of text above it as a PNG; a long title is wrapped.
 
     Args:
-        images: The images, uint8 (N, H, W, C).
         path: The PNG to write.
+        images: The images, uint8 (N, H, W, C).
         title: What the sheet shows.
     """
     page = grid(images)
@@ -109,7 +109,7 @@ def save_pictures(folder: Path | str, images: Images, start: int = 0) -> None:
         Image.fromarray(np.ascontiguousarray(image)).save(Path(folder) / f"{number:06d}.png")
 
 
-def animate(frames: Sequence[tuple[Path, str]], out: Path | str) -> None:
+def animate(path: Path | str, frames: Sequence[tuple[Path, str]]) -> None:
     """Writes a looping GIF of pictures on disk, of 10 MB and 80 frames at most.
 
     If there are too many frames or bytes, they are thinned evenly, the first and the last kept; if fewer than
@@ -118,20 +118,23 @@ def animate(frames: Sequence[tuple[Path, str]], out: Path | str) -> None:
     pixel for each frame that is kept.
 
     Args:
+        path: The GIF to write.
         frames: The pictures in order, PNG or anything else that Pillow reads, each with a line that is drawn in a strip
             above it.
-        out: The GIF to write.
 
     Raises:
+        UsageError: There are no frames.
         FrameError: One of the frames cannot be read.
     """
+    if not frames:
+        raise UsageError("an animation has no frames; give at least one picture.")
     # A trial with a few frames saves most of the encodings that would turn out too big.
     few = min(len(frames), 6)
     likely = int(1.25 * few * MOST_BYTES / len(_encode(frames, few, 1.0)))
     count, scale = min(len(frames), MOST_FRAMES, max(FEWEST_FRAMES, likely)), 1.0
     while len(gif := _encode(frames, count, scale)) > MOST_BYTES:
         count, scale = _smaller(count, scale, MOST_BYTES / len(gif))
-    _write(Path(out), gif)
+    _write(Path(path), gif)
 
 
 def _check(images: Images) -> None:

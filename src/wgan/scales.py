@@ -22,8 +22,8 @@ def choose_scale(series: Sequence[Floats], early: Sequence[int] = ()) -> Scale:
     """Chooses the vertical axis on which all of some curves, each (n,) in the order of time, can be read.
 
     Positive values over a factor of more than 20 get a logarithmic axis, others over two orders of magnitude a
-    symlog one. On a linear axis, a few outliers in the first tenth of a curve are cut; later ones never are: they are
-    news.
+    symlog one. On a linear axis a few outliers in the first tenth of a curve are cut, and on a logarithmic one very
+    small values there; later ones never are: they are news.
 
     Args:
         series: The values.
@@ -37,7 +37,8 @@ def choose_scale(series: Sequence[Floats], early: Sequence[int] = ()) -> Scale:
         return Scale("linear")
     small, usual = np.quantile(sizes, (0.05, 0.98))
     if max(usual, later.max()) > 20 * small and values.min() > 0:
-        return Scale("log", low=small / 10 if values.min() < small / 10 else None)
+        lowest = min(small / 10, late.min())
+        return Scale("log", low=lowest if values.min() < lowest else None)
     small, large = np.quantile(later, 0.05), later.max()
     if large > 100 * small:
         return Scale("symlog", threshold=10.0 ** math.floor(math.log10(max(small, large / 1e4))))

@@ -62,7 +62,7 @@ def write_contact_sheet(data: Data, out: Path) -> None:
     index = data.train.some(_POINTS if len(data.shape) == 1 else _SHEET, rng(0, "contact sheet"))
     samples = data.units.to_user(data.train.batch(index))
     if samples.ndim == 4:
-        pictures.contact_sheet(samples, out, f"{data.name}: {len(samples)} of {data.report.count or len(samples):,}")
+        pictures.contact_sheet(out, samples, f"{data.name}: {len(samples)} of {data.report.count or len(samples):,}")
         return
     from wgan.curves import scatter
 

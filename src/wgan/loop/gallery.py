@@ -111,8 +111,8 @@ class Gallery:
     def _curves(self) -> None:
         constraint = self.trainer.constraint
         curves(
-            self.records,
             self.run.curves,
+            self.records,
             title=f"{self.data.name}: {self.config.loss.objective}, {constraint}",
             arbitrary_under=constraint.arbitrary_under or "",
             classic=not self.trainer.objective.measures_distance,
@@ -122,7 +122,7 @@ class Gallery:
     def _animation(self) -> None:
         while paths := [path for path in self.run.sample_paths() if path not in self._damaged]:
             try:
-                pictures.animate([(path, f"step {int(path.stem):,}") for path in paths], self.run.animation)
+                pictures.animate(self.run.animation, [(path, f"step {int(path.stem):,}") for path in paths])
             except pictures.FrameError as error:
                 if not self._damaged:
                     self.view.note(
