@@ -264,7 +264,7 @@ def test_pictures_that_do_not_fit_on_the_disk_are_refused_before_one_is_read(
     with pytest.raises(WganError) as caught:
         open_data(source, DataConfig(size=(1000, 2000)))
     assert str(caught.value) == (
-        f"30 pictures of 1000x2000x3 take 0.2 GB in the cache folder {cache}, and 0.2 GB are free there; "
+        f"30 pictures of 1000x2000x3 take 180.0 MB in the cache folder {cache}, and 180.0 MB are free there; "
         "make them smaller with --size, or set $WGAN_CACHE to a folder that has room."
     )
     assert decoded == [] and stored(cache) == []

@@ -80,7 +80,8 @@ def test_discrete_data_have_all_categories_on_both_sides(name: str) -> None:
 def test_held_out_samples_that_are_trained_on_are_said_to_be() -> None:
     for array, why in ((np.zeros((1, 3)), "there is a single sample"), (np.zeros((20, 3)), "all samples are equal")):
         (note,) = [note for note in open_data(array).report.notes if "held-out numbers say nothing" in note]
-        assert note.startswith(why)
+        assert note.startswith(why) and "never trained on" not in str(open_data(array).report)
+    assert "held out: 2 (never trained on)" in str(open_data(np.eye(20)).report)
 
 
 def test_the_split_of_discrete_data_does_not_hang_on_the_order() -> None:
@@ -98,7 +99,6 @@ def test_a_few_copies_of_each_are_accidents_and_official_splits_are_not_noted(tm
     assert not open_data(tmp_path / "x.npz").report.notes
 
 
-def test_a_share_is_at_most_ten_thousand_and_official_splits_stay() -> None:
 def test_of_one_sample_that_is_there_often_a_share_is_held_out() -> None:
     """A fifth of the pictures are blank, and others are there twice: these stay together."""
     digests = np.r_[np.full(400, 7, np.uint64), np.repeat(RNG.integers(0, 2**64, 800, np.uint64), 2)]
@@ -107,6 +107,7 @@ def test_of_one_sample_that_is_there_often_a_share_is_held_out() -> None:
     assert not (set(train) & set(held)) - {7}
 
 
+def test_a_share_is_at_most_ten_thousand_and_official_splits_stay() -> None:
     digests = np.arange(200_000, dtype=np.uint64)
     assert len(split(digests, 0.1)[1]) == 10_000
     train, held = split(digests, 0.1, official=150_000)

@@ -355,7 +355,7 @@ def test_too_little_memory_is_told_before_it_is_taken(
     method: Callable[..., float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: 4_000)
-    with pytest.raises(WganError, match=r"GB are free; take at most --samples \d+, or .*--method sliced") as caught:
+    with pytest.raises(WganError, match=r"4.0 kB are free; take at most --samples \d+, or .*--method sliced") as caught:
         method(normal(100, 2), normal(99, 2))
     wanted = int(str(caught.value).split("--samples ")[1].split(",")[0])
     assert method(normal(wanted, 2), normal(wanted, 2, 1)) > 0

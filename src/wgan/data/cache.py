@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
+from rich.filesize import decimal
 
 from wgan.config import DataConfig
 from wgan.data.collect import Rows, choose_target, rows_in_memory, without_warnings, write_rows
@@ -194,15 +195,9 @@ def _demand_room(source: Source, target: Target, folder: Path) -> None:
     if count * each > free:
         raise WganError(
             f"{count:,} pictures of {target.height}x{target.width}x{target.channels} take "
-            f"{_size(count * each)} in the cache folder {cache_folder()}, and {_size(free)} are free there; "
+            f"{decimal(count * each)} in the cache folder {cache_folder()}, and {decimal(free)} are free there; "
             "make them smaller with --size, or set $WGAN_CACHE to a folder that has room."
         )
-
-
-def _size(count: int) -> str:
-    """Bytes in the unit that leaves them a digit."""
-    unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= 0.1 * u or n == "kB")
-    return f"{count / unit:,.1f} {name}"
 
 
 def _sweep(folder: Path) -> None:

@@ -18,7 +18,7 @@ class Report:
         source: The path it was read from, or what kind of object it was.
         shape: (C, H, W) of pictures, (D,) of vectors.
         count: Samples in all, held-out ones included; None for endless ones.
-        held_out: Samples never trained on; None for endless ones.
+        held_out: Samples that numbers are measured on, never trained on if there are enough; None for endless ones.
         sizes: Source sizes as "HEIGHTxWIDTH" -> how many, most frequent first.
         modes: Pixel kinds of the source (Pillow's modes, or an array's dtype) -> how many.
         formats: File formats -> how many.
@@ -49,7 +49,8 @@ class Report:
         amount = "endless samples" if self.count is None else count(self.count, "sample")
         lines = [f"{shown(self.name)}: {amount}, {kind(self.shape)}", f"source: {shown(self.source)}"]
         if self.count is not None and self.held_out is not None:
-            lines.append(f"held out: {self.held_out:,} (never trained on)")
+            trained_on = self.count == self.held_out  # where all samples are equal
+            lines.append(f"held out: {self.held_out:,}" + ("" if trained_on else " (never trained on)"))
         for title in ("sizes", "modes", "formats", "classes"):
             counts: Mapping[str, int] = getattr(self, title)
             lines += [f"{title}: {_histogram(counts)}"] if counts else []

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from wgan.errors import WganError
 
 _LIMITS = (
@@ -56,8 +58,8 @@ def demand_pairs(n: int, m: int, bytes_each: int, what: str) -> None:
     free, needed = free_memory(), n * m * bytes_each
     if free is not None and needed > free:
         raise WganError(
-            f"{what} of {n:,} and {m:,} samples needs {needed / 1e9:,.1f} GB for the matrix of their distances, "
-            f"and {free / 1e9:,.1f} GB are free; take at most --samples {round_down((free / bytes_each) ** 0.5):,}, "
+            f"{what} of {n:,} and {m:,} samples needs {decimal(needed)} for the matrix of their distances, "
+            f"and {decimal(free)} are free; take at most --samples {round_down((free / bytes_each) ** 0.5):,}, "
             "or another method, such as --method sliced."
         )
 
@@ -71,7 +73,7 @@ def demand_samples(numbers: int) -> None:
     free, needed = free_memory(), numbers * 16
     if free is not None and needed > free:
         raise WganError(
-            f"the samples need {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
+            f"the samples need {decimal(needed)} of memory, and {decimal(free)} are free; "
             "take fewer with --samples, or smaller pictures with --size."
         )
 
