@@ -87,10 +87,10 @@ def run(method: str, dim: int, centres: int, seed: int, seconds: float) -> dict[
     critic = constraint.prepare(make_critic("mlp", (dim,), width=256, depth=3, activation="relu"))
     adam = torch.optim.Adam(critic.parameters(), lr=rate, betas=(0.0, 0.9), fused=True)
     # As ours, to keep the best critic seen.
-    rays = Rays(sides.part("choose"), seed) if constraint.has_penalty() else None
+    rays = Rays(sides.part("validation"), seed) if constraint.has_penalty() else None
     training = Training(critic, constraint, (adam,), sides, Budget(seconds=seconds), method, rays)
     training.run(1.0, lambda share: None)
-    x, y = sides.part("judge")
+    x, y = sides.part("test")
     estimate = float(scores(training.critic, x).mean() - scores(training.critic, y).mean()) * sides.scale
     return row | {"wasserstein": estimate, "steps": training.steps}
 

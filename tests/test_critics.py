@@ -60,7 +60,7 @@ def test_a_sampler_that_draws_the_same_each_time_is_refused() -> None:
 
 def test_folds_of_samplers_are_draws_of_their_own() -> None:
     sides = Samplers(uniform, uniform, 0)
-    drawn = [*islice(sides.folds(4), 3), *(sides.part(name) for name in ("train", "choose", "judge", "certify"))]
+    drawn = [*islice(sides.folds(4), 3), *(sides.part(name) for name in ("train", "validation", "test", "certify"))]
     drawn += [sides.batch(step, 4, stream) for step in range(2) for stream in ("s", "t")]
     firsts = [tuple(side[0].tolist()) for part in drawn for side in part]
     assert len(set(firsts)) == len(firsts) == 22
@@ -84,7 +84,7 @@ def test_endless_parts_fit_into_memory_but_have_two_thousand_samples(
 
     monkeypatch.setattr(sides, "_raw", noted)
     sides.dim = dim
-    sides.part("judge")
+    sides.part("test")
     assert asked == [places]
 
 
@@ -145,9 +145,9 @@ def training(critic: nn.Module, rays: Rays | None = None) -> Training:
     return Training(critic, Unconstrained(), (optimizer,), sides, Budget(20), "ramp", rays)
 
 
-def test_the_critic_that_did_best_over_its_slope_on_samples_that_choose_is_kept() -> None:
+def test_the_critic_that_did_best_over_its_slope_on_validation_samples_is_kept() -> None:
     critic = ramp(2.0)
-    part = Arrays(normal(600, 3) + 1, normal(600, 3, 1), 0).part("choose")
+    part = Arrays(normal(600, 3) + 1, normal(600, 3, 1), 0).part("validation")
     found = training(critic, Rays(part, 0))
     expected = float(part.x[:, 0].double().mean() - part.y[:, 0].double().mean())
     for slope, estimate in ((2.0, expected), (0.5, expected / 2), (-1.0, -expected)):
@@ -240,27 +240,27 @@ def test_parts_lie_around_0_and_the_wider_side_has_a_spread_of_1(offset: float) 
 def test_ways_off_are_those_of_samples_that_train_and_are_chosen_on_others() -> None:
     """Of one distribution in many dimensions the box of one side's samples always looks too small for the other's."""
     sides = Arrays(normal(300, 40), normal(300, 40, 1), 0)
-    train, choose = sides.part("train"), sides.part("choose")
+    train, validation = sides.part("train"), sides.part("validation")
     offs = [*_off(train.x, -1.0), *_off(train.y, 1.0)]
-    on_train, on_others = ([difference(off, part)[0] for off in offs] for part in (train, choose))
+    on_train, on_others = ([difference(off, part)[0] for off in offs] for part in (train, validation))
     assert np.argmax(on_train) != np.argmax(on_others)
     found = fit_certified(sides, Budget(3), lambda share: None).critic
-    assert difference(found, choose)[0] >= max(on_others)
+    assert difference(found, validation)[0] >= max(on_others)
 
 
 def test_the_box_is_that_of_the_samples_that_train() -> None:
     x = np.random.default_rng(0).random((600, 8))
     sides = Arrays(x, x[::-1] + 0.5 * normal(600, 8), 0)
     critic = fit_certified(sides, Budget(3), lambda share: None).critic
-    boxes = [off(sides.part("choose").y) for off in _off(sides.part("train").x, -1.0)]
-    assert any(torch.equal(critic(sides.part("choose").y), box) for box in boxes)
+    boxes = [off(sides.part("validation").y) for off in _off(sides.part("train").x, -1.0)]
+    assert any(torch.equal(critic(sides.part("validation").y), box) for box in boxes)
 
 
 def test_first_weights_of_every_critic_hang_on_the_seed() -> None:
     made = []
     for seed in (0, 0, 1):
         sides = Arrays(normal(240, 3), normal(240, 3, 1), seed)
-        rays = Rays(sides.part("choose"), seed)
+        rays = Rays(sides.part("validation"), seed)
         trials = [_free(sides, Budget(1), "silu", rays), _orthogonal(sides, Budget(1)), _lattice(sides, Budget(1))]
         made.append([torch.cat([w.detach().flatten() for w in trial.critic.parameters()]) for trial in trials])
     assert all(torch.equal(*pair) for pair in zip(*made[:2], strict=True))

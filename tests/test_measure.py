@@ -20,7 +20,7 @@ from wgan.measure import W1, _bound, measure
 from wgan.measure.critics import Fitted, Rays, fit_certified, fit_free
 from wgan.measure.moves import ERRORS, Moves, _fold, transported
 from wgan.measure.sides import Arrays, Part, Samplers, Sides, open_sides
-from wgan.measure.verdict import Guess, combine
+from wgan.measure.verdict import Measurement, combine
 from wgan.schedule import Budget
 
 Array = NDArray[np.float64]
@@ -108,6 +108,17 @@ def test_the_bound_holds_where_samples_repeat() -> None:
     assert np.mean([answer.wasserstein for answer in answers]) == pytest.approx(0.2, abs=0.05)
 
 
+def test_there_is_no_bound_where_samples_may_be_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points of one distribution, each six times: parts share them, and the bound would be far above 0."""
+    x, y = (np.repeat(normal(120, 20, seed), 6, 0) for seed in (0, 1))
+    found = measure(x, y, steps=10)
+    assert found.lower_bound == 0 and found.copies == pytest.approx(5 / 6)
+    assert "at least  0: no bound, for 83% of a side's samples are copies; remove them" in str(found)
+    assert "certified" in str(measure(normal(240, 2), normal(240, 2, 1), steps=1))
+    monkeypatch.setattr("wgan.measure.COPIES", 1.0)
+    assert measure(x, y, steps=10).lower_bound > 0.5
+
+
 def test_moves_scales_and_roles() -> None:
     a, b = normal(1000, 4), normal(1000, 4, 1) + 1
     plain = measure(a, b, steps=STEPS)
@@ -168,7 +179,7 @@ def moves(x: Array, y: Array) -> Moves:
 
 def least(found: Moves) -> float:
     """The lower of two ends, from what is believed between them and their ratio."""
-    return found.guess.value / (2 - found.evenness)
+    return found.distance.value / (2 - found.evenness)
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -181,7 +192,7 @@ def test_a_part_that_moves_far_is_not_the_root_of_a_mean_square(
     assert quadrature(x[:2000], y[:2000]) > 1.25 * share * way
     # The upper end of the least, from four sets.
     assert share * way * 0.95 < least(found) < share * way * 1.2 and found.evenness < 0.9
-    assert abs(found.guess.value - share * way) < 1.25 * found.guess.margin
+    assert abs(found.distance.value - share * way) < 1.25 * found.distance.margin
 
 
 def test_a_class_that_is_missing_is_not_the_root_of_a_mean_square() -> None:
@@ -198,13 +209,13 @@ def test_mass_that_moves_alike_moves_evenly(name: str) -> None:
     x, y, truth = PAIRS[name]
     found = moves(x, y)
     assert found.evenness > (0.8 if name == "scaling" else 0.95)  # scaling moves what is far out further
-    assert found.guess.value == pytest.approx(truth, rel=0.05)
+    assert found.distance.value == pytest.approx(truth, rel=0.05)
 
 
 def test_where_nothing_moves_there_is_no_evenness_to_correct() -> None:
     found = [moves(normal(1600, 8, seed), normal(1600, 8, seed + 100)) for seed in range(8)]
-    assert any(each.guess.value < 0 for each in found)
-    assert all(each.evenness == 1 for each in found if each.guess.value < 0)
+    assert any(each.distance.value < 0 for each in found)
+    assert all(each.evenness == 1 for each in found if each.distance.value < 0)
     assert all(0 <= each.evenness <= 1 for each in found)
 
 
@@ -269,7 +280,7 @@ def test_a_budget_of_time_ends_in_time() -> None:
 def test_parts_are_disjoint_and_hang_on_the_content() -> None:
     x = normal(1200, 2)
     sides = Arrays(x, x[::-1].copy(), 0)
-    parts = {name: sides.part(name) for name in ("train", "choose", "judge", "certify")}
+    parts = {name: sides.part(name) for name in ("train", "validation", "test", "certify")}
     assert sum(len(part.x) for part in parts.values()) == len(x)
     rows = {tuple(row) for part in parts.values() for row in part.x.tolist()}
     assert len(rows) == len(x)
@@ -312,13 +323,13 @@ def test_what_certifies_is_asked_for_once_when_both_critics_are_trained(monkeypa
     monkeypatch.setattr(Arrays, "batch", batch)
     measure(normal(400, 2), normal(400, 2, 1) + 1, steps=3)
     assert asked.count("certify") == 1 and asked[-1] == "certify"
-    assert asked.count("judge") == 1 and asked[-2:] == ["judge", "certify"] and asked.count("batch") >= 6
+    assert asked.count("test") == 1 and asked[-2:] == ["test", "certify"] and asked.count("batch") >= 6
 
 
-def test_what_judges_and_certifies_changes_no_critic() -> None:
+def test_what_tests_and_certifies_changes_no_critic() -> None:
     sides = [Arrays(normal(1200, 2), normal(1200, 2, 1) + 1, 0) for _ in range(2)]
     for parts in sides[1]._parts:
-        for name in ("judge", "certify"):
+        for name in ("test", "certify"):
             parts[name].add_(1000.0)
     for fit in (fit_free, fit_certified):
         one, other = (fit(each, Budget(5), lambda share: None) for each in sides)
@@ -331,9 +342,9 @@ def test_endless_parts_are_different_draws() -> None:
         return torch.rand(n, 2, generator=generator)
 
     sides = Samplers(draw, draw, 0)
-    firsts = [sides.part(name).x[0].tolist() for name in ("train", "choose", "judge", "certify")]
+    firsts = [sides.part(name).x[0].tolist() for name in ("train", "validation", "test", "certify")]
     firsts += [
-        sides.part("judge").y[0].tolist(),
+        sides.part("test").y[0].tolist(),
         sides.batch(0, 4, "s").x[0].tolist(),
         sides.batch(1, 4, "s").x[0].tolist(),
     ]
@@ -392,20 +403,20 @@ def test_it_learns_where_gradients_are_off(
 
 
 def test_estimates_that_agree_are_believed() -> None:
-    verdict = combine(Guess(1.0, 0.01, 0.1), Guess(1.1, 0.01, 0.1), 1.0, 0.8, 5.0, 0.0)
+    verdict = combine(Measurement(1.0, 0.01, 0.1), Measurement(1.1, 0.01, 0.1), 1.0, 0.8, 5.0, 0.0)
     assert verdict.conclusive and verdict.wasserstein == pytest.approx(1.05)
     assert 0.8 <= verdict.interval[0] < 1.0 and 1.1 < verdict.interval[1] < 1.5
-    nothing = combine(Guess(0.0, 1e-290, 0.0), Guess(0.0, 0.0, 0.0), 0.0, 0.0, 1.0, 0.0)  # a set and itself
+    nothing = combine(Measurement(0.0, 1e-290, 0.0), Measurement(0.0, 0.0, 0.0), 0.0, 0.0, 1.0, 0.0)  # a set and itself
     assert nothing.conclusive and nothing.error == 0
 
 
 def test_estimates_that_disagree_leave_the_bounds() -> None:
-    verdict = combine(Guess(0.3, 0.01, 0.03), Guess(1.2, 0.05, 0.12), 1.0, 0.1, 5.0, 0.0)
+    verdict = combine(Measurement(0.3, 0.01, 0.03), Measurement(1.2, 0.05, 0.12), 1.0, 0.1, 5.0, 0.0)
     assert not verdict.conclusive and verdict.interval == (0.1, 5.0)
 
 
 def test_what_moments_demand_must_be_found() -> None:
-    found = Guess(2.0, 0.01, 0.1), Guess(2.1, 0.01, 0.1), 1.0, 1.7, 5.0
+    found = Measurement(2.0, 0.01, 0.1), Measurement(2.1, 0.01, 0.1), 1.0, 1.7, 5.0
     assert combine(*found, 2.0) == combine(*found, 0.0) and combine(*found, 0.0).conclusive
     verdict = combine(*found, 3.0)
     assert not verdict.conclusive and verdict.interval == (1.7, 5.0)
@@ -414,12 +425,12 @@ def test_what_moments_demand_must_be_found() -> None:
 
 
 def test_the_surer_estimate_weighs_more() -> None:
-    assert combine(Guess(0.01, 0.005, 0.001), Guess(0.5, 0.5, 0.05), 1.0, 0.0, 9.0, 0.0).wasserstein < 0.02
-    assert combine(Guess(0.6, 0.01, 0.2), Guess(1.0, 0.01, 0.1), 0.1, 0.0, 9.0, 0.0).wasserstein > 0.97
+    assert combine(Measurement(0.01, 0.005, 0.001), Measurement(0.5, 0.5, 0.05), 1.0, 0.0, 9.0, 0.0).wasserstein < 0.02
+    assert combine(Measurement(0.6, 0.01, 0.2), Measurement(1.0, 0.01, 0.1), 0.1, 0.0, 9.0, 0.0).wasserstein > 0.97
 
 
 def test_noisy_transport_below_the_critic_is_not_believed() -> None:
-    critic, transport = Guess(2.0, 0.01, 0.2), Guess(0.1, 0.01, 0.01)
+    critic, transport = Measurement(2.0, 0.01, 0.2), Measurement(0.1, 0.01, 0.01)
     answer = combine(critic, transport, 0.9, 1.5, 9.0, 0.0)
     assert answer.wasserstein > 1.9 and not answer.conclusive and answer.interval == (1.5, 9.0)
     assert combine(critic, transport, 0.01, 0.05, 9.0, 0.0).wasserstein < 0.2
@@ -427,7 +438,7 @@ def test_noisy_transport_below_the_critic_is_not_believed() -> None:
 
 def test_a_critic_above_what_transport_costs_is_wrong() -> None:
     """A point against a sphere around it: transport costs 1, all of it true, and a half of it looks like noise."""
-    answer = combine(Guess(1.6, 0.01, 0.2), Guess(1.0, 0.001, 0.1), 0.7, 0.9, 1.0, 0.0)
+    answer = combine(Measurement(1.6, 0.01, 0.2), Measurement(1.0, 0.001, 0.1), 0.7, 0.9, 1.0, 0.0)
     assert answer.wasserstein == pytest.approx(1.0) and answer.conclusive
 
 

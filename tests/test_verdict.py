@@ -10,12 +10,12 @@ from scipy import stats
 from toolbox import normal
 from wgan.measure.moves import _summed_up, root_with_error, transported
 from wgan.measure.sides import Arrays
-from wgan.measure.verdict import Guess, between, combine
+from wgan.measure.verdict import Measurement, between, combine
 from wgan.schedule import Budget
 
 
 def test_the_estimate_is_never_below_the_bound() -> None:
-    assert combine(Guess(0.3, 0.01, 0.03), Guess(0.3, 0.01, 0.03), 1.0, 0.8, 5.0, 0.0).wasserstein == 0.8
+    assert combine(Measurement(0.3, 0.01, 0.03), Measurement(0.3, 0.01, 0.03), 1.0, 0.8, 5.0, 0.0).wasserstein == 0.8
 
 
 def test_the_margin_has_twice_what_was_taken_from_the_most() -> None:
@@ -29,13 +29,13 @@ def test_the_error_of_a_negative_square_is_carried_from_0() -> None:
 
 @pytest.mark.parametrize(("margin", "conclusive"), [(0.21, True), (0.23, False)])
 def test_an_interval_may_reach_22_percent_to_each_side(margin: float, conclusive: bool) -> None:
-    verdict = combine(Guess(2.0, 0.0, 2 * margin), Guess(2.0, 0.0, 2 * margin), 1.0, 0.5, 9.0, 0.0)
+    verdict = combine(Measurement(2.0, 0.0, 2 * margin), Measurement(2.0, 0.0, 2 * margin), 1.0, 0.5, 9.0, 0.0)
     assert verdict.conclusive == conclusive
     assert verdict.interval == pytest.approx((2 - 2 * margin, 2 + 2 * margin) if conclusive else (0.5, 9.0))
 
 
 def test_half_an_interval_is_the_sum_of_all_that_an_estimate_may_be_off_by() -> None:
-    critic, transport, noise = Guess(2.1, 0.05, 0.0), Guess(1.9, 0.05, 0.0, ninety=2.353), 0.5
+    critic, transport, noise = Measurement(2.1, 0.05, 0.0), Measurement(1.9, 0.05, 0.0, ninety=2.353), 0.5
     missed = noise * 0.2
     weights = np.array([1 / 0.05**2, 1 / (0.05**2 + missed**2)])
     shares = weights / weights.sum()
@@ -57,13 +57,17 @@ def test_half_an_interval_is_the_sum_of_all_that_an_estimate_may_be_off_by() -> 
 
 
 def test_what_cannot_be_told_may_be_more_than_transport_costs() -> None:
-    verdict = combine(Guess(1.0, 0.0, 0.5), Guess(1.0, 0.0, 0.5), 1.0, 0.2, 1.2, 0.0)
+    verdict = combine(Measurement(1.0, 0.0, 0.5), Measurement(1.0, 0.0, 0.5), 1.0, 0.2, 1.2, 0.0)
     assert not verdict.conclusive and verdict.interval == pytest.approx((0.2, 1.5))
 
 
 def test_what_is_left_of_a_set_and_itself_by_rounding_is_nothing() -> None:
-    assert combine(Guess(1e-14, 0.0, 0.0), Guess(1e-14, 0.0, 0.0), 1.0, 0.0, 1.0, 0.0).wasserstein == 0.0
-    assert combine(Guess(1e-9, 0.0, 0.0), Guess(1e-9, 0.0, 0.0), 1.0, 0.0, 1.0, 0.0).wasserstein == pytest.approx(1e-9)
+    assert combine(Measurement(1e-14, 0.0, 0.0), Measurement(1e-14, 0.0, 0.0), 1.0, 0.0, 1.0, 0.0).wasserstein == 0.0
+    verdict = combine(Measurement(0.0, 0.0, 1e-298), Measurement(0.0, 0.0, 1e-298), 1.0, 0.0, 1.0, 0.0)
+    assert verdict.interval == (0.0, 0.0) and verdict.conclusive
+    assert combine(
+        Measurement(1e-9, 0.0, 0.0), Measurement(1e-9, 0.0, 0.0), 1.0, 0.0, 1.0, 0.0
+    ).wasserstein == pytest.approx(1e-9)
 
 
 @pytest.mark.parametrize("evenness", [1.0, math.sqrt(0.5)])
@@ -78,9 +82,9 @@ def test_moves_are_summed_up_by_their_formulas(evenness: float) -> None:
     most = math.sqrt(mean)
     demanded = moments.mean() - ninety * moments.std(ddof=1) / 2
     assert found.evenness == pytest.approx(evenness)
-    assert found.guess.value == pytest.approx(evenness * most * (2 - evenness))
-    assert found.guess.error == pytest.approx((math.sqrt(mean + error) - math.sqrt(mean - error)) / 2)
-    assert found.guess.ninety == pytest.approx(ninety)
+    assert found.distance.value == pytest.approx(evenness * most * (2 - evenness))
+    assert found.distance.error == pytest.approx((math.sqrt(mean + error) - math.sqrt(mean - error)) / 2)
+    assert found.distance.ninety == pytest.approx(ninety)
     assert found.moments == pytest.approx(evenness * math.sqrt(demanded))
     assert (found.noise, found.cost) == pytest.approx((3 / 5.15, 5.15))
 

@@ -21,14 +21,14 @@ import torch
 from wgan.certificate import certify, observed
 from wgan.confidence import lower_bound
 from wgan.distances.estimate import NINETY, null_size
-from wgan.distances.samples import by_content, halves, rows
+from wgan.distances.samples import COPIES, by_content, halves, rows
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.machine.crowd import Crowd
 from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
 from wgan.measure.moves import root_with_error, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
-from wgan.measure.verdict import Guess, between, combine
+from wgan.measure.verdict import Measurement, between, combine
 from wgan.schedule import Budget
 from wgan.seeds import rng
 from wgan.surroundings import undisturbed
@@ -50,10 +50,13 @@ class W1:
         interval: Where the truth is meant to be in 90 % of cases; docs/research/w1.md has where it was.
         conclusive: Whether these samples, in this time, can tell; if not, the interval is wide.
         lower_bound: W1 is at least this, but for one case in a thousand, if the mean of as many scores as there are
-            samples is normal; extremes rarer than one in so many samples break this.
+            samples is normal; extremes rarer than one in so many samples break this. Nor is it so for samples that are
+            not independent, and copies are not told from equal draws of discrete data: where they are more than a
+            fifth, the critic was trained on what it is measured on, and the bound is 0.
         standard_error: Of ``wasserstein``, from the choice of samples alone; the errors of critic and transport, which
             look at the same samples, are taken to go together.
-        train: The free critic's difference of means on samples that it was trained on, over its slope.
+        train: The free critic's difference of means on samples that it was trained on, over its slope, or 1 if that is
+            less.
         gap: ``train`` less the same on samples that it has not seen.
         critic: The free critic's estimate: the geometric mean of ``train`` and what it says of samples that it has not
             seen; lower where part of the mass stays.
@@ -62,6 +65,8 @@ class W1:
             is well below has missed something.
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
+        copies: The share of samples that repeat another one of their side, of the side where it is larger; 0 if they
+            were drawn without end.
         null: What ``wasserstein`` is at most, in 95 % of cases, where both sides are one distribution: with
             :math:`w \pm e` between two halves of A, each of at most as many samples as B has, it is
             :math:`w + 1.645 \sqrt 2 \max(e, w/2)`. None unless asked for.
@@ -88,6 +93,7 @@ class W1:
     moments: float
     lipschitz_certified: float
     lipschitz_observed: float
+    copies: float
     null: float | None
     converged: bool
     steps: int
@@ -105,8 +111,8 @@ class W1:
         return self.wasserstein
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return asdict(self)
+        """The fields as plain JSON values, and ``value``."""
+        return {"value": self.value, **asdict(self)}
 
     def __str__(self) -> str:
         return as_table(self._rows(), self.units, self.seconds)
@@ -117,12 +123,14 @@ class W1:
         overfit = max(0.0, min(self.gap, self.train))
         more = "" if self.converged else "; it was still rising: give it longer"
         slopes = f"slope at most {self.lipschitz_certified:.6f}, {self.lipschitz_observed:.4f} seen"
-        parts = "two disjoint parts of A differ by this at most"
+        parts = "two disjoint parts of A differ by this at most, in 95 % of cases"
         null = {} if self.null is None else {"null": f"{self.null:.3g} ({parts})"}
         return {
             "distance": f"{with_error(self.wasserstein, self.standard_error)}, {verdict}",
             "interval": f"{digits(low, error)} to {digits(high, error)} (90 %)",
-            "at least": f"{digits(max(0.0, self.lower_bound), error)}, certified (by a critic with {slopes})",
+            "at least": f"{digits(max(0.0, self.lower_bound), error)}, certified (by a critic with {slopes})"
+            if self.copies <= COPIES
+            else f"0: no bound, for {self.copies:.0%} of a side's samples are copies; remove them if they are no draws",
             **null,
             "evidence": f"critic {self.critic:.3g}, transport less noise {self.transport:.3g}, "
             f"means and covariances {self.moments:.3g}{more}",
@@ -149,7 +157,7 @@ def measure(
 
     Args:
         a: Independent samples (N, D), or a function ``(n, rng) -> samples (n, D)`` with a ``torch.Generator`` as
-            ``rng``. Copies of other samples, if a fifth or more are, let the bound be above the truth.
+            ``rng``. If more than a fifth are copies of others, there is no bound.
         b: The same.
         seconds: How long to take; by default a minute, if there are no ``steps``.
         steps: Steps of each critic instead; then the same seed gives the same numbers. Transport takes up to 20 seconds
@@ -195,7 +203,7 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
     rise = max(0.0, free.rise) * sides.scale
     critic, train, gap = _held_out(sides, free, rise, moves.evenness)
     bound, constant, seen = _bound(sides, certified)
-    verdict = combine(critic, moves.guess, moves.noise, bound, moves.cost, moves.moments)
+    verdict = combine(critic, moves.distance, moves.noise, bound, moves.cost, moves.moments)
     n, m = sides.sizes or (None, None)
     return W1(
         wasserstein=verdict.wasserstein,
@@ -206,10 +214,11 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
         train=train,
         gap=gap,
         critic=critic.value,
-        transport=moves.guess.value,
+        transport=moves.distance.value,
         moments=moves.moments,
         lipschitz_certified=constant,
         lipschitz_observed=seen,
+        copies=sides.copies,
         null=None,
         converged=rise <= 0.03 * abs(critic.value) + 2 * critic.error,
         steps=free.steps + certified.steps,
@@ -241,7 +250,7 @@ def _two_of(a: Any, b: Any, seed: int) -> tuple[Any, Any]:
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
 
-def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tuple[Guess, float, float]:
+def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tuple[Measurement, float, float]:
     r"""What the free critic says of samples that it has not seen; of those that it was trained on; and the difference.
 
     A critic that has memorised its samples adds noise to the direction that it should have. On its own samples
@@ -258,13 +267,13 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tup
     """
     unit = sides.scale / max(1.0, fitted.slope)
     (train, _), (held, error) = (
-        difference(fitted.critic, sides.part(part), sides.paired) for part in ("train", "judge")
+        difference(fitted.critic, sides.part(part), sides.paired) for part in ("train", "test")
     )
     most, spread = root_with_error(train * held, train * error) if train > 0 else (held, error)
     least = max(min(most, held), evenness * most) if most > 0 else most
     value, margin = between(least, most, evenness)
     margin += abs(most) * max(0.0, 1 / max(fitted.slope, FLATTEST) - 1)
-    return Guess(value * unit, spread * unit, margin * unit + rise), train * unit, (train - held) * unit
+    return Measurement(value * unit, spread * unit, margin * unit + rise), train * unit, (train - held) * unit
 
 
 def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:
@@ -273,4 +282,4 @@ def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:
     constant = certify(fitted.critic, (sides.dim,))
     seen = observed(fitted.critic, torch.cat([x[:SLOPES], y[:SLOPES]]))
     bound = lower_bound(scores(fitted.critic, x), scores(fitted.critic, y), constant, sides.paired) or 0.0
-    return bound * sides.scale, constant, seen
+    return (0.0 if sides.copies > COPIES else bound * sides.scale), constant, seen

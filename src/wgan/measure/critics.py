@@ -81,7 +81,7 @@ def fit_free(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
         Muon: An optimizer for hidden layers in neural networks (Jordan et al., 2024),
         https://kellerjordan.github.io/posts/muon/
     """
-    rays = Rays(sides.part("choose"), sides.seed)
+    rays = Rays(sides.part("validation"), sides.seed)
     return _better([_free(sides, budget, activation, rays) for activation in ("silu", "leaky_relu")], progress)
 
 
@@ -95,11 +95,11 @@ def fit_certified(sides: Sides, budget: Budget, progress: ShareDone) -> Fitted:
         Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
     """
     learnt = _better([_orthogonal(sides, budget), _lattice(sides, budget)], progress)
-    choose = sides.part("choose")
+    validation = sides.part("validation")
     distances_off = (
         critic for side, sign in zip(sides.part("train"), (-1.0, 1.0), strict=True) for critic in _off(side, sign)
     )
-    best = max((learnt.critic, *distances_off), key=lambda critic: difference(critic, choose)[0])
+    best = max((learnt.critic, *distances_off), key=lambda critic: difference(critic, validation)[0])
     return replace(learnt, critic=best)
 
 
@@ -188,7 +188,7 @@ class Training:
         self.critic, self.constraint, self.optimizers = critic, constraint, optimizers
         self.sides, self.budget, self.name = sides, budget, name
         self.rates = [Rates(optimizer) for optimizer in optimizers]
-        self.choose = sides.part("choose")
+        self.validation = sides.part("validation")
         self.rays = rays
         self.best, self.slope, self.trace = critic, 1.0, [(0.0, -math.inf)]
         self.steps, self.spent = 0, 0.0
@@ -218,9 +218,9 @@ class Training:
         descend(self.critic, self.constraint, self.optimizers, loss, x, y, self.steps, draw)
 
     def _look(self, share: float) -> None:
-        """Keep the critic if it does better than ever on samples that choose."""
+        """Keep the critic if it does better than ever on validation samples."""
         slope = 1.0 if self.rays is None else self.rays.slope(self.critic)
-        estimate = difference(self.critic, self.choose)[0] / max(1.0, slope)
+        estimate = difference(self.critic, self.validation)[0] / max(1.0, slope)
         if not math.isfinite(estimate):
             raise WganError("a critic diverged; remove extreme values from the samples, or use --method quadrature.")
         if estimate > max(value for _, value in self.trace):

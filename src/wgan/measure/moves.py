@@ -31,7 +31,7 @@ from wgan.distances.gaussian import gaussian_less_noise
 from wgan.distances.transport import Matched, less_noise, matched, signed_root
 from wgan.measure.critics import ShareDone
 from wgan.measure.sides import CUT, Sides
-from wgan.measure.verdict import Guess, between
+from wgan.measure.verdict import Measurement, between
 from wgan.schedule import Budget
 
 FOLDS = (4000, 2000, 1000, 400)
@@ -55,7 +55,7 @@ class Moves(NamedTuple):
     """What transport says.
 
     Attributes:
-        guess: The distance, between the least and the most that it may be: nearer to the most, the more evenly mass
+        distance: The distance, between the least and the most that it may be: nearer to the most, the more evenly mass
             moves.
         evenness: The least over the most, from 0 to 1: 1 where all mass moves alike, or may do so.
         noise: The share of the cost of transport that is noise.
@@ -63,7 +63,7 @@ class Moves(NamedTuple):
         moments: What means and covariances demand, less noise, and at least that with 95 % confidence.
     """
 
-    guess: Guess
+    distance: Measurement
     evenness: float
     noise: float
     cost: float
@@ -102,7 +102,7 @@ def _summed_up(costs: Floats, squares: Floats, moments: Floats) -> Moves:
     demanded = float(moments.mean() - ninety * moments.std(ddof=1) / math.sqrt(len(moments)))
     noise = min(1.0, within / across) if across else 0.0
     return Moves(
-        Guess(value, spread, margin, ninety), evenness, noise, across, evenness * math.sqrt(max(0.0, demanded))
+        Measurement(value, spread, margin, ninety), evenness, noise, across, evenness * math.sqrt(max(0.0, demanded))
     )
 
 

@@ -1,4 +1,4 @@
-"""Two sets of samples, cut into parts: what trains a critic never judges it."""
+"""Two sets of samples, cut into parts: what trains a critic never tests it."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wgan.distances.samples import checked, numbers, orders
+from wgan.distances.samples import checked, numbers, orders, share_of_copies
 from wgan.errors import UsageError
 from wgan.seeds import rng
 
@@ -23,10 +23,10 @@ It is called under ``torch.no_grad()``, so it may be a network; one that needs s
 FEWEST_SAMPLES = 200
 """Samples a side that can be cut into parts which still say something."""
 
-CUT = {"choose": 1 / 12, "judge": 1 / 6, "certify": 1 / 6}
+CUT = {"validation": 1 / 12, "test": 1 / 6, "certify": 1 / 6}
 """Shares of a finite set; the rest trains."""
 
-SIZES = {"train": 16_384, "choose": 8_192, "judge": 65_536, "certify": 65_536}
+SIZES = {"train": 16_384, "validation": 8_192, "test": 65_536, "certify": 65_536}
 """Samples a side in each part, where there are as many."""
 
 FIRST = 2048
@@ -56,9 +56,11 @@ class Sides(ABC):
 
     Attributes:
         paired: Whether each sample of B was made from the one of A in its place, so that their errors are correlated.
+        copies: The share of samples that repeat another one of their side, of the side where it is larger.
     """
 
     paired = False
+    copies = 0.0
 
     def __init__(self, x: Tensor, y: Tensor, seed: int, sizes: tuple[int, int] | None) -> None:
         self.seed, self.sizes, self.dim = seed, sizes, x.shape[1]
@@ -73,7 +75,7 @@ class Sides(ABC):
 
     @abstractmethod
     def part(self, name: str) -> Part:
-        """The samples that "choose", "judge" or "certify"; of "train" a part to look at, for :meth:`batch` trains."""
+        """The part "validation", "test" or "certify"; of "train" some to look at, for :meth:`batch` trains."""
 
     @abstractmethod
     def batch(self, step: int, size: int, stream: str) -> Part:
@@ -111,6 +113,7 @@ class Arrays(Sides):
         # So that equal samples of two sets, and those made from each other, fall into the same part.
         places = orders(x, y, seed)
         self.paired = np.array_equal(*places)
+        self.copies = max(map(share_of_copies, (x, y)))
         sides = zip((x, y), places, strict=True)
         shuffled = (torch.from_numpy(side[order]) for side, order in sides)
         self._parts = [_cut(side) for side in self._scaled(*shuffled)]
@@ -156,7 +159,7 @@ class Samplers(Sides):
         super().__init__(x, y, seed, None)
 
     def _check_that_draws_differ(self) -> None:
-        """Refuse samplers of a fixed seed, whose critic would be judged and certified on what it was trained on."""
+        """Refuse samplers of a fixed seed, whose critic would be tested and certified on what it was trained on."""
         for one, other in zip(self._raw(64, "look", 0), self._raw(64, "look", 1), strict=True):
             if torch.equal(one, other) and not one.eq(one[0]).all():  # a single point may come again
                 raise UsageError(

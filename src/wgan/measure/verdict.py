@@ -24,7 +24,7 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Guess:
+class Measurement:
     """An estimate of W1.
 
     Attributes:
@@ -59,7 +59,9 @@ def between(least: float, most: float, evenness: float) -> tuple[float, float]:
     return value, MARGIN * abs(value) + 2 * (most - value)
 
 
-def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling: float, moments: float) -> Verdict:
+def combine(
+    critic: Measurement, transport: Measurement, noise: float, bound: float, ceiling: float, moments: float
+) -> Verdict:
     """Weigh the two estimates against each other.
 
     Args:
@@ -74,23 +76,23 @@ def combine(critic: Guess, transport: Guess, noise: float, bound: float, ceiling
     """
     critic = replace(critic, value=min(critic.value, ceiling))
     missed = noise * max(0.0, critic.value - transport.value)
-    guesses = critic, replace(transport, margin=noise * transport.margin + missed)
-    weights = [1 / (guess.error**2 + guess.margin**2 + 1e-300) for guess in guesses]
+    measurements = critic, replace(transport, margin=noise * transport.margin + missed)
+    weights = [1 / (each.error**2 + each.margin**2 + 1e-300) for each in measurements]
     shares = [weight / sum(weights) for weight in weights]
 
-    def mean(of: Callable[[Guess], float]) -> float:
-        return sum(share * of(guess) for share, guess in zip(shares, guesses, strict=True))
+    def mean(of: Callable[[Measurement], float]) -> float:
+        return sum(share * of(each) for share, each in zip(shares, measurements, strict=True))
 
-    found = mean(lambda guess: guess.value)
+    found = mean(lambda each: each.value)
     value = max(0.0, bound, found if found > ROUNDING * ceiling else 0.0)
     # Both looked at the same samples, and err together.
-    error, by_chance = mean(lambda guess: guess.error), mean(lambda guess: guess.ninety * guess.error)
-    apart = math.sqrt(mean(lambda guess: (guess.value - value) ** 2))
-    margin = mean(lambda guess: guess.margin)
+    error, by_chance = mean(lambda each: each.error), mean(lambda each: each.ninety * each.error)
+    apart = math.sqrt(mean(lambda each: (each.value - value) ** 2))
+    margin = mean(lambda each: each.margin)
     # What transport misses may be more than what the critic has found, and what both miss more than what moments show.
     half = by_chance + apart + margin + missed + noise * max(0.0, moments - value)
     rounding = ROUNDING * ceiling  # a set and itself
-    error = error if error > rounding else 0.0
-    conclusive = half <= max(WIDEST * value, rounding)
+    error, half = (each if each > rounding else 0.0 for each in (error, half))
+    conclusive = half <= WIDEST * value
     low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
     return Verdict(value, error, (max(0.0, bound, low), high), conclusive)
