@@ -113,7 +113,6 @@ def test_copies_are_spread_over_halves() -> None:
     assert line(first, second) < 0.07
 
 
-def test_a_few_copies_stay_together() -> None:
 def test_one_sample_that_is_there_often_is_spread_over_halves() -> None:
     """Pictures of which a sixth are blank: together they would be in one half, and not in the other."""
     x = normal(1000, 3) + 1
@@ -125,6 +124,7 @@ def test_one_sample_that_is_there_often_is_spread_over_halves() -> None:
     assert abs(quadrature(x, y)) < 0.3 < exact(x, y)
 
 
+def test_a_few_copies_stay_together() -> None:
     x = np.random.default_rng(0).normal(size=(400, 64))
     x[350:] = x[:50]
     first, second = (set(map(bytes, half)) for half in halves(x, by_content(x, 0)))
@@ -233,7 +233,7 @@ def test_sliced_needs_memory_for_a_few_lines_at_once(monkeypatch: pytest.MonkeyP
     sliced(x, x + 1)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert most < 16 * 8 * 2**16 < 8 * 4000 * DIRECTIONS, "sixteen arrays of a block, less than all shadows"
+    assert most < 16 * 8 * 2**16 < 8 * 4000 * DIRECTIONS, "sixteen arrays of a block, less than all projections"
 
 
 @pytest.mark.parametrize("m", [12, 9])

@@ -42,7 +42,8 @@ def certify(critic: nn.Module, shape: tuple[int, ...]) -> float:
     forward pass in float32, or bfloat16, adds its own rounding to the scores.
 
     Args:
-        critic: Made of ``nn.Sequential``, a :class:`~wgan.networks.Critic` and the layers that have a bound here.
+        critic: Made of ``nn.Sequential``, a :class:`~wgan.networks.Critic`, residual blocks
+            (:class:`~wgan.networks.resnet.Residual`) and the layers that have a bound here.
         shape: Of one sample: (C, H, W) or (D,).
 
     Returns:

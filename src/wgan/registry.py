@@ -58,13 +58,15 @@ DATASETS: Mapping[str, Entry] = {
 DISTANCES: Mapping[str, Entry] = {
     "quadrature": Entry(
         "wgan.distances.transport:quadrature",
-        "exact W1 less the samples' noise: W1's scale where all samples move alike",
+        "exact W1, the samples' noise subtracted in quadrature: W1's scale where all samples move alike",
     ),
     "exact": Entry("wgan.distances.transport:exact", "W1 of the samples themselves, by exact transport"),
     "w2": Entry("wgan.distances.transport:w2", "W2 of the samples themselves, by exact transport"),
     "debiased": Entry("wgan.distances.transport:debiased", "W1 across less W1 within: a sharp test, on its own scale"),
     "line": Entry("wgan.distances.line:line", "W1 of single numbers, exact and quick"),
-    "sliced": Entry("wgan.distances.line:sliced", "mean W1 along 500 random lines, quick for any number of samples"),
+    "sliced": Entry(
+        "wgan.distances.line:sliced", "mean W1 along 500 random directions, quick for any number of samples"
+    ),
     "sinkhorn": Entry("wgan.distances.sinkhorn:sinkhorn", "Sinkhorn divergence: W1 smoothed by an entropy, debiased"),
     "energy": Entry("wgan.distances.kernels:energy", "energy distance, from the mean distances across and within"),
     "mmd": Entry("wgan.distances.kernels:mmd", "squared MMD, Gaussian kernel of the median width, unbiased"),

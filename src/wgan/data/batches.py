@@ -44,7 +44,10 @@ class Batches:
 
     @property
     def per_epoch(self) -> float:
-        """How many batches make one pass over the samples (65,536 samples where they are endless)."""
+        """How many batches have as many samples as there are, or 65,536 where they are endless: the epoch of budgets.
+
+        An order of :meth:`index` ends up to a batch before that: what is left is dropped, and another choice each time.
+        """
         return (ENDLESS_PASS if self.samples.size is None else self.samples.size) / self.batch
 
     def __getitem__(self, k: int) -> torch.Tensor:

@@ -112,8 +112,8 @@ def standard_error(method: Method, x: Floats, y: Floats, seed: int) -> float:
     dimension it is then 5 to 12 % too small. With sets of very different sizes, or tails so heavy that a few samples
     decide, it may be a quarter too small. Halves are as large as they can be, since a distance cannot fall below
     what sampling alone makes of it, and small sets, which are all near that floor, would hide their spread. They cost 2
-    to 4 times what the distance itself does. The lines of ``sliced`` are the same for all halves, so the error of
-    choosing them is added in squares.
+    to 4 times what the distance itself does. The directions of ``sliced`` are the same for all halves, so the error
+    of choosing them is added in squares.
 
     References:
         Pseudo-replication: half samples (McCarthy, 1969), https://doi.org/10.2307/1402116

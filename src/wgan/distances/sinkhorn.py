@@ -59,8 +59,8 @@ def entropic_cost(cost: Floats, smoothing: float) -> float:
     r""":math:`\mathrm{OT}_\varepsilon` of uniform weights from the cost (N, M), as the largest value of its dual.
 
     The dual is concave in one side's potential where the other side's is the best answer to it, and a quasi-Newton
-    method climbs it. The usual iteration, answers in turns, takes for ever where samples lie far out, or where groups
-    far apart have other masses on the other side.
+    method climbs it. Alternating Sinkhorn updates converge slowly when there are outliers, or well-separated groups of
+    unequal mass.
     """
     cost = cost / smoothing  # a line search compares steps with 1
     transposed = np.ascontiguousarray(cost.T)
