@@ -182,10 +182,9 @@ def _panels(arbitrary_under: str, classic: bool, slope: float | None) -> list[Pa
     estimate = "mean score of real\n\N{MINUS SIGN} mean score of generated"
     estimate += f"\n(arbitrary scale under {arbitrary_under})" if arbitrary_under else ""
     losses = "Losses" + " (classic GAN: no Wasserstein estimate)" * classic
-    overfitting = "mean score of trained-on\n\N{MINUS SIGN} mean score of held-out"
     panels = [
         Panel("Wasserstein estimate", estimate, (training, held_out, bound), noise="noise_floor"),
-        Panel("Overfitting", overfitting, (gap,), level=0.0),
+        Panel("Overfitting", "mean score: trained on\n\N{MINUS SIGN} held out", (gap,), level=0.0),
         Panel(losses, "loss", (critic, generator), means=True),
         Panel("Penalty", "penalty", (Line("penalty", "in the critic's loss", GREEN),), means=True),
         Panel("Critic's gradient norm", "gradient norm", (between, generated), level=slope),
