@@ -468,3 +468,10 @@ def test_open_sides_takes_either_kind() -> None:
     assert isinstance(
         open_sides(lambda n, g: torch.rand(n, 2, generator=g), lambda n, g: torch.rand(n, 2, generator=g), 0), Samplers
     )
+
+
+def test_a_critic_of_a_few_steps_has_not_converged() -> None:
+    a, b = normal(400, 3), normal(400, 3, 1) + 1 / math.sqrt(3)
+    short, long = (measure(a, b, steps=steps) for steps in (5, 60))
+    assert not short.converged and "still rising" in str(short)
+    assert long.converged and f"{long.lipschitz_observed:.4f} observed, not a bound" in str(long)

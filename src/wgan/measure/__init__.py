@@ -37,6 +37,9 @@ from wgan.words import as_table, count, digits, with_error
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
 """Of the time."""
 
+FEWEST_STEPS = 40
+"""Before them a critic has hardly begun, and looks as if it stood still, for its rates fall all the same."""
+
 FLATTEST = 1e-6
 """A critic's slope below which it says nothing at all."""
 
@@ -70,7 +73,7 @@ class W1:
         null: What ``wasserstein`` is at most, in 95 % of cases, where both sides are one distribution: with
             :math:`w \pm e` between two halves of A, each of at most as many samples as B has, it is
             :math:`w + 1.645 \sqrt 2 \max(e, w/2)`. None unless asked for.
-        converged: Whether the free critic had stopped finding more.
+        converged: Whether the free critic had stopped finding more; never of fewer than 40 steps.
         steps: Steps of both critics.
         seconds: What it took.
         method: "critic".
@@ -122,7 +125,7 @@ class W1:
         verdict = "conclusive" if self.conclusive else "INCONCLUSIVE"
         overfit = max(0.0, min(self.gap, self.train))
         more = "" if self.converged else "; it was still rising: give it longer"
-        slopes = f"slope at most {self.lipschitz_certified:.6f}, {self.lipschitz_observed:.4f} seen"
+        slopes = f"slope at most {self.lipschitz_certified:.6f}; {self.lipschitz_observed:.4f} observed, not a bound"
         parts = "two disjoint parts of A differ by this at most, in 95 % of cases"
         null = {} if self.null is None else {"null": f"{self.null:.3g} ({parts})"}
         return {
@@ -220,7 +223,7 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
         lipschitz_observed=seen,
         copies=sides.copies,
         null=None,
-        converged=rise <= 0.03 * abs(critic.value) + 2 * critic.error,
+        converged=free.steps >= FEWEST_STEPS and rise <= 0.03 * abs(critic.value) + 2 * critic.error,
         steps=free.steps + certified.steps,
         seconds=time.perf_counter() - began,
         method="critic",
