@@ -34,7 +34,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> "list[Figure]":
 @pytest.fixture
 def empty_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves take longer to draw than a small run to train: an empty file says that they were to be."""
-    monkeypatch.setattr("wgan.loop.gallery.curves", lambda records, path, **words: path.touch())
+    monkeypatch.setattr("wgan.loop.gallery.curves", lambda path, records, **words: path.touch())
 
 
 @pytest.fixture

@@ -113,8 +113,9 @@ def orders(x: Floats, y: Floats, seed: int) -> tuple[NDArray[np.int64], NDArray[
 
 
 def share_of_copies(x: Floats) -> float:
-    """How many of the samples (N, D) repeat another one, as a share of them all."""
-    return _share(_contents(x))
+    """How many of the samples (N, D) repeat another one, as a share of them all; 0 if they are a single point."""
+    contents = _contents(x)
+    return _share(contents) if len(set(contents)) > 1 else 0.0
 
 
 def _share(contents: list[bytes]) -> float:

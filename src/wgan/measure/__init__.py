@@ -69,7 +69,7 @@ class W1:
         lipschitz_certified: Upper bound of the certified critic's Lipschitz constant.
         lipschitz_observed: The largest slope seen of it, not a bound.
         copies: The share of samples that repeat another one of their side, of the side where it is larger; 0 if they
-            were drawn without end.
+            were drawn without end, or are a single point.
         null: What ``wasserstein`` is at most, in 95 % of cases, where both sides are one distribution: with
             :math:`w \pm e` between two halves of A, each of at most as many samples as B has, it is
             :math:`w + 1.645 \sqrt 2 \max(e, w/2)`. None unless asked for.

@@ -56,7 +56,8 @@ class Sides(ABC):
 
     Attributes:
         paired: Whether each sample of B was made from the one of A in its place, so that their errors are correlated.
-        copies: The share of samples that repeat another one of their side, of the side where it is larger.
+        copies: The share of samples that repeat another one of their side, of the side where it is larger; 0 of a
+            single point.
     """
 
     paired = False
