@@ -44,7 +44,7 @@ COMMON: dict[str, Any] = {
     "critic_steps": 3,
     "decay": Decay(0, COLUMNS[-1]),
     "ema_half_life": 0,
-    "batch": 256,
+    "batch": 128,
 }
 """The options that all trainers share."""
 
