@@ -161,11 +161,12 @@ def test_whatever_else_a_folder_holds_is_skipped_and_named(tmp_path: Path) -> No
         "null.png": "a link to what is no regular file",
         "dangling.png": "a link to nothing",
         "self.png": "Too many levels of symbolic links",
+        "out.png": "a link out of the folder (--follow-links reads it)",
     }
     for name, (_, why) in BROKEN.items():
         assert why in skipped[f"{name}.png"]
-    assert len(skipped) == len(BROKEN) + 7
-    assert data.report.count == 4
+    assert len(skipped) == len(BROKEN) + 8
+    assert data.report.count == 3
     assert data.report.duplicates == 1
     assert f"skipped: {len(skipped)}" in str(data.report).splitlines()
 
@@ -177,7 +178,9 @@ def test_a_folder_of_links_to_files_is_the_files(tmp_path: Path, absolute: bool)
         link = tmp_path / "links" / ("cats", "dogs")[n // 5] / f"{n}.png"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(store / f"{n:02}" if absolute else Path("../../store") / f"{n:02}")
-    data = open_data(tmp_path / "links", DataConfig())
+    with pytest.raises(WganError, match="a link out of the folder \\(--follow-links reads it\\)"):
+        open_data(tmp_path / "links", DataConfig())
+    data = open_data(tmp_path / "links", DataConfig(follow_links=True))
     assert data.report.skipped == []
     assert data.report.classes == {"cats": 5, "dogs": 5}
     assert images(data)[:, 0, 0, 0].tolist() == list(range(10))
@@ -192,13 +195,13 @@ def test_what_a_link_leads_to_is_read_again_when_it_changes(tmp_path: Path, chan
     link.parent.mkdir()
     link.symlink_to(store / "a")
     assert (store / "a").stat().st_size == (store / "b").stat().st_size
-    assert images(open_data(link.parent, DataConfig()))[0, 0, 0, 0] == 1
+    assert images(open_data(link.parent, DataConfig(follow_links=True)))[0, 0, 0, 0] == 1
     if change == "the link":
         link.unlink()
         link.symlink_to(store / "b")
     else:
         (store / "a").write_bytes(picture(9))
-    assert images(open_data(link.parent, DataConfig()))[0, 0, 0, 0] == 9
+    assert images(open_data(link.parent, DataConfig(follow_links=True)))[0, 0, 0, 0] == 9
 
 
 def test_what_was_written_into_a_folder_by_its_runs_is_skipped_and_named(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ class DataConfig:
     """Share (below 1) or number of samples never trained on; mnist, fashion-mnist and cifar10 have their own."""
     data_dir: str | None = None
     """Where the files of named data sets are looked for first."""
+    follow_links: bool = False
+    """Read pictures, too, to which links in the folder lead that are outside of it."""
     download: bool = False
     """Download a named data set that is not on this machine."""
 

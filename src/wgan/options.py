@@ -21,7 +21,7 @@ from wgan.limits import AT_LEAST, AT_MOST
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
-READING = ("size", "channels", "fit", "value_range", "held_out", "data_dir", "download")
+READING = ("size", "channels", "fit", "value_range", "held_out", "data_dir", "follow_links", "download")
 """What says how to read data, where nothing trains on them."""
 RESUMABLE = (
     *BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device",

@@ -1,9 +1,9 @@
 """Pictures in a folder or a .zip: listing them safely, and reading them one at a time.
 
 Nothing is trusted. Only regular files are opened, an archive is read and never extracted. In a folder, links to
-regular files are followed wherever they lead, for stores of data sets are made of them (git-annex, DVC, Hugging Face);
-links to folders are not, for they may go round in circles. Whatever is not used is named with the reason; hidden files
-alone pass silently.
+regular files in it are followed; those that lead out of it are if that is asked for, for stores of data sets are made
+of them (git-annex, DVC, Hugging Face). Links to folders are not, for they may go round in circles. Whatever is not used
+is named with the reason; hidden files alone pass silently.
 """
 
 import hashlib
@@ -116,8 +116,16 @@ def stamp_of(info: os.stat_result) -> str:
     return f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns}"
 
 
-def folder(path: Path) -> Files:
-    """The pictures in a folder and the folders in it, but for what this package itself wrote there."""
+def folder(path: Path, follow_links: bool = False) -> Files:
+    """The pictures in a folder and the folders in it, but for what this package itself wrote there.
+
+    Args:
+        path: The folder.
+        follow_links: Whether to follow links to files that are not in it.
+
+    Raises:
+        WganError: It is a run's folder.
+    """
     root = path.resolve()
     if _is_run(root):
         raise WganError(f"{path} is a run's folder, not a data set; go on with it by wgan resume, or see wgan sample.")
@@ -136,7 +144,7 @@ def folder(path: Path) -> Files:
                 continue
             name = str(Path(entry.path).relative_to(root)).replace(os.sep, "/")
             try:
-                found = _look(entry)
+                found = _look(entry, None if follow_links else root)
             except (Unreadable, OSError) as error:
                 skipped.append((shown(name), reason(error)))
                 continue
@@ -151,8 +159,8 @@ def _is_run(place: Path) -> bool:
     return (place / RUN_CONFIG).is_file() and (place / CHECKPOINTS).is_dir()
 
 
-def _look(entry: os.DirEntry[str]) -> Path | str:
-    """A folder to look into, or the stamp of a regular file, perhaps at the end of a link."""
+def _look(entry: os.DirEntry[str], within: Path | None) -> Path | str:
+    """A folder to look into, or the stamp of a regular file, perhaps at the end of a link within a folder."""
     linked = entry.is_symlink()
     try:
         info = entry.stat()
@@ -169,6 +177,8 @@ def _look(entry: os.DirEntry[str]) -> Path | str:
         raise Unreadable("a link to what is no regular file" if linked else "not a regular file")
     if entry.name.endswith(SHEET):
         raise Unreadable(_A_SHEET)
+    if linked and within and not Path(entry.path).resolve().is_relative_to(within):
+        raise Unreadable("a link out of the folder (--follow-links reads it)")
     # Stores may give all files one size and time: what a link says is a part of what it leads to.
     return f"{stamp_of(info)} {Path(entry.path).readlink()}" if linked else stamp_of(info)
 

@@ -43,7 +43,7 @@ def open_path(path: Path, options: DataConfig, progress: Progress) -> Data:
         WganError: It cannot be read.
     """
     if path.is_dir():
-        return pictures(folder(path), options, progress)
+        return pictures(folder(path, options.follow_links), options, progress)
     if not path.exists():
         raise UsageError(_nothing_there(path))
     reader = READERS.get(path.suffix.lower())
