@@ -29,7 +29,7 @@ from wgan.trainer.outputs import flat_scores
 Batch = tuple[int, Callable[[], Tensor]]
 """How many samples a batch has, and what makes it."""
 MEASURED, MEASURED_LARGE = 1024, 512  # samples a side for the estimate, and if they are pictures above 32x32
-GRADIENTS = 256  # samples for the gradient norms: at least so many, in whole batches, if so many are held out
+GRADIENTS = 256  # samples for the gradient norms: at least so many, if so many are held out
 NINETY_FIVE = 1.96  # standard errors, on both sides, that 95 % of normal errors stay within
 ESTIMATES = (
     *("wasserstein", "wasserstein_heldout", "wasserstein_stderr", "wasserstein_bound"),
