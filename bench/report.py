@@ -95,7 +95,7 @@ def section(result: dict[str, Any], tables: str) -> str:
     at, of = result["machine"], result["versions"]
     shared = f"{count(at['cores'], 'core')}, {count(at['threads'], 'thread')}"
     where = f"{at['processor']}, {shared}, {' '.join(at['features']) or 'no features'}"
-    seeds = result["measured"].get("settings", {}).get("seeds", [0])  # without the flag every benchmark's seed is 0
+    seeds = [each["seed"] for each in result["measured"].get("seeds", [{"seed": 0}])]  # of the others it is always 0
     seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     with_ = ", ".join(f"{name} {version}" for name, version in of.items() if version)
     lines = [

@@ -18,7 +18,7 @@ def test_errors_of_rows_made_from_each_other_are_those_of_their_differences() ->
         draw = np.random.default_rng(seed)
         far, turned = 3 * draw.normal(size=(600, 1)), draw.normal(size=(600, 1))
         sides = Arrays(np.hstack([far, turned]), np.hstack([far, -turned]), seed)
-        for name in ("judge", "certify"):
+        for name in ("test", "certify"):
             x, y = (side[:, 1].double() for side in sides.part(name))
             found.append(float(x.mean() - y.mean()))
             told.append(stderr(x, y, sides.paired) or 0.0)

@@ -121,7 +121,7 @@ def test_parts_have_their_shares_and_batches_depend_on_the_seed() -> None:
     places = []
     for seed in (0, 1):
         sides = Arrays(x, x + 1, seed)
-        assert [len(sides.part(n).x) for n in ("choose", "judge", "certify", "train")] == [100, 200, 200, 700]
+        assert [len(sides.part(n).x) for n in ("validation", "test", "certify", "train")] == [100, 200, 200, 700]
         train, batch = sides.part("train").x, sides.batch(3, 64, "any").x
         places.append((batch[:, None] == train[None]).all(2).int().argmax(1))
     assert not torch.equal(*places)
@@ -132,8 +132,8 @@ def test_what_samplers_draw_hangs_on_the_seed() -> None:
         return torch.rand(n, 2, generator=generator)
 
     one, two = (Samplers(draw, draw, seed) for seed in (0, 1))
-    assert not torch.equal(one._samplers[0](4, torch.Generator()), one.part("judge").x[:4])
-    raw = [next(s._raw(4, "judge", 0)) for s in (one, two)]
+    assert not torch.equal(one._samplers[0](4, torch.Generator()), one.part("test").x[:4])
+    raw = [next(s._raw(4, "test", 0)) for s in (one, two)]
     assert not torch.equal(*raw)
 
 

@@ -58,8 +58,8 @@ def test_a_record_is_about_the_samples_that_one_gets() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_batch_norm_is_measured_as_it_works(training: bool) -> None:
     norm, x = nn.BatchNorm1d(3).train(training), torch.randn(8, 3) + 2
-    twin = probe(norm)
-    assert torch.allclose(twin(x).mean(0), torch.zeros(3) if training else x.mean(0), atol=1e-4)
+    copied = probe(norm)
+    assert torch.allclose(copied(x).mean(0), torch.zeros(3) if training else x.mean(0), atol=1e-4)
     assert torch.equal(norm.running_mean, torch.zeros(3))
 
 
@@ -163,7 +163,7 @@ def test_critics_that_keep_something_of_their_last_pass_are_measured_as_they_are
     meter, critic = trainer._meter, critic.eval()
     with torch.no_grad():
         on_train, on_held_out = (
-            torch.cat([critic(meter.real(samples, rows)) for rows in index]).mean()
+            torch.cat([critic(meter.real(samples, rows)) for rows in meter._suited(index, critic)]).mean()
             for samples, index in ((meter.train, meter.train_index), (meter.held_out, meter.held_out_index))
         )
     assert record["gap"] == pytest.approx(float(on_train - on_held_out), rel=1e-4, abs=1e-7)
@@ -321,10 +321,15 @@ def test_noise_floor_is_of_held_out_scores_in_closed_form() -> None:
     assert floor == pytest.approx(1.96 * used.std(ddof=1) * math.sqrt(1 / 32 + 1 / 96), rel=1e-5)
 
 
-@pytest.mark.parametrize(("norm", "used"), [(nn.Identity(), 100), (nn.BatchNorm1d(2), 64)])
-def test_all_samples_are_measured_but_those_that_batch_norm_would_see_in_a_short_batch(
-    norm: nn.Module, used: int
-) -> None:
+class Spread(nn.Module):
+    """What a critic of one's own may see in a batch: how its samples differ."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + x.std(0)
+
+
+@pytest.mark.parametrize(("norm", "used"), [(nn.Identity(), 100), (nn.BatchNorm1d(2), 64), (Spread(), 64)])
+def test_all_samples_are_measured_but_those_that_would_be_mixed_in_a_short_batch(norm: nn.Module, used: int) -> None:
     draw, linear = np.random.default_rng(0), nn.Linear(2, 1)
     meter = meter_of(draw.normal(size=(100, 2)), draw.normal(size=(100, 2)), batch=64)
     critic = nn.Sequential(norm, linear)
@@ -333,8 +338,8 @@ def test_all_samples_are_measured_but_those_that_batch_norm_would_see_in_a_short
     rows = torch.cat(meter.held_out_index)[:used]
     assert len(rows.unique()) == used
     with torch.no_grad():
-        scores = critic(meter.held_out.batch(rows).float()).flatten()
-    assert torch.allclose(held_out, scores.double())
+        scores = [critic(part).flatten() for part in meter.held_out.batch(rows).float().split(64)]
+    assert torch.allclose(held_out, torch.cat(scores).double())
 
 
 def test_gradient_norms_are_between_held_out_and_generated_at_new_points() -> None:

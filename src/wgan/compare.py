@@ -36,6 +36,7 @@ DRAWN = 4000
 DRAWN_FOR_CRITICS = 60_000
 """Samples a side where both sides can be drawn from without end."""
 
+_ENDLESS = "samplers are drawn from without end, which only critics can use."
 _UNITS = {"energy": "the square root of the ", "mmd": "none, but relative to the median "}
 
 
@@ -71,8 +72,8 @@ def distance(
         steps: Steps of each of these critics instead, which makes it repeatable.
         null: Let it measure two halves of ``a`` too; the other methods always do.
         progress: Told what is being done, how much of it is, and of how much.
-        **given: How to read the data: ``size``, ``channels``, ``fit``, ``value_range``, ``held_out``, ``data_dir`` and
-            ``download``, as in :func:`wgan.train`.
+        **given: How to read the data: ``size``, ``channels``, ``fit``, ``value_range``, ``held_out``, ``data_dir``,
+            ``follow_links`` and ``download``, as in :func:`wgan.train`.
 
     Returns:
         An :class:`~wgan.distances.result.Estimate`, or a :class:`~wgan.measure.W1` of the method "critic".
@@ -93,15 +94,15 @@ def distance(
     budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
     budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
     why = DISTANCES[method].help if method in DISTANCES else "asked for."
-    if method == "auto" and trains:
-        method, why = CRITIC, "asked for, by a time or a number of steps to train."
     if _is_sampler(a) or _is_sampler(b):
         if method not in ("auto", CRITIC) or samples is not None or split != "all" or given:
             raise UsageError(
                 'functions that draw samples are for method="critic", and take no number of samples, no split and no '
                 "options of data; leave these out."
             )
-        return replace(measure(a, b, **budget), why="samplers are drawn from without end, which only critics can use.")
+        return replace(measure(a, b, **budget), why=_ENDLESS if method == "auto" else why)
+    if method == "auto" and trains:
+        method, why = CRITIC, "asked for, by a time or a number of steps to train."
     side_a, side_b = open_both(a, b, given, seed, split, progress)
     dim = math.prod(side_a.shape)
     drawn = {CRITIC: DRAWN_FOR_CRITICS, "auto": min(DRAWN, affordable(dim))}.get(method, DRAWN)

@@ -17,7 +17,8 @@ def eager(kind: type[Kind]) -> type[Kind]:
     """A class of optimizers, without the import of ``torch.compile``.
 
     PyTorch's own import it when they are made and when they step, compiled or not, to tell the compiler to keep out of
-    these methods: two seconds and 70 MB of every process that trains.
+    these methods: two seconds and 70 MB of every process that trains. Steps are never differentiable here, and such an
+    optimizer is saved by its ``state_dict``, not by pickle.
     """
     kept_out = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in kept_out}

@@ -25,7 +25,7 @@ READING = ("size", "channels", "fit", "value_range", "held_out", "data_dir", "fo
 """What says how to read data, where nothing trains on them."""
 RESUMABLE = (
     *BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device",
-    "tensorboard", "data", "data_dir", "download",
+    "tensorboard", "data", "data_dir", "follow_links", "download",
 )  # fmt: skip
 """What may change when a run goes on; its data may have moved."""
 

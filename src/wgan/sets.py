@@ -127,7 +127,7 @@ def _check_shape(shape: tuple[int, ...], options: DataConfig) -> None:
 
 def _as_read(read: DataConfig, options: DataConfig, given: Mapping[str, Any], split: Split) -> DataConfig:
     """The options, and where none is given those with which a run read its data."""
-    names = ["fit", "value_range", *([] if split == "all" else ["held_out"])]
+    names = ["fit", "value_range", "follow_links", *([] if split == "all" else ["held_out"])]
     return replace(options, **{name: getattr(read, name) for name in names if name not in given})
 
 

@@ -131,7 +131,7 @@ class RunWriter(NoWriter):
         self.save(due)  # before a word is said: whoever listened may be gone
         if stopped:
             self._summarise("interrupted", seconds)  # else who stops it at once would leave it as if it were killed
-            self.view.note("stopping: all is saved; drawing the last curves.")
+            self.view.note("stopping: all is saved; drawing the last curves and animation.")
         self._gallery.curves(now=True)
         if finished or self._gallery.animation in self._stale:
             self._gallery.animation(now=True)

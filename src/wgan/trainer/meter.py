@@ -20,10 +20,10 @@ from wgan.data.samples import Data, Samples
 from wgan.errors import UsageError
 from wgan.networks import Latent
 from wgan.networks.base import detached_copy
-from wgan.networks.layers import has_batch_norm
 from wgan.parallel import ALONE, Group
 from wgan.seeds import rng
 from wgan.slopes import gradient_norms, segments
+from wgan.trainer.checks import mixes
 from wgan.trainer.outputs import flat_scores
 
 Batch = tuple[int, Callable[[], Tensor]]
@@ -152,9 +152,9 @@ class Meter:
         ]
 
     def _suited(self, index: tuple[Tensor, ...], critic: nn.Module) -> tuple[Tensor, ...]:
-        """The batches for a critic: under batch norm no short last one, whose statistics would be others."""
+        """The batches for a critic: for one that may mix a batch, as under batch norm, no short last one."""
         whole = tuple(rows for rows in index if len(rows) == self.batch)
-        return whole if whole and has_batch_norm(critic) else index
+        return whole if whole and mixes(critic) else index
 
     @torch.no_grad()
     def _scores(self, critic: nn.Module, sides: list[list[Batch]]) -> list[Tensor]:
