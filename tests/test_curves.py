@@ -114,6 +114,12 @@ def test_the_band_is_one_standard_error_wide(tmp_path: Path, drawn: list[Figure]
     assert heights.min() == 4.5 and heights.max() == 5.5
 
 
+def test_the_gap_s_whole_band_is_seen(tmp_path: Path, drawn: list[Figure]) -> None:
+    curves(tmp_path / "c.png", [{"step": i, "gap": 0.01 * i, "gap_stderr": 0.5} for i in range(9)])
+    low, high = drawn[0].axes[0].get_ylim()
+    assert low < -0.5 and high > 0.58
+
+
 RAMP = np.linspace(1, 2, 500)
 
 

@@ -26,8 +26,7 @@ from wgan.scales import choose_scale
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 MANY = 100  # with more records than this, a smooth line is drawn over the raw one
-DRAWN = 1000  # points of a curve
-DOTS = 4000  # points of a scatter plot
+DRAWN, DOTS = 1000, 4000  # points of a curve, and of a scatter plot
 EARLY = 0.02  # of all steps, in which a critic may be anything
 Score = Callable[[Floats], NDArray[Any]]
 LAYOUTS = {1: "A", 2: "A;B", 3: "AA;BC", 4: "AAA;BCD", 5: "AAAABB;CCDDEE"}
@@ -196,8 +195,9 @@ def _draw(axes: Axes, panel: Panel, tables: Mapping[str, Floats]) -> None:
     series, early = [], []
     for line in panel.lines:
         if len(rows := tables[line.key]):
-            series.append(rows[:, 1])
-            early.append(int((rows[:, 0] < EARLY * rows[-1, 0]).sum()))
+            signs = (-1, 1) if panel.level == 0 else (0,)  # around 0 there must be room for the errors
+            series += [rows[:, 1] + sign * rows[:, 2] for sign in signs]
+            early += [int((rows[:, 0] < EARLY * rows[-1, 0]).sum())] * len(signs)
             _plot(axes, line, rows)
     if panel.level is not None:
         axes.axhline(panel.level, color=GREY, linestyle=":", linewidth=1.4)
