@@ -56,7 +56,7 @@ def test_thousands_of_records_are_quick(tmp_path: Path) -> None:
 def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
     curves(tmp_path / "c.png", training(150), slope=2.0)
     wasserstein, gap, losses, penalty, norms = drawn[0].axes
-    assert titles(drawn[0]) == ["Wasserstein estimate", "Overfitting", "Losses", "Penalty", "Critic's gradient norm"]
+    assert titles(drawn[0]) == ["Wasserstein estimate", "Overfitting", "Losses", "Penalty", "Gradient norm"]
     assert gap.get_legend_handles_labels()[1] == ["gap ± standard error"]
     assert gap.collections and any(set(line.get_ydata()) == {0.0} for line in gap.lines)
     assert wasserstein.get_ylabel() == "mean score of real\n\N{MINUS SIGN} mean score of generated"
@@ -70,7 +70,7 @@ def test_panels_and_their_labels(tmp_path: Path, drawn: list[Figure]) -> None:
 def test_clipping_says_that_the_scale_is_arbitrary(tmp_path: Path, drawn: list[Figure]) -> None:
     records = [{**record, "penalty": None} for record in training(5)]
     curves(tmp_path / "c.png", records, arbitrary_under="weight clipping")
-    assert titles(drawn[0]) == ["Wasserstein estimate", "Overfitting", "Losses", "Critic's gradient norm"]
+    assert titles(drawn[0]) == ["Wasserstein estimate", "Overfitting", "Losses", "Gradient norm"]
     assert not any(line.get_linestyle() == ":" for line in drawn[0].axes[3].lines)  # nothing is hoped for
     assert "arbitrary scale under weight clipping" in drawn[0].axes[0].get_ylabel()
 
@@ -118,6 +118,17 @@ def test_the_gap_s_whole_band_is_seen(tmp_path: Path, drawn: list[Figure]) -> No
     curves(tmp_path / "c.png", [{"step": i, "gap": 0.01 * i, "gap_stderr": 0.5} for i in range(9)])
     low, high = drawn[0].axes[0].get_ylim()
     assert low < -0.5 and high > 0.58
+
+
+def test_titles_and_notes_have_room_beside_each_other(tmp_path: Path, drawn: list[Figure]) -> None:
+    keys = ("wasserstein_heldout", "gap", "critic_loss", "penalty", "gradient_norm")
+    curves(
+        tmp_path / "c.png", [{"step": i, **dict.fromkeys(keys, 4000.0 if i == 1 else 1 + i / 500)} for i in range(500)]
+    )
+    for axes in drawn[0].axes:
+        assert axes.get_title(loc="right") == "early outliers cut off"
+        title, note = axes._left_title, axes._right_title  # type: ignore[attr-defined]  # it has no other names
+        assert title.get_window_extent().x1 + 5 < note.get_window_extent().x0
 
 
 RAMP = np.linspace(1, 2, 500)

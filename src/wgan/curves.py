@@ -186,7 +186,7 @@ def _panels(arbitrary_under: str, classic: bool, slope: float | None) -> list[Pa
         Panel("Overfitting", "mean score: trained on\n\N{MINUS SIGN} held out", (gap,), level=0.0),
         Panel(losses, "loss", (critic, generator), means=True),
         Panel("Penalty", "penalty", (Line("penalty", "in the critic's loss", GREEN),), means=True),
-        Panel("Critic's gradient norm", "gradient norm", (between, generated), level=slope),
+        Panel("Gradient norm", "critic's gradient norm", (between, generated), level=slope),
     ]
     return panels[2:] if classic else panels
 
