@@ -1,5 +1,6 @@
 """The flags that commands share: the fields of the configuration, --quiet and --json."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import field, make_dataclass
@@ -8,13 +9,14 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter, Token
 
 from wgan import options
+from wgan.limits import AT_LEAST
 
 _SECTIONS = "run", "data", "generator", "critic", "latent", "loss", "optimizer"
 _GROUPS = {section: Group(section.title(), sort_key=number) for number, section in enumerate(_SECTIONS, 1)}
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:
-    """A whole number; cyclopts would round another.
+    """A whole number of the size that its flag allows; cyclopts would round another.
 
     Raises:
         ValueError: It is none.
@@ -22,7 +24,10 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
     (token,) = tokens
     if not re.fullmatch(r"[+-]?[0-9]+", token.value.strip()):
         raise ValueError(f"{token.value!r} is not a whole number.")
-    return int(token.value)
+    number, least = int(token.value), AT_LEAST.get((token.keyword or "").strip("-").replace("-", "_"), -math.inf)
+    if number < least:
+        raise ValueError(f"{number} is too small; at least {least:g} is allowed.")
+    return number
 
 
 def _flags(names: list[str], title: str, otherwise: str = "") -> Any:
