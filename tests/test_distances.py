@@ -25,7 +25,7 @@ from wgan.distances.gaussian import gaussian, gaussian_less_noise
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import DIRECTIONS, line, projected_distances, sliced
 from wgan.distances.memory import free_memory
-from wgan.distances.samples import by_content, halves, orders, squared_distances
+from wgan.distances.samples import by_content, halves, orders
 from wgan.distances.sinkhorn import SMOOTHING, entropic_cost, sinkhorn
 from wgan.distances.transport import across_and_within, debiased, exact, less_noise, quadrature, w2
 from wgan.errors import UsageError, WganError
@@ -98,12 +98,6 @@ def test_what_is_no_set_of_samples_is_refused(distance: Callable[..., float], ba
         with pytest.raises(UsageError, match=words) as caught:
             distance(x, y)
         assert str(caught.value).count(".") == 1
-
-
-def test_squared_distances_keep_their_digits() -> None:
-    x, y = normal(40, 6) + 100, normal(30, 6, 1) + 100
-    y[:10] = x[:10] + 1e-7
-    assert squared_distances(x, y) == pytest.approx(cdist(x, y, "sqeuclidean"), rel=1e-6)
 
 
 def test_copies_are_spread_over_halves() -> None:

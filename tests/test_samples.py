@@ -19,6 +19,12 @@ from wgan.errors import UsageError
 from wgan.registry import DISTANCES
 
 
+def test_squared_distances_keep_their_digits() -> None:
+    x, y = normal(40, 6) + 100, normal(30, 6, 1) + 100
+    y[:10] = x[:10] + 1e-7
+    assert squared_distances(x, y) == pytest.approx(cdist(x, y, "sqeuclidean"), rel=1e-6)
+
+
 @pytest.mark.parametrize("block", [100, 2**22])
 @pytest.mark.parametrize("outlier", [-9999.0, 1e12])
 def test_an_outlier_costs_neither_digits_nor_time(outlier: float, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
