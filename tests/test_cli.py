@@ -303,6 +303,7 @@ MISTAKES = [
     (["sample", "r", "-o", "s.jpeg"], 2, ["x.npy"]),
     (["sample", "r", "-n", "5000", "-o", "s.png"], 2, ["1,024"]),
     (["sample", "r", "--seed", "-1"], 2, ["--seed: -1 is too small; at least 0 is allowed"]),
+    (["sample", "r", "--seed", str(2**63)], 2, [f"--seed: {2**63} is too large; at most {2**63 - 1} is allowed"]),
     (["train", ""], 2, ["--data", "empty"]),
     (["train", "--threads", "100000"], 2, ["--threads", "512"]),
     (["train", "~nobody2/x"], None, ["~nobody2"]),

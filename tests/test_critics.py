@@ -265,3 +265,10 @@ def test_first_weights_of_every_critic_hang_on_the_seed() -> None:
         made.append([torch.cat([w.detach().flatten() for w in trial.critic.parameters()]) for trial in trials])
     assert all(torch.equal(*pair) for pair in zip(*made[:2], strict=True))
     assert not any(torch.equal(*pair) for pair in zip(*made[1:], strict=True))
+
+
+@pytest.mark.filterwarnings("error")
+def test_samples_that_must_not_be_written_to_are_cut_without_a_warning() -> None:
+    x, y = normal(300, 2), normal(300, 2, 1)
+    x.flags.writeable = y.flags.writeable = False
+    assert len(Arrays(x, y, 0).part("train").x) == 175

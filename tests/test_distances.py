@@ -344,7 +344,7 @@ def test_noise_in_every_sample_is_within_the_range_of_quadrature() -> None:
     assert found.value < 3.2 and 3.4 < found.moments < 4 < found.most
 
 
-@pytest.mark.parametrize("method", [exact, w2, sinkhorn])
+@pytest.mark.parametrize("method", [exact, w2, sinkhorn, quadrature, debiased])
 def test_too_little_memory_is_told_before_it_is_taken(
     method: Callable[..., float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,7 +352,9 @@ def test_too_little_memory_is_told_before_it_is_taken(
     with pytest.raises(WganError, match=r"4.0 kB are free; take at most --samples \d+, or .*--method sliced") as caught:
         method(normal(100, 2), normal(99, 2))
     wanted = int(str(caught.value).split("--samples ")[1].split(",")[0])
-    assert method(normal(wanted, 2), normal(wanted, 2, 1)) > 0
+    assert method(normal(wanted, 2), normal(wanted, 2, 1) + 1) > 0
+    with pytest.raises(WganError, match="needs"):
+        method(normal(math.ceil(1.3 * wanted), 2), normal(math.ceil(1.3 * wanted), 2, 1))
     assert sliced(normal(100, 2), normal(99, 2)) >= 0
 
 

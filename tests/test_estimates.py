@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from toolbox import Array, normal
 from wgan.compare import choose
-from wgan.distances.estimate import _cut, with_error_and_null
+from wgan.distances.estimate import EVALUATIONS, _cut, with_error_and_null
 from wgan.distances.kernels import energy, mmd
 from wgan.distances.line import sliced
 from wgan.distances.samples import by_content, halves
@@ -85,3 +85,11 @@ def test_a_change_of_every_sample_s_details_is_within_the_range_of_quadrature(ch
     found = with_error_and_null(quadrature, x, change(y))
     assert found.least is not None and found.most is not None
     assert found.value < 0.9 * truth and found.least < truth < found.most
+
+
+def test_a_long_evaluation_tells_of_its_progress() -> None:
+    told: list[float] = []
+    with_error_and_null(energy, normal(60, 2), normal(60, 2, 1), progress=told.append)
+    assert told == [k / EVALUATIONS for k in range(1, EVALUATIONS)], "the null is the last, and then it is over"
+    with_error_and_null(energy, normal(20, 2), normal(20, 2, 1), progress=told.append)
+    assert len(told) == EVALUATIONS - 1, "few samples have neither error nor null"

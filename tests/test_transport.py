@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import signal
 import time
+from typing import Any
 
 import numpy as np
 import ot
@@ -156,3 +158,29 @@ def test_the_least_of_a_distance_is_never_above_it() -> None:
     for each in found:
         assert each.least is not None and each.most is not None
         assert each.least <= each.value <= each.most and each.most >= 0
+
+
+def test_a_signal_ends_the_wait_for_the_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ot.emd", lambda *args, **given: time.sleep(20))  # which lets go of the lock, as POT does
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            exact(normal(5, 2), normal(5, 2, 1))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began < 10
+
+
+def test_what_the_solver_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **given: Any) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("ot.emd", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        exact(normal(5, 2), normal(5, 2, 1))

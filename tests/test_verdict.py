@@ -27,11 +27,29 @@ def test_the_error_of_a_negative_square_is_carried_from_0() -> None:
     assert root_with_error(4.0, 1.0) == (2.0, pytest.approx((math.sqrt(5) - math.sqrt(3)) / 2))
 
 
-@pytest.mark.parametrize(("margin", "conclusive"), [(0.21, True), (0.23, False)])
-def test_an_interval_may_reach_22_percent_to_each_side(margin: float, conclusive: bool) -> None:
+@pytest.mark.parametrize(
+    ("margin", "interval"),
+    [
+        (0.21, (1.58, 2.42)),
+        (0.2200001, (1.56, 2.44)),  # nothing jumps where it begins to widen
+        (0.33, (0.5 * 1.34, 2.66 + 0.5 * (9.0 - 2.66))),
+        (0.44, (0.5, 9.0)),
+        (0.9, (0.5, 9.0)),
+    ],
+)
+def test_an_interval_of_22_percent_to_each_side_widens_to_all_that_is_left(
+    margin: float, interval: tuple[float, float]
+) -> None:
     verdict = combine(Measurement(2.0, 0.0, 2 * margin), Measurement(2.0, 0.0, 2 * margin), 1.0, 0.5, 9.0, 0.0)
-    assert verdict.conclusive == conclusive
-    assert verdict.interval == pytest.approx((2 - 2 * margin, 2 + 2 * margin) if conclusive else (0.5, 9.0))
+    assert verdict.conclusive == (margin < 0.22)
+    assert verdict.interval == pytest.approx(interval, rel=1e-5)
+
+
+def test_the_standard_error_has_what_the_estimates_disagree_by() -> None:
+    agreed = combine(Measurement(2.0, 0.03, 0.0), Measurement(2.0, 0.03, 0.0), 0.0, 0.5, 9.0, 0.0)
+    assert agreed.error == pytest.approx(0.03)
+    apart = combine(Measurement(2.1, 0.03, 0.0), Measurement(2.02, 0.03, 0.0), 0.0, 0.5, 9.0, 0.0)
+    assert apart.wasserstein == pytest.approx(2.06) and apart.error == pytest.approx(0.05)
 
 
 def test_half_an_interval_is_the_sum_of_all_that_an_estimate_may_be_off_by() -> None:
@@ -41,11 +59,13 @@ def test_half_an_interval_is_the_sum_of_all_that_an_estimate_may_be_off_by() -> 
     shares = weights / weights.sum()
     value = shares @ [2.1, 1.9]
     apart = math.sqrt(shares @ (np.array([2.1, 1.9]) - value) ** 2)
-    half = 0.05 * (shares @ [1.645, 2.353]) + apart + missed * shares[1] + missed + noise * (2.2 - value)
-    verdict = combine(critic, transport, noise, 0.1, 9.0, 2.2)
-    assert verdict.wasserstein == pytest.approx(value) and verdict.error == pytest.approx(0.05)
-    high = value + half if verdict.conclusive else 9.0
-    assert verdict.conclusive == (half <= 0.22 * value) and verdict.interval[1] == pytest.approx(high)
+    half = 0.05 * (shares @ [1.645, 2.353]) + apart + missed * shares[1] + missed + noise * (2.6 - value)
+    verdict = combine(critic, transport, noise, 0.1, 9.0, 2.6)
+    assert verdict.wasserstein == pytest.approx(value) and verdict.error == pytest.approx(math.hypot(0.05, apart))
+    assert not verdict.conclusive and 0.22 * value < half < 0.44 * value
+    doubt = half / (0.22 * value) - 1
+    low, high = (1 - doubt) * (value - half), (1 - doubt) * (value + half) + doubt * 9.0
+    assert verdict.interval == pytest.approx((low, high))
     less = combine(replace(critic, error=0.02), replace(transport, error=0.02), 0.1, 0.1, 9.0, 0.0)
     assert less.conclusive
     weights = np.array([1 / 0.02**2, 1 / (0.02**2 + 0.02**2)])

@@ -57,6 +57,8 @@ def test_errors_without_words_are_named(monkeypatch: pytest.MonkeyPatch) -> None
         (1e6, None, "1e+06"),
         (0.0, 0.1, "0"),
         (0.333333333, 1e-17, "0.333"),
+        (12.345, 0.096, "12.3"),  # an error of .1
+        (1.5, 0.0096, "1.50"),
     ],
 )
 def test_digits_go_to_the_first_that_the_error_leaves(value: float, error: float | None, text: str) -> None:

@@ -92,7 +92,11 @@ def distance(
     trains = time is not None or steps is not None
     _check(method, split, given, trains)
     budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
-    budget |= {"seed": seed, "progress": lambda share: progress("measuring, %", round(100 * share), 100)}
+
+    def tell(share: float) -> None:
+        progress("measuring, hundredths", round(100 * share), 100)
+
+    budget |= {"seed": seed, "progress": tell}
     why = DISTANCES[method].help if method in DISTANCES else "asked for."
     if _is_sampler(a) or _is_sampler(b):
         if method not in ("auto", CRITIC) or samples is not None or split != "all" or given:
@@ -115,7 +119,8 @@ def distance(
     if method == CRITIC:
         trained = measure(side_a.take(n), side_b.take(m), **budget)
         return replace(trained, units=_units(side_a.shape), seconds=monotonic() - started, why=why)
-    found = with_error_and_null(lookup(DISTANCES, method, "method"), side_a.take(n), side_b.take(m), seed=seed)
+    x, y = side_a.take(n), side_b.take(m)
+    found = with_error_and_null(lookup(DISTANCES, method, "method"), x, y, seed=seed, progress=tell)
     return Estimate(
         **found._asdict(),
         null_n=None if found.null is None else null_size(n, m),

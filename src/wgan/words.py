@@ -27,7 +27,7 @@ def with_error(value: float, error: float | None) -> str:
 def digits(value: float, error: float | None = None) -> str:
     """A value with three digits, or with as many more as its error leaves it; one of rounding alone does not count."""
     if error and 1e-12 * abs(value) < error <= abs(value) / 100 and 1e-3 <= abs(value) < 1e15:
-        return f"{value:,.{max(0, math.ceil(-math.log10(error)))}f}"
+        return f"{value:,.{max(0, -math.floor(math.log10(float(f'{error:.1g}'))))}f}"
     return f"{value:,.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:.3g}"
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter, Token
 
 from wgan import options
-from wgan.limits import AT_LEAST
+from wgan.limits import AT_LEAST, AT_MOST
 
 _SECTIONS = "run", "data", "generator", "critic", "latent", "loss", "optimizer"
 _GROUPS = {section: Group(section.title(), sort_key=number) for number, section in enumerate(_SECTIONS, 1)}
@@ -24,9 +24,11 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
     (token,) = tokens
     if not re.fullmatch(r"[+-]?[0-9]+", token.value.strip()):
         raise ValueError(f"{token.value!r} is not a whole number.")
-    number, least = int(token.value), AT_LEAST.get((token.keyword or "").strip("-").replace("-", "_"), -math.inf)
-    if number < least:
+    number, name = int(token.value), (token.keyword or "").strip("-").replace("-", "_")
+    if number < (least := AT_LEAST.get(name, -math.inf)):
         raise ValueError(f"{number} is too small; at least {least:g} is allowed.")
+    if number > (most := AT_MOST.get(name, math.inf)):
+        raise ValueError(f"{number} is too large; at most {most} is allowed.")
     return number
 
 

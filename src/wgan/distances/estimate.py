@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,9 @@ NINETY = 1.645
 """Standard errors on each side of an interval of 90 %."""
 
 GROUPS, FOLDS = 8, 10
+EVALUATIONS = 16
+"""Of a method: its value, two halves in each of seven ways, and the null."""
+
 FEWEST_FOR_ERROR = 50
 """Samples a side below which groups say nothing about the error, and halves nothing about the null."""
 
@@ -45,7 +49,9 @@ class Measured(NamedTuple):
     moments: float | None = None
 
 
-def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Measured:
+def with_error_and_null(
+    method: Method, x: Any, y: Any, *, seed: int = 0, progress: Callable[[float], None] = lambda share: None
+) -> Measured:
     """A distance with its error and its null.
 
     Args:
@@ -53,6 +59,7 @@ def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Mea
         x: Samples (N, D).
         y: Samples (M, D).
         seed: Chooses halves and groups, and is handed to the method.
+        progress: Told which share of the work is done; ``quadrature``, which takes seconds, does not tell.
 
     Returns:
         The value, its standard error and the null, which are None below 50 samples a side, the ends and the moments.
@@ -64,10 +71,16 @@ def with_error_and_null(method: Method, x: Any, y: Any, *, seed: int = 0) -> Mea
     x, y = checked(x, y)
     if method is quadrature:
         return _quadrature(x, y, seed)
+    evaluations = count(1)
+
+    def done() -> None:
+        progress(next(evaluations) / EVALUATIONS)
+
     value = method(x, y, seed=seed)
     if _are_few(x, y):
         return Measured(value, None, None)
-    return Measured(value, standard_error(method, x, y, seed), _null(method, x, y, seed))
+    done()
+    return Measured(value, standard_error(method, x, y, seed, done), _null(method, x, y, seed))
 
 
 def _are_few(x: Floats, y: Floats) -> bool:
@@ -98,7 +111,7 @@ def null_size(n: int, m: int) -> int:
     return min(n // 2, m)
 
 
-def standard_error(method: Method, x: Floats, y: Floats, seed: int) -> float:
+def standard_error(method: Method, x: Floats, y: Floats, seed: int, done: Callable[[], None] = lambda: None) -> float:
     r"""The standard error of a distance, by balanced repeated replication.
 
     Both sets are cut into 8 groups, and 4 of them, :math:`H`, are held against the other 4, :math:`H'`, in 7 ways that
@@ -113,7 +126,7 @@ def standard_error(method: Method, x: Floats, y: Floats, seed: int) -> float:
     decide, it may be a quarter too small. Halves are as large as they can be, since a distance cannot fall below
     what sampling alone makes of it, and small sets, which are all near that floor, would hide their spread. They cost 2
     to 4 times what the distance itself does. The directions of ``sliced`` are the same for all halves, so the error
-    of choosing them is added in squares.
+    of choosing them is added in squares. ``done`` is called after each of the 14 evaluations.
 
     References:
         Pseudo-replication: half samples (McCarthy, 1969), https://doi.org/10.2307/1402116
@@ -121,9 +134,11 @@ def standard_error(method: Method, x: Floats, y: Floats, seed: int) -> float:
     differences = []
     groups = _cut(x, y, seed, GROUPS)
     for signs in hadamard(GROUPS)[1:]:
-        of_halves = (_joined(groups, signs == sign) for sign in (1, -1))
-        one, other = (method(*half, seed=seed) for half in of_halves)
-        differences.append(one - other)
+        of_halves = []
+        for sign in (1, -1):
+            of_halves.append(method(*_joined(groups, signs == sign), seed=seed))
+            done()
+        differences.append(of_halves[0] - of_halves[1])
     error = math.sqrt(statistics.fmean(each**2 for each in differences)) / 2 / _shortfall(len(differences))
     return math.hypot(error, _error_of_mean(projected_distances(x, y, seed))) if method is sliced else error
 

@@ -1,5 +1,6 @@
 """Refuse what cannot fit into memory before the machine starts to swap."""
 
+import math
 import os
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def _counted(file: Path, name: str) -> int:
     return next((int(pair[1]) for pair in pairs if pair[0] == name), 0)
 
 
-def demand_pairs(n: int, m: int, bytes_each: int, what: str) -> None:
+def demand_pairs(n: int, m: int, bytes_each: float, what: str) -> None:
     """Make sure that there is memory for every pair of samples.
 
     Args:
@@ -55,7 +56,7 @@ def demand_pairs(n: int, m: int, bytes_each: int, what: str) -> None:
     Raises:
         WganError: There is not; the message says how many samples would fit.
     """
-    free, needed = free_memory(), n * m * bytes_each
+    free, needed = free_memory(), math.ceil(n * m * bytes_each)
     if free is not None and needed > free:
         raise WganError(
             f"{what} of {n:,} and {m:,} samples needs {decimal(needed)} for the matrix of their distances, "

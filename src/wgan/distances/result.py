@@ -68,10 +68,10 @@ class Estimate:
         doubt = {}
         if self.least is not None and self.most:
             ends = "the first if only a few samples differ; the second has the samples' noise in it"
-            doubt = {"range": f"{digits(max(0.0, self.least), error)} to {digits(self.most, error)}: {ends}"}
+            doubt = {"range": f"{digits(max(0.0, self.least))} to {digits(self.most)}: {ends}"}
             if self.moments is not None and max(self.value, 0.0) + 2 * (error or 0.0) < self.moments < self.most:
                 demanded = "what means and covariances demand if all samples move alike; too large if only a few differ"
-                doubt |= {"moments": f"{digits(self.moments, error)}: {demanded}"}
+                doubt |= {"moments": f"{digits(self.moments)}: {demanded}"}
         return {
             "distance": value if error is not None else f"{value} (error {few})",
             **doubt,

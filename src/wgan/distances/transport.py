@@ -11,6 +11,9 @@ References:
 
 import math
 import warnings
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,6 +158,7 @@ def matched(x: Any, y: Any, seed: int) -> Matched:
     """
     (x1, x2), (y1, y2) = both_halves(x, y, seed)
     half = len(x1)
+    demand_pairs(2 * half, 2 * half, BYTES / 4, "exact transport")  # of halves, one after the other
     (of_x1, far1), (of_x2, far2) = assigned(x1, y2), assigned(x2, y1)
     (in_x, far_x), (in_y, far_y) = assigned(x1, x2), assigned(y1, y2)
     back_x, back_y = np.argsort(in_x), np.argsort(in_y)
@@ -202,7 +206,24 @@ def _solved(cost: Floats, p: Floats, q: Floats) -> tuple[Floats, float]:
     cost /= largest
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its log says the same
-        plan, log = ot.emd(p, q, cost, numItermax=MOST_PIVOTS, log=True)
+        plan, log = _interruptible(lambda: ot.emd(p, q, cost, numItermax=MOST_PIVOTS, log=True))
     if log["warning"]:
         raise WganError(f"exact transport failed ({str(log['warning']).rstrip('.')}); use --method sliced.")
     return plan, largest * float(log["cost"])
+
+
+def _interruptible(solve: Callable[[], Any]) -> Any:
+    """What compiled code returns that may take minutes; a signal ends the wait for it, though the code cannot hear it.
+
+    Where the process goes on, as in a notebook, the code ends in the background.
+    """
+    found: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(solve())
+        except BaseException as error:  # it is raised where the result is waited for
+            found.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return found.result()

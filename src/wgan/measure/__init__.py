@@ -56,8 +56,9 @@ class W1:
             samples is normal; extremes rarer than one in so many samples break this. Nor is it so for samples that are
             not independent, and copies are not told from equal draws of discrete data: where they are more than a
             fifth, the critic was trained on what it is measured on, and the bound is 0.
-        standard_error: Of ``wasserstein``, from the choice of samples alone; the errors of critic and transport, which
-            look at the same samples, are taken to go together.
+        standard_error: Of ``wasserstein``: from the choice of samples, where the errors of critic and transport, which
+            look at the same samples, are taken to go together; and from how far these two disagree, for what training
+            adds shows there.
         train: The free critic's difference of means on samples that it was trained on, over its slope, or 1 if that is
             less.
         gap: ``train`` less the same on samples that it has not seen.
@@ -71,8 +72,8 @@ class W1:
         copies: The share of samples that repeat another one of their side, of the side where it is larger; 0 if they
             were drawn without end, or are a single point.
         null: What ``wasserstein`` is at most, in 95 % of cases, where both sides are one distribution: with
-            :math:`w \pm e` between two halves of A, each of at most as many samples as B has, it is
-            :math:`w + 1.645 \sqrt 2 \max(e, w/2)`. None unless asked for.
+            :math:`w \pm e` between two halves of A, each of at most as many samples as B has, e from the choice of
+            samples alone, it is :math:`w + 1.645 \sqrt 2 \max(e, w/2)`. None unless asked for.
         converged: Whether the free critic had stopped finding more; never of fewer than 40 steps.
         steps: Steps of both critics.
         seconds: What it took.
@@ -130,7 +131,7 @@ class W1:
         null = {} if self.null is None else {"null": f"{self.null:.3g} ({parts})"}
         return {
             "distance": f"{with_error(self.wasserstein, self.standard_error)}, {verdict}",
-            "interval": f"{digits(low, error)} to {digits(high, error)} (90 %)",
+            "interval": f"{digits(low, error)} to {digits(high, error)} (90 %{'' if self.conclusive else ' or more'})",
             "at least": f"{digits(max(0.0, self.lower_bound), error)}, certified (by a critic with {slopes})"
             if self.copies <= COPIES
             else f"0: no bound, for {self.copies:.0%} of a side's samples are copies; remove them if they are no draws",
@@ -185,16 +186,19 @@ def measure(
         progress(share)
 
     halves_of_a = _two_of(a, b, seed) if null else None
-    found = _measure(a, b, seed, seconds, steps, lambda share: tell(part * share))
+    found, _ = _measure(a, b, seed, seconds, steps, lambda share: tell(part * share))
     if halves_of_a is None:
         return found
-    nothing = _measure(*halves_of_a, seed, seconds, steps, lambda share: tell(part + part * share))
-    error = max(nothing.standard_error, nothing.wasserstein / 2)  # what is nothing but noise varies by about its size
-    by_chance = nothing.wasserstein + NINETY * math.sqrt(2) * error
-    return replace(found, null=by_chance, seconds=found.seconds + nothing.seconds)
+    nothing, by_chance = _measure(*halves_of_a, seed, seconds, steps, lambda share: tell(part + part * share))
+    error = max(by_chance, nothing.wasserstein / 2)  # what is nothing but noise varies by about its size
+    most = nothing.wasserstein + NINETY * math.sqrt(2) * error
+    return replace(found, null=most, seconds=found.seconds + nothing.seconds)
 
 
-def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None, progress: ShareDone) -> W1:
+def _measure(
+    a: Any, b: Any, seed: int, seconds: float | None, steps: int | None, progress: ShareDone
+) -> tuple[W1, float]:
+    """What is found, and the part of its standard error that the choice of samples makes."""
     began = time.perf_counter()
     sides = open_sides(a, b, seed)
     if seconds is not None:
@@ -208,7 +212,7 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
     bound, constant, seen = _bound(sides, certified)
     verdict = combine(critic, moves.distance, moves.noise, bound, moves.cost, moves.moments)
     n, m = sides.sizes or (None, None)
-    return W1(
+    found = W1(
         wasserstein=verdict.wasserstein,
         interval=verdict.interval,
         conclusive=verdict.conclusive,
@@ -231,6 +235,7 @@ def _measure(a: Any, b: Any, seed: int, seconds: float | None, steps: int | None
         n=n,
         m=m,
     )
+    return found, verdict.by_chance
 
 
 def _stage(progress: ShareDone, name: str) -> ShareDone:

@@ -110,13 +110,12 @@ class Arrays(Sides):
                 f"there are {len(x):,} and {len(y):,} samples; a critic needs at least {FEWEST_SAMPLES} a side: "
                 "give more, or use --method exact."
             )
-        super().__init__(torch.from_numpy(x), torch.from_numpy(y), seed, (len(x), len(y)))
         # So that equal samples of two sets, and those made from each other, fall into the same part.
         places = orders(x, y, seed)
+        shuffled = [torch.from_numpy(side[order]) for side, order in zip((x, y), places, strict=True)]
+        super().__init__(*shuffled, seed, (len(x), len(y)))
         self.paired = np.array_equal(*places)
         self.copies = max(map(share_of_copies, (x, y)))
-        sides = zip((x, y), places, strict=True)
-        shuffled = (torch.from_numpy(side[order]) for side, order in sides)
         self._parts = [_cut(side) for side in self._scaled(*shuffled)]
 
     def part(self, name: str) -> Part:

@@ -3,8 +3,13 @@ r"""From what critics and transport say to one number, an interval, and whether 
 Both estimates have known faults, and mostly opposite ones. A critic's difference over its slope errs downwards: an
 imperfect critic sees a part of the distance. Transport less the samples' noise errs towards :math:`W_2 \ge W_1`, as far
 as it cannot tell which mass moves, and is drowned by noise in high dimension. Where they agree, both are believed;
-where they do not, the samples cannot tell, and the interval says what is left: from the certified bound to the
+where they do not, their disagreement is a part of the standard error, for it is larger than that of the samples; and
+from some point on the samples cannot tell, and the interval widens to what is left: from the certified bound to the
 transport of the samples as they are.
+
+References:
+    The calculation of errors by the method of least squares (Birge, 1932), on measurements that disagree by more than
+    their errors, https://doi.org/10.1103/PhysRev.40.207
 """
 
 import math
@@ -17,7 +22,8 @@ MARGIN = 0.1
 """How far from the truth an estimate is taken to be beyond its standard error, as a share of it."""
 
 WIDEST = 0.22
-"""Half the interval's width, as a share of the estimate, up to which samples are said to tell."""
+"""Half the interval's width, as a share of the estimate, up to which samples are said to tell. From there to twice as
+much, the interval widens to all that is left."""
 
 ROUNDING = 1e-12
 """An estimate below this share of what transport of the samples costs is 0."""
@@ -42,10 +48,19 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is believed in the end; see :class:`wgan.measure.W1`."""
+    """What is believed in the end; see :class:`wgan.measure.W1`.
+
+    Attributes:
+        wasserstein: The estimate.
+        error: Its standard error.
+        by_chance: What of that comes from the choice of samples.
+        interval: Of 90 %.
+        conclusive: Whether the samples can tell.
+    """
 
     wasserstein: float
     error: float
+    by_chance: float
     interval: tuple[float, float]
     conclusive: bool
 
@@ -85,14 +100,17 @@ def combine(
 
     found = mean(lambda each: each.value)
     value = max(0.0, bound, found if found > ROUNDING * ceiling else 0.0)
-    # Both looked at the same samples, and err together.
-    error, by_chance = mean(lambda each: each.error), mean(lambda each: each.ninety * each.error)
-    apart = math.sqrt(mean(lambda each: (each.value - value) ** 2))
+    # What lies below the bound is refuted, and no doubt about it.
+    apart = math.sqrt(mean(lambda each: (max(each.value, bound) - value) ** 2))
+    by_chance = mean(lambda each: each.error)  # both looked at the same samples, and err together
+    error = math.hypot(by_chance, apart)
     margin = mean(lambda each: each.margin)
     # What transport misses may be more than what the critic has found, and what both miss more than what moments show.
-    half = by_chance + apart + margin + missed + noise * max(0.0, moments - value)
+    half = mean(lambda each: each.ninety * each.error) + apart + margin + missed + noise * max(0.0, moments - value)
     rounding = ROUNDING * ceiling  # a set and itself
     error, half = (each if each > rounding else 0.0 for each in (error, half))
     conclusive = half <= WIDEST * value
-    low, high = (value - half, value + half) if conclusive else (0.0, max(ceiling, value + half))
-    return Verdict(value, error, (max(0.0, bound, low), high), conclusive)
+    doubt = 0.0 if conclusive else min(1.0, half / (WIDEST * value) - 1) if value else 1.0
+    low, high = (1 - doubt) * (value - half), value + half
+    high += doubt * max(0.0, ceiling - high)
+    return Verdict(value, error, by_chance, (max(0.0, bound, low), high), conclusive)
