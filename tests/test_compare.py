@@ -427,7 +427,7 @@ def test_digits_go_as_far_as_an_error_that_is_one() -> None:
 
 def test_a_distance_below_0_is_explained() -> None:
     found = Estimate(-0.5, 0.2, None, None, None, 0.1, 50, "quadrature", 100, 100, 2, "units", 1.0, "asked for.")
-    assert "-0.5 ± 0.2: below 0, so it is not told from the samples' noise" in str(found)
+    assert "-0.5 ± 0.2: below 0, so it cannot be told from noise" in str(found)
     assert "-5 ± 0.2: below 0, by more than noise: samples of one side are" in str(replace(found, value=-5.0))
 
 

@@ -114,7 +114,7 @@ def test_what_moments_demand_is_said_where_it_is_more_than_the_distance_and_its_
         for value, moments, null in ((1.0, 1.5, 0.4), (1.0, 1.1, -0.4), (1.0, 0.5, 0.4), (-1.0, 0.1, 0.4))
     ]
     assert ["\nmoments" in text for text in said] == [True, False, False, False]
-    assert "\nmoments   1.5: what means and covariances demand" in said[0]
+    assert "\nmoments   1.5: what means and covariances imply" in said[0]
     assert "null      0.4 (" in said[0] and "null      -0.4 (" in said[1]
 
 

@@ -20,7 +20,7 @@ from wgan.errors import UsageError
 RNG = np.random.default_rng(0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 12), min_size=2, max_size=60), st.floats(0.01, 0.99) | st.integers(1, 60))
 def test_both_sides_cover_all_and_share_no_content(contents: list[int], held_out: float) -> None:
     """But for content that is there more than five times: that is discrete, and as many are held out as asked for."""

@@ -463,13 +463,6 @@ def test_details_that_means_and_covariances_do_not_show_are_bounded(swapped: boo
     assert found.wasserstein > 0.95 * truth
 
 
-def test_open_sides_takes_either_kind() -> None:
-    assert isinstance(open_sides(normal(300, 2), normal(300, 2, 1), 0), Arrays)
-    assert isinstance(
-        open_sides(lambda n, g: torch.rand(n, 2, generator=g), lambda n, g: torch.rand(n, 2, generator=g), 0), Samplers
-    )
-
-
 def test_a_critic_of_a_few_steps_has_not_converged() -> None:
     a, b = normal(400, 3), normal(400, 3, 1) + 1 / math.sqrt(3)
     short, long = (measure(a, b, steps=steps) for steps in (5, 60))

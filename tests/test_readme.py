@@ -1,4 +1,4 @@
-"""The README's commands and code work as they stand."""
+"""The commands and links of README and docs, and the README's code, work as they stand."""
 
 import re
 import shlex
@@ -12,11 +12,19 @@ from torch import Tensor, nn
 from wgan import options
 from wgan.cli import app
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-SHELL = [
-    line.split("#")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()
-]
-COMMANDS = [line for line in SHELL if line.startswith("wgan ")]
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def shell(text: str) -> list[str]:
+    """The lines of a page's commands."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+SHELL = shell(README)
+COMMANDS = sorted({line for page in PAGES for line in shell(page.read_text()) if line.startswith("wgan ")})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -26,8 +34,19 @@ def test_commands_are_understood(command: str) -> None:
     options.make_config(given)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        aim = (page.parent / path).resolve() if path else page
+        assert aim.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", aim.read_text(), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-") for head in heads}, target
+
+
 def test_the_make_targets_are_there() -> None:
-    targets = re.findall(r"^(\w+):", (Path(__file__).parents[1] / "Makefile").read_text(), re.M)
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
     wanted = [line.split()[1] for line in SHELL if line.startswith("make ")]
     assert wanted and set(wanted) <= set(targets)
 
@@ -39,7 +58,7 @@ def test_every_preset_is_named(name: str) -> None:
 
 def test_pictures_are_there() -> None:
     for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
-        with Image.open(Path(__file__).parents[1] / path) as picture:
+        with Image.open(ROOT / path) as picture:
             assert min(picture.size) > 200
 
 

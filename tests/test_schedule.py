@@ -3,7 +3,7 @@
 from itertools import accumulate, count
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wgan.errors import UsageError
@@ -77,7 +77,6 @@ def counted(moves: CriticSteps, batches: float) -> int:
     return next(steps for steps, batch in enumerate(shown) if batch >= batches)
 
 
-@settings(deadline=None)
 @given(
     usual=st.integers(1, 12),
     warmup_steps=st.integers(0, 1600),

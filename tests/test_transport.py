@@ -56,10 +56,12 @@ def test_a_solver_that_stops_early_is_not_believed(monkeypatch: pytest.MonkeyPat
         exact(normal(20, 2), normal(20, 2, 1) + 5)
 
 
+@pytest.mark.slow
 def test_sets_that_are_apart_in_few_dimensions_take_as_long_as_expected() -> None:
+    """To a factor of 5; a solver of another kind took 17 times as long."""
     began = time.process_time()
     with_error_and_null(quadrature, normal(1600, 2), normal(1600, 2, 1) + 5)
-    assert time.process_time() - began < 2 * expected_seconds(1600, 2) + 0.5
+    assert time.process_time() - began < 5 * expected_seconds(1600, 2)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])

@@ -1,7 +1,7 @@
 """Two sets of samples, wherever they come from, and the distance between them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from os import PathLike
 from time import monotonic
@@ -92,18 +92,11 @@ def distance(
     trains = time is not None or steps is not None
     _check(method, split, given, trains)
     budget: dict[str, Any] = {"seconds": read_seconds(time) if time is not None else None, "steps": steps, "null": null}
-
-    def tell(share: float) -> None:
-        progress("measuring, hundredths", round(100 * share), 100)
-
+    tell = _in_hundredths(progress)
     budget |= {"seed": seed, "progress": tell}
     why = DISTANCES[method].help if method in DISTANCES else "asked for."
     if _is_sampler(a) or _is_sampler(b):
-        if method not in ("auto", CRITIC) or samples is not None or split != "all" or given:
-            raise UsageError(
-                'functions that draw samples are for method="critic", and take no number of samples, no split and no '
-                "options of data; leave these out."
-            )
+        _check_samplers(method, samples, split, given)
         return replace(measure(a, b, **budget), why=_ENDLESS if method == "auto" else why)
     if method == "auto" and trains:
         method, why = CRITIC, "asked for, by a time or a number of steps to train."
@@ -134,9 +127,21 @@ def distance(
     )
 
 
+def _in_hundredths(progress: Progress) -> Callable[[float], None]:
+    return lambda share: progress("measuring, hundredths", round(100 * share), 100)
+
+
 def _is_sampler(source: Any) -> bool:
     """Whether it draws samples; a network or a type can be called too, but not for that."""
     return callable(source) and not isinstance(source, Model | Items | PathLike | nn.Module | type)
+
+
+def _check_samplers(method: str, samples: int | None, split: str, given: Mapping[str, Any]) -> None:
+    if method not in ("auto", CRITIC) or samples is not None or split != "all" or given:
+        raise UsageError(
+            'functions that draw samples are for method="critic", and take no number of samples, no split and no '
+            "options of data; leave these out."
+        )
 
 
 def _check(method: str, split: str, given: Mapping[str, Any], trains: bool) -> None:

@@ -208,8 +208,8 @@ def _overfit(medians: Medians, constraint: Constraint) -> Finding | None:
         return None
     return Finding(
         "overfit",
-        f"the critic overfits: before the late records it gave samples that it trains on {with_error(gap, error)} more "
-        f"than held-out ones, where the estimate was {held_out:.3g}.",
+        f"the critic overfits: in the late records it scores samples it was trained on {with_error(gap, error)} higher "
+        f"than held-out ones, where the estimate is {held_out:.3g}.",
         evidence,
         "Train on more data, mirror pictures with --flip, take a smaller critic (--critic-width), or stop earlier.",
     )

@@ -46,7 +46,7 @@ def distance(
     split
         Which samples of a data set to use.
     time
-        How long critics are trained: 90s, 10m; chooses the method critic. [default: 60s]
+        How long critics are trained: 90s, 10m; chooses the method critic. [default: 60s, where critics are trained]
     steps
         Steps of each of these critics instead, which makes the answer repeatable.
     null

@@ -61,16 +61,16 @@ class Estimate:
             made = "samples of one side are those of the other, or made from them, in another order or number"
             by_chance = error is None or self.value > -5 * error
             value += ": below 0, " + (
-                "so it is not told from the samples' noise"
+                "so it cannot be told from noise"
                 if by_chance
                 else f"by more than noise: {made}; give both in one order, or use --method exact"
             )
         doubt = {}
         if self.least is not None and self.most:
-            ends = "the first if only a few samples differ; the second has the samples' noise in it"
+            ends = "the lower end holds if only a few samples differ; the upper end still contains sampling noise"
             doubt = {"range": f"{digits(max(0.0, self.least))} to {digits(self.most)}: {ends}"}
             if self.moments is not None and max(self.value, 0.0) + 2 * (error or 0.0) < self.moments < self.most:
-                demanded = "what means and covariances demand if all samples move alike; too large if only a few differ"
+                demanded = "what means and covariances imply if all samples move alike; too large if only a few differ"
                 doubt |= {"moments": f"{digits(self.moments)}: {demanded}"}
         return {
             "distance": value if error is not None else f"{value} (error {few})",

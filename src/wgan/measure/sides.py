@@ -113,7 +113,7 @@ class Arrays(Sides):
         # So that equal samples of two sets, and those made from each other, fall into the same part.
         places = orders(x, y, seed)
         shuffled = [torch.from_numpy(side[order]) for side, order in zip((x, y), places, strict=True)]
-        super().__init__(*shuffled, seed, (len(x), len(y)))
+        super().__init__(shuffled[0], shuffled[1], seed, (len(x), len(y)))
         self.paired = np.array_equal(*places)
         self.copies = max(map(share_of_copies, (x, y)))
         self._parts = [_cut(side) for side in self._scaled(*shuffled)]
