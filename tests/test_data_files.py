@@ -171,6 +171,13 @@ def test_whatever_else_a_folder_holds_is_skipped_and_named(tmp_path: Path) -> No
     assert f"skipped: {len(skipped)}" in str(data.report).splitlines()
 
 
+def test_what_is_skipped_since_the_folder_was_read_is_named_too(tmp_path: Path) -> None:
+    root = fill(tmp_path / "root", {f"{n}.png": picture(n) for n in range(3)})
+    assert open_data(root, DataConfig()).report.skipped == []
+    (root / "dangling.png").symlink_to(root / "nothing.png")
+    assert open_data(root, DataConfig()).report.skipped == [("dangling.png", "a link to nothing")]
+
+
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_folder_of_links_to_files_is_the_files(tmp_path: Path, absolute: bool) -> None:
     store = fill(tmp_path / "store", {f"{n:02}": picture(n) for n in range(10)})

@@ -90,6 +90,12 @@ def test_mistakes(arguments: tuple[Any, ...], words: list[str]) -> None:
     assert [word for word in words if word not in str(caught.value)] == []
 
 
+def test_a_figure_may_be_saved_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    figures.make("lipschitz", out="~/f.png")
+    assert (tmp_path / "f.png").is_file()
+
+
 def test_parallel_lines_are_what_the_paper_says() -> None:
     numbers = parallel_lines.compute()
     off = numbers.theta != 0

@@ -172,6 +172,7 @@ def _convolution_norm(
     tiles = [-(-(n + p % s) // s) + t - 1 for n, p, s, t in zip(size, padding, stride, taps, strict=True)]
     kernel = weight.new_zeros(*weight.shape[:2], *(t * s for t, s in zip(taps, stride, strict=True)))
     kernel[:, :, : spread[0] : dilation[0], : spread[1] : dilation[1]] = weight
+    # (out, in, taps down, stride down, taps across, stride across) to (all taps, groups, out, what goes into a tile)
     cut = kernel.unflatten(3, (taps[1], stride[1])).unflatten(2, (taps[0], stride[0]))
     blocks = cut.unflatten(0, (groups, -1)).permute(3, 5, 0, 1, 2, 4, 6).flatten(4).flatten(0, 1)
     down, across = (_waves(n, t) for n, t in zip(tiles, taps, strict=True))

@@ -98,7 +98,8 @@ def _stoppable() -> Iterator[None]:
         raise
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # it was not put there from Python
+                signal.signal(number, handler)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

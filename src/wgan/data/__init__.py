@@ -80,8 +80,9 @@ def open_data(source: Any, options: DataConfig | None = None, *, progress: Progr
             which is returned as it is, unless the options ask for another. Numbers in 3 or 4 axes are pictures, floats
             too, and are rounded to 256 levels: reshape signals, point clouds, densities and the like to (N, D), which
             are vectors and are not rounded.
-        options: Size, channels, the held-out share and so on, by default the usual ones. ``options.data`` and
-            ``options.flip`` are not looked at: mirroring is an argument of :class:`~wgan.trainer.Trainer`.
+        options: Size, channels, the held-out share and so on, by default the usual ones. ``options.data`` is not
+            looked at, and ``options.flip`` is only refused for vectors: mirroring is an argument of
+            :class:`~wgan.trainer.Trainer`.
         progress: Called with a label, how many are done, and how many there are.
 
     Raises:

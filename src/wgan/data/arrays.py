@@ -1,6 +1,6 @@
 """Arrays: pictures (N, H, W), (N, H, W, C) or (N, C, H, W) of any number type, and vectors (N, D).
 
-Pictures are rounded to 256 levels, vectors are not; so what would keep few levels is taken for no picture.
+Pictures are rounded to 256 levels, vectors are not; so pictures that would keep few levels are refused.
 """
 
 import math
@@ -23,7 +23,8 @@ from wgan.words import count, shown
 
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 MIDDLE = 0.5
-"""Numbers from just below 0 to above this are from 0 to 1 and went too far, as by a bicubic resize."""
+"""Numbers from just below 0 to above this are from 0 to 1 and overshot, as by a bicubic resize, and not from -1 to 1:
+their own extremes become black and white."""
 LEAST_WHITE = 64
 """Numbers that all stay below are not on the scale to 255: they would all be nearly black."""
 

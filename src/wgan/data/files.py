@@ -93,9 +93,9 @@ class Files(Source):
         return in_order(self._header, len(self), self.workers)
 
     def fingerprint(self) -> str:
-        """A hash of the path, and of all names and stamps."""
+        """A hash of the path, of all names and stamps, and of what is skipped and why, which reports tell."""
         sha = hashlib.sha256(f"{self.place}\0{self._stamp}\0".encode(errors="surrogateescape"))
-        for name, stamp in self._listed:
+        for name, stamp in [*self._listed, *self.skipped]:
             sha.update(f"{name}\0{stamp}\0".encode(errors="surrogateescape"))
         return sha.hexdigest()
 

@@ -59,7 +59,7 @@ class Source(ABC):
 
     @abstractmethod
     def headers(self) -> Iterator[Header | Unreadable]:
-        """The headers of all items, or of one where all are alike."""
+        """The headers of all items; of some where reading all would take long, and of one where all are alike."""
 
     @property
     def value_range(self) -> tuple[float, float] | None:

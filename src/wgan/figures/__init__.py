@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wgan.errors import UsageError
-from wgan.files import write_atomically
+from wgan.files import at_home, write_atomically
 from wgan.limits import check_numbers
 from wgan.registry import FIGURES, lookup
 from wgan.surroundings import undisturbed
@@ -60,10 +60,11 @@ def make(name: str, seed: int = 0, out: Path | str | None = None) -> Drawing:
     """
     module = lookup(FIGURES, name, "figure")
     check_numbers(seed=seed)
-    if out is not None and Path(out).suffix.lower() != ".png":
+    out = None if out is None else at_home(out)
+    if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"--out: {str(out)!r} is no place for a figure; write {name}.png.")
     numbers = module.compute(seed)
     drawing = Drawing(numbers, module.draw(numbers))
     if out is not None:
-        write_atomically(Path(out), lambda temporary: drawing.figure.savefig(temporary, format="png"), parents=True)
+        write_atomically(out, lambda temporary: drawing.figure.savefig(temporary, format="png"), parents=True)
     return drawing

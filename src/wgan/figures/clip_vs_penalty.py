@@ -26,7 +26,8 @@ METHODS: Mapping[str, tuple[str, str, Constraint]] = {
     "clip_0.01": ("clipping, c = 0.01", YELLOW, WeightClipping(0.01)),
     "gp": ("gradient penalty", BLUE, GradientPenalty(1.0)),
 }
-TOYS = {"ring": "8 Gaussians", "grid": "25 Gaussians", "swissroll": "Swiss roll"}
+ROLL = "swissroll"
+TOYS = {"ring": "8 Gaussians", "grid": "25 Gaussians", ROLL: "Swiss roll"}
 SURFACES = ("clip_0.1", "gp")
 STEPS, BATCH, LR = 500, 256, 3e-3
 """How the critics of the surfaces are trained."""
@@ -63,14 +64,14 @@ def compute(seed: int = 0) -> Critics:
     """Train the critics, and look at them."""
     scores, weights, gradients = {}, {}, {}
     for method, (_, _, constraint) in METHODS.items():
-        for toy in TOYS if method in SURFACES else ["swissroll"]:
-            batches = beside_noise(toy, BATCH, seed)
-            critic = trained(
-                perceptron(2, seed, width=128), batches, Wasserstein(), constraint, steps=STEPS, lr=LR, seed=seed
-            )
-            scores[method, toy] = surface(critic)
-        weights[method] = np.concatenate([w.detach().numpy().ravel() for w in critic.parameters() if w.dim() > 1])
-        deep = perceptron(2, seed, depth=DEPTH)
+        critics = {}
+        for toy in TOYS if method in SURFACES else [ROLL]:
+            critic, batches = perceptron(2, seed, width=128), beside_noise(toy, BATCH, seed)
+            critics[toy] = trained(critic, batches, Wasserstein(), constraint, steps=STEPS, lr=LR, seed=seed)
+            scores[method, toy] = surface(critics[toy])
+        of_roll = (w.detach().numpy().ravel() for w in critics[ROLL].parameters() if w.dim() > 1)
+        weights[method] = np.concatenate(list(of_roll))
+        deep, batches = perceptron(2, seed, depth=DEPTH), beside_noise(ROLL, BATCH, seed)
         trained(deep, batches, Wasserstein(), constraint, steps=DEEP_STEPS, seed=seed)
         gradients[method] = layer_gradients(deep, *batches(DEEP_STEPS))
     points = {toy: beside_noise(toy, 400, seed)(0)[0].double().numpy() for toy in TOYS}

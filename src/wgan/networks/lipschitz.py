@@ -83,10 +83,12 @@ class OrthogonalConv2d(nn.Module):
         tiles: Tensor = self.inward.unflatten(1, (self.channels, *self.stride)).movedim(1, 3)
         if self.outward is None:
             return tiles.contiguous().movedim(3, 1)
+        # Inner channels are dealt out to the taps: tap t joins those of the rows q of its own.
         missing = -len(tiles) % (rows * columns)
-        left = F.pad(self.outward, (0, missing)).unflatten(1, (-1, rows * columns))
-        right = F.pad(tiles.flatten(1), (0, 0, 0, missing)).unflatten(0, (-1, rows * columns))
+        left = F.pad(self.outward, (0, missing)).unflatten(1, (-1, rows * columns))  # (into, q, t)
+        right = F.pad(tiles.flatten(1), (0, 0, 0, missing)).unflatten(0, (-1, rows * columns))  # (q, t, tile)
         product = torch.einsum("oqt,qtc->otc", left, right)
+        # (into, down, across, in the tile down, in it across, channels), and then the taps beside their places in tiles
         parts: Tensor = product.unflatten(2, tiles.shape[1:]).unflatten(1, self.taps)
         return parts.transpose(2, 3).flatten(3, 4).flatten(1, 2).movedim(3, 1)
 
