@@ -27,7 +27,8 @@ from wgan.distances.discrete import (
 from wgan.errors import UsageError
 
 Divergence = Callable[[ArrayLike, ArrayLike], float]
-ALL: list[Divergence] = [total_variation, kullback_leibler, jensen_shannon, cross_entropy, earth_mover_line]
+BY_POINT: list[Divergence] = [total_variation, kullback_leibler, jensen_shannon, cross_entropy]
+ALL: list[Divergence] = [*BY_POINT, earth_mover_line]
 POSITIVE = st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), min_size=1, max_size=12)
 
 
@@ -97,12 +98,37 @@ def test_empty_bins_count_for_nothing() -> None:
 
 
 @pytest.mark.parametrize("distance", ALL)
-def test_histograms_are_taken_as_flat_and_float32_is_welcome(distance: Divergence) -> None:
+def test_float32_is_welcome(distance: Divergence) -> None:
     rng = np.random.default_rng(0)
     p, q = rng.dirichlet(np.ones(1000)), rng.dirichlet(np.ones(1000))
-    flat = distance(p, q)
-    assert distance(p.reshape(10, 100), q.reshape(10, 100)) == flat
-    assert distance(p.astype(np.float32), q.astype(np.float32)) == pytest.approx(flat, rel=1e-4)
+    assert distance(p.astype(np.float32), q.astype(np.float32)) == pytest.approx(distance(p, q), rel=1e-4)
+
+
+@pytest.mark.parametrize("distance", BY_POINT)
+def test_the_points_may_be_those_of_a_grid_if_it_is_the_same(distance: Divergence) -> None:
+    rng = np.random.default_rng(0)
+    p, q = rng.dirichlet(np.ones(64)), rng.dirichlet(np.ones(64))
+    assert distance(p.reshape(8, 8), q.reshape(8, 8)) == distance(p, q)
+    for shape in ((4, 16), (64, 1), (1, 64)):
+        with pytest.raises(
+            UsageError, match=r"^p has probabilities of shape \(8, 8\) and q has probabilities of shape"
+        ):
+            distance(p.reshape(8, 8), q.reshape(shape))
+    with pytest.raises(
+        UsageError, match=r"^p has 64 probabilities and q has probabilities of shape \(8, 8\); both must"
+    ):
+        distance(p, q.reshape(8, 8))
+
+
+def test_a_grid_is_no_line_but_has_costs() -> None:
+    """All mass moves one row down, by 1, which is 10 places further in the flat array."""
+    p, q = np.zeros((10, 10)), np.zeros((10, 10))
+    p[0] = q[1] = 0.1
+    for pair, name in (((p, q), "p"), ((p.ravel(), q), "q")):
+        with pytest.raises(UsageError, match=rf"^{name} has shape \(10, 10\), but points on a line .* earth_mover\(p"):
+            earth_mover_line(*pair)
+    at = np.argwhere(np.ones((10, 10)))
+    assert earth_mover(p, q, np.linalg.norm(at[:, None] - at, axis=2)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("distance", ALL)
@@ -113,6 +139,7 @@ def test_histograms_are_taken_as_flat_and_float32_is_welcome(distance: Divergenc
         ([0.5, 0.5], [1.5, -0.5], "q must be probabilities"),
         ([math.nan, 1], [0.5, 0.5], "p must be probabilities"),
         ([], [1.0], "p must be probabilities"),
+        ([0, 0], [0.5, 0.5], "p must be probabilities.*not all 0"),
     ],
 )
 def test_what_is_no_distribution_is_refused(distance: Divergence, p: ArrayLike, q: ArrayLike, words: str) -> None:
@@ -129,6 +156,8 @@ def test_what_does_not_fit_together_is_refused() -> None:
         earth_mover([0.5, 0.5], [1], [[1], [math.inf]])
     with pytest.raises(UsageError, match="positions_q must be 1 finite"):
         earth_mover_line([0.5, 0.5], [1], None, [1, 2])
+    with pytest.raises(UsageError, match="positions_p must be 4 finite numbers on one axis"):
+        earth_mover_line([0.25] * 4, [0.25] * 4, [[0, 1], [2, 3]])
 
 
 @pytest.mark.parametrize("scale", [1e-15, 1e-9, 1e9])

@@ -1,7 +1,7 @@
 r"""Distances of two distributions on finitely many points, from their probabilities, in nats and float64.
 
-Probabilities are arrays of numbers that are not negative and sum to 1; a histogram of any shape is taken as flat.
-Everywhere :math:`0 \log 0 = 0`, and what is infinite is ``math.inf``.
+Probabilities are arrays of numbers that are not negative and sum to 1. They may have several axes; two of the same
+points have one shape. Everywhere :math:`0 \log 0 = 0`, and what is infinite is ``math.inf``.
 """
 
 import math
@@ -29,11 +29,11 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
         Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), section 2, https://arxiv.org/abs/1701.07875
 
     Args:
-        p: Probabilities (K,).
-        q: Probabilities (K,) of the same points.
+        p: Probabilities (K,), or of any shape.
+        q: Probabilities of the same points, in the same shape.
 
     Raises:
-        UsageError: They are not probabilities, or not of the same number of points.
+        UsageError: They are not probabilities, or of different shapes.
     """
     p, q = _pair(p, q)
     return float(np.abs(p - q).sum() / 2)
@@ -50,11 +50,11 @@ def kullback_leibler(p: ArrayLike, q: ArrayLike) -> float:
         On Information and Sufficiency (Kullback, Leibler, 1951), https://doi.org/10.1214/aoms/1177729694
 
     Args:
-        p: Probabilities (K,).
-        q: Probabilities (K,) of the same points.
+        p: Probabilities (K,), or of any shape.
+        q: Probabilities of the same points, in the same shape.
 
     Raises:
-        UsageError: They are not probabilities, or not of the same number of points.
+        UsageError: They are not probabilities, or of different shapes.
     """
     return max(0.0, float(rel_entr(*_pair(p, q)).sum()))
 
@@ -70,11 +70,11 @@ def cross_entropy(p: ArrayLike, q: ArrayLike) -> float:
         A Mathematical Theory of Communication (Shannon, 1948), https://doi.org/10.1002/j.1538-7305.1948.tb01338.x
 
     Args:
-        p: Probabilities (K,).
-        q: Probabilities (K,) of the same points.
+        p: Probabilities (K,), or of any shape.
+        q: Probabilities of the same points, in the same shape.
 
     Raises:
-        UsageError: They are not probabilities, or not of the same number of points.
+        UsageError: They are not probabilities, or of different shapes.
     """
     return max(0.0, -float(xlogy(*_pair(p, q)).sum()))
 
@@ -88,11 +88,11 @@ def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
         Divergence Measures Based on the Shannon Entropy (Lin, 1991), https://doi.org/10.1109/18.61115
 
     Args:
-        p: Probabilities (K,).
-        q: Probabilities (K,) of the same points.
+        p: Probabilities (K,), or of any shape.
+        q: Probabilities of the same points, in the same shape.
 
     Raises:
-        UsageError: They are not probabilities, or not of the same number of points.
+        UsageError: They are not probabilities, or of different shapes.
     """
     p, q = _pair(p, q)
     both = p + q  # twice the mean: halving the smallest numbers would give 0
@@ -111,14 +111,16 @@ def earth_mover(p: ArrayLike, q: ArrayLike, cost: ArrayLike) -> float:
         Computational Optimal Transport (Peyré, Cuturi, 2019), chapter 3, https://arxiv.org/abs/1803.00567
 
     Args:
-        p: Probabilities (K,).
-        q: Probabilities (L,), of as many points as one likes.
-        cost: What it costs to move one unit from the i-th point of p to the j-th of q, finite (K, L).
+        p: Probabilities (K,), or of any shape with K numbers.
+        q: Probabilities (L,), or of any shape with L numbers, of as many points as one likes.
+        cost: What it costs to move one unit from the i-th point of p to the j-th of q, finite (K, L). Points
+            of several axes are in the order of ``numpy.ravel``.
 
     Raises:
         UsageError: p or q are no probabilities, or the cost does not suit them.
     """
-    p, q, cost = _probabilities("p", p), _probabilities("q", q), _numbers("costs", cost, "(K, L)")
+    p, q = probabilities("p", p).ravel(), probabilities("q", q).ravel()
+    cost = _numbers("costs", cost, "(K, L)")
     if cost.shape != (len(p), len(q)):
         raise UsageError(f"the costs have shape {cost.shape}, but they must have shape ({len(p)}, {len(q)}).")
     if not np.isfinite(cost).all():
@@ -150,19 +152,52 @@ def earth_mover_line(
         The distance, in the units of the positions.
 
     Raises:
-        UsageError: p or q are no probabilities, or the positions do not suit them.
+        UsageError: p or q are no probabilities or have more than one axis, or the positions do not suit them.
     """
-    p, q = _probabilities("p", p), _probabilities("q", q)
+    p, q = probabilities("p", p), probabilities("q", q)
+    for name, side in (("p", p), ("q", q)):
+        if side.ndim > 1:  # laid out in a line, neighbours of a grid would be a whole row apart
+            raise UsageError(
+                f"{name} has shape {side.shape}, but points on a line have one axis; "
+                "for others use earth_mover(p, q, cost)."
+            )
     at_p = _positions("p", positions_q if positions_p is None else positions_p, len(p))
     at_q = _positions("q", positions_p if positions_q is None else positions_q, len(q))
     return float(wasserstein_distance(at_p, at_q, p, q))
 
 
+def probabilities(name: str, values: ArrayLike) -> Floats:
+    """Probabilities as float64 in their own shape, divided by their sum: then it is 1, up to rounding.
+
+    Args:
+        name: What to call them in an error.
+        values: Numbers of any shape, of at least one axis, whose sum is 1 up to :data:`TOLERANCE`.
+
+    Raises:
+        UsageError: They are no real numbers, not finite, negative, all 0, or their sum is another.
+    """
+    found = _numbers(f"probabilities {name}", values, "(K,)")
+    if not np.isfinite(found).all() or not found.any() or found.min() < 0:
+        raise UsageError(
+            f"{name} must be probabilities: one or more finite numbers, none of them negative, and not all 0."
+        )
+    total = found.sum()
+    if abs(total - 1) > TOLERANCE:
+        raise UsageError(f"{name} sums to {total:.6g}, but probabilities sum to 1; divide them by their sum.")
+    normal: Floats = found / total
+    return normal
+
+
 def _pair(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
-    p, q = _probabilities("p", p), _probabilities("q", q)
-    if len(p) != len(q):
-        raise UsageError(f"p has {len(p)} probabilities and q has {len(q)}; both must be of the same points.")
-    return p, q
+    """Both flat."""
+    p, q = probabilities("p", p), probabilities("q", q)
+    if p.shape != q.shape:
+        raise UsageError(f"p has {_size(p)} and q has {_size(q)}; both must be of the same points, in one shape.")
+    return p.ravel(), q.ravel()
+
+
+def _size(p: Floats) -> str:
+    return f"{p.size} probabilities" if p.ndim == 1 else f"probabilities of shape {p.shape}"
 
 
 def _numbers(name: str, values: ArrayLike, shape: str) -> Floats:
@@ -175,20 +210,10 @@ def _numbers(name: str, values: ArrayLike, shape: str) -> Floats:
     return found
 
 
-def _probabilities(name: str, values: ArrayLike) -> Floats:
-    """Flat and summing to exactly 1."""
-    flat = _numbers(f"probabilities {name}", values, "(K,)").ravel()
-    if flat.size == 0 or not np.isfinite(flat).all() or flat.min() < 0:
-        raise UsageError(f"{name} must be probabilities: one or more finite numbers, none of them negative.")
-    total = flat.sum()
-    if abs(total - 1) > TOLERANCE:
-        raise UsageError(f"{name} sums to {total:.6g}, but probabilities sum to 1; divide them by their sum.")
-    normal: Floats = flat / total
-    return normal
-
-
 def _positions(name: str, values: ArrayLike | None, count: int) -> Floats:
-    at = _numbers(f"positions of {name}", np.arange(count) if values is None else values, "(K,)").ravel()
-    if len(at) != count or not np.isfinite(at).all():
-        raise UsageError(f"positions_{name} must be {count} finite numbers, one for each of {name}'s probabilities.")
+    at = _numbers(f"positions of {name}", np.arange(count) if values is None else values, "(K,)")
+    if at.shape != (count,) or not np.isfinite(at).all():
+        raise UsageError(
+            f"positions_{name} must be {count} finite numbers on one axis, one for each of {name}'s probabilities."
+        )
     return at
