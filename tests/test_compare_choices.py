@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import wgan
@@ -81,6 +83,41 @@ def test_each_side_gives_what_it_has_up_to_so_many() -> None:
     for sides, samples, expected in ((("ring", x), 40, (40, 40)), ((x, "ring"), None, (90, 90))):
         found = wgan.distance(*sides, method="exact", samples=samples)
         assert isinstance(found, Estimate) and (found.n, found.m) == expected
+
+
+@pytest.mark.parametrize("form", ["array", "tensor", "column", "list", "file"])
+def test_probabilities_are_not_taken_for_samples_unawares(form: str, tmp_path: Path) -> None:
+    """A vector and its permutation would be at 0."""
+    p = np.random.default_rng(0).dirichlet(np.ones(30))
+    sides: list[Any] = [p, p[::-1]]
+    for number, side in enumerate(sides):
+        np.save(tmp_path / f"{number}.npy", side.astype(np.float32))
+        forms = {
+            "array": side,
+            "tensor": torch.from_numpy(side.copy()),
+            "column": side[:, None],
+            "list": side.tolist(),
+            "file": tmp_path / f"{number}.npy",
+        }
+        sides[number] = forms[form]
+    words = (
+        r"^both sides are numbers that sum to 1, as .*: say --histograms .*, or --method line if they are samples\.$"
+    )
+    with pytest.raises(UsageError, match=words):
+        wgan.distance(*sides)
+    found = wgan.distance(*sides, method="line")
+    assert isinstance(found, Estimate) and (found.value, found.n) == (pytest.approx(0, abs=1e-9), 30)
+    with pytest.raises(UsageError, match="sum to 1"):  # a label and its forecast
+        wgan.distance(np.eye(30)[3], sides[1])
+    for other in (np.linspace(0, 1, 30), np.linspace(-1, 1, 30) + 1 / 30, p * (1 + 2e-5), np.ones(1), p * 1e100):
+        assert wgan.distance(sides[0], other).method == wgan.distance(other, sides[0]).method == "line"
+    assert wgan.distance(np.eye(30)[3], np.eye(30)[4]).value == 0, "whole numbers may be samples"
+
+
+@pytest.mark.parametrize("method", ["tv", "kl", "js", "emd", "total-variation", "Total_Variation"])
+def test_distances_of_histograms_are_no_methods_but_their_place_is_told(method: str) -> None:
+    with pytest.raises(UsageError, match=r"unknown method.*Known: auto.* It is one of histograms: --histograms"):
+        wgan.distance(np.zeros(3), np.ones(3), method=method)
 
 
 def test_samples_of_arrays_are_chosen_at_random_and_by_the_seed() -> None:

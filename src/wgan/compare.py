@@ -9,8 +9,10 @@ from typing import Any, get_args
 
 from torch import nn
 
+from wgan.arrays import Floats
 from wgan.data.objects import Items
 from wgan.data.progress import Progress, quiet
+from wgan.distances.discrete import TOLERANCE
 from wgan.distances.estimate import FEWEST_FOR_NOISE, expected_seconds, null_size, with_error_and_null
 from wgan.distances.memory import demand_samples, round_down
 from wgan.distances.result import Estimate
@@ -35,6 +37,9 @@ SECONDS = 15.0
 DRAWN = 4000
 DRAWN_FOR_CRITICS = 60_000
 """Samples a side where both sides can be drawn from without end."""
+
+OF_HISTOGRAMS = ("tv", "total-variation", "kl", "kullback-leibler", "js", "jensen-shannon", "cross-entropy", "emd")
+"""What people call distances of probabilities, which are no methods for samples."""
 
 _ENDLESS = "samplers are drawn from without end, which only critics can use."
 _UNITS = {"energy": "the square root of the ", "mmd": "none, but relative to the median "}
@@ -79,7 +84,8 @@ def distance(
         An :class:`~wgan.distances.result.Estimate`, or a :class:`~wgan.measure.W1` of the method "critic".
 
     Raises:
-        UsageError: A name or a value is not allowed, or the shapes differ.
+        UsageError: A name or a value is not allowed, or the shapes differ, or under "auto" both sides look like
+            probabilities.
         WganError: A set cannot be read, or the method needs more memory than there is.
     """
     started = monotonic()
@@ -104,7 +110,7 @@ def distance(
     dim = math.prod(side_a.shape)
     drawn = {CRITIC: DRAWN_FOR_CRITICS, "auto": min(DRAWN, affordable(dim))}.get(method, DRAWN)
     n, m = _numbers(side_a.size, side_b.size, samples, drawn)
-    if method == "auto":
+    if chosen := method == "auto":
         method, why = choose(n, m, dim)
     if method in ("quadrature", "debiased"):  # which hold sets of one size against each other
         n = m = min(n, m)
@@ -113,6 +119,8 @@ def distance(
         trained = measure(side_a.take(n), side_b.take(m), **budget)
         return replace(trained, units=_units(side_a.shape), seconds=monotonic() - started, why=why)
     x, y = side_a.take(n), side_b.take(m)
+    if chosen and dim == 1:
+        _refuse_probabilities(x, y)
     found = with_error_and_null(lookup(DISTANCES, method, "method"), x, y, seed=seed, progress=tell)
     return Estimate(
         **found._asdict(),
@@ -149,13 +157,32 @@ def _check(method: str, split: str, given: Mapping[str, Any], trains: bool) -> N
         if name not in READING:
             raise UsageError(unknown("option", name, READING))
     if method not in ("auto", CRITIC, *DISTANCES):
-        raise UsageError("--method: " + unknown("method", method, ["auto", CRITIC, *DISTANCES]))
+        hint = " It is one of histograms: --histograms." if method.lower().replace("_", "-") in OF_HISTOGRAMS else ""
+        raise UsageError("--method: " + unknown("method", method, ["auto", CRITIC, *DISTANCES]) + hint)
     if trains and method not in ("auto", CRITIC):
         raise UsageError(f"--time and --steps are for --method critic, and this is {method}; leave them out.")
     if split not in get_args(Split):
         raise UsageError("--split: " + unknown("value", split, get_args(Split)))
     if split == "all" and "held_out" in given:
         raise UsageError("--held-out: all samples are used, held out or not; choose with --split train or held-out.")
+
+
+def _refuse_probabilities(x: Floats, y: Floats) -> None:
+    """As samples, a vector of probabilities and the same in another order are at a distance of 0.
+
+    Whole numbers may be samples of which one is 1 and all others are 0.
+
+    Raises:
+        UsageError: The single numbers of both sides (N, 1) and (M, 1) sum to 1, and no number is negative.
+    """
+    for side in (x, y):
+        if len(side) < 2 or side.min() < 0 or side.max() > 1 or not abs(side.sum() - 1) <= TOLERANCE:
+            return
+    if (x % 1).any() or (y % 1).any():
+        raise UsageError(
+            "both sides are numbers that sum to 1, as probabilities do: say --histograms (wgan.distances.discrete in "
+            "Python), or --method line if they are samples."
+        )
 
 
 def _numbers(size_a: int | None, size_b: int | None, samples: int | None, otherwise: int) -> tuple[int, int]:
