@@ -22,7 +22,7 @@ LAYERS = [
     {"measure", "model"},
     {"trainer", "run"},
     {"build", "diagnosis"},
-    {"overview", "sets", "compare", "figures"},
+    {"overview", "sets", "compare", "histograms", "figures"},
     {"loop"},
     {"checkup"},
     {"api"},

@@ -1,7 +1,7 @@
 """`wgan distance` and `figure`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -10,11 +10,18 @@ from wgan.commands.flags import DataFlags, Json, Whole, given_flags
 from wgan.console import make_view
 from wgan.errors import UsageError
 from wgan.files import at_home
+from wgan.options import flag
 from wgan.registry import DISTANCES
 
 _METHODS = "; ".join(
     ["critic (W1 by critics trained for it, with a certified lower bound)"]
     + [f"{name} ({entry.help})" for name, entry in DISTANCES.items()]
+)
+
+_HISTOGRAMS = (
+    "A and B are histograms of the same bins, each a .npy/.npz file or numbers with commas, as 3,5,10: counts if all "
+    "are whole, else probabilities. Total variation, Kullback-Leibler divergence, cross entropy, Jensen-Shannon "
+    "divergence and earth mover's distance are answered at once."
 )
 
 
@@ -30,10 +37,13 @@ def distance(
     steps: Whole | None = None,
     null: Annotated[bool, Parameter(negative="")] = False,
     seed: Whole = 0,
+    histograms: Annotated[bool, Parameter(help=_HISTOGRAMS, negative="")] = False,
+    positions: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    cost: str | None = None,
     as_json: Json = False,
     flags: DataFlags = None,
 ) -> None:
-    """Measure how far apart two sets of samples are, with the error of the answer.
+    """Measure how far apart two sets of samples are, with an error, or two histograms.
 
     Parameters
     ----------
@@ -53,7 +63,24 @@ def distance(
         Let the method critic measure two halves of A too, which doubles its time; the other methods always do.
     seed
         Chooses samples, and the parts into which they are cut to find the error.
+    positions
+        Where the bins of histograms are on the line, in a file or with commas. [default: 0,1,2,...]
+    cost
+        What it costs to move from each bin of A to each of B, in place of the line: a .npy/.npz file of shape (K, L).
     """
+    if histograms or positions is not None or cost is not None:
+        usual = {"method": "auto", "split": "all", "null": False}
+        given: dict[str, Any] = {
+            "method": method,
+            "samples": samples,
+            "split": split,
+            "time": time,
+            "steps": steps,
+            "null": null,
+        }
+        given |= given_flags(flags)
+        _of_histograms(a, b, positions, cost, [name for name in given if given[name] != usual.get(name)], as_json)
+        return
     from wgan import compare
 
     view = make_view(as_json)
@@ -73,6 +100,26 @@ def distance(
         )
     finally:
         view.end()
+    answer(found.to_json(), as_json, str(found))
+
+
+def _of_histograms(a: str, b: str, positions: str | None, cost: str | None, given: list[str], as_json: bool) -> None:
+    """Answer with the distances of two histograms, for which other flags that are given do nothing.
+
+    Raises:
+        UsageError: There is such a flag, or the histograms do not suit each other.
+        WganError: A file cannot be read.
+    """
+    for name in given:
+        raise UsageError(f"{flag(name)}: that is for samples, and histograms have none; leave it out.")
+    from wgan.histograms import compare_histograms, read_numbers
+
+    found = compare_histograms(
+        read_numbers(a, "A"),
+        read_numbers(b, "B"),
+        positions=None if positions is None else read_numbers(positions, "--positions"),
+        cost=None if cost is None else read_numbers(cost, "--cost", commas=False),
+    )
     answer(found.to_json(), as_json, str(found))
 
 

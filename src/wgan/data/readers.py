@@ -1,5 +1,6 @@
 """Paths: a folder, or a file by its suffix. A new format is one function and its line in ``READERS``."""
 
+import re
 import tokenize
 import zipfile
 import zlib
@@ -45,7 +46,9 @@ def open_path(path: Path, options: DataConfig, progress: Progress) -> Data:
     if path.is_dir():
         return pictures(folder(path, options.follow_links), options, progress)
     if not path.exists():
-        raise UsageError(_nothing_there(path))
+        numbers = re.fullmatch(r"[-+.eE\d]+(,[-+.eE\d]+)+", str(path))
+        hint = " Numbers with commas are histograms: wgan distance A B --histograms." if numbers else ""
+        raise UsageError(_nothing_there(path) + hint)
     reader = READERS.get(path.suffix.lower())
     if reader is None or not path.is_file():
         kinds, folder_of = ", ".join(READERS), f"; for pictures give their folder, {path.absolute().parent}"
@@ -70,14 +73,13 @@ def _read_zip(path: Path, options: DataConfig, progress: Progress) -> Data:
 
 def _read_npy(path: Path, options: DataConfig, progress: Progress) -> Data:
     origin = _origin(path, "npy")
-    array = _load(path, lambda: np.lib.format.open_memmap(path, mode="r"))
-    return open_array(array, None, origin, options, progress)
+    return open_array(_mapped(path), None, origin, options, progress)
 
 
 def _read_npz(path: Path, options: DataConfig, progress: Progress) -> Data:
     official, origin = None, _origin(path, "npz")
     with path.open("rb") as file:
-        found = _load(path, lambda: np.lib.npyio.NpzFile(file, allow_pickle=False))
+        found = _opened(path, file)
         images = choose_array(found.files, path)
         candidates = (*LABEL_NAMES, *(["y_train"] if images == TRAIN else []))
         labels = next((name for name in candidates if name in found.files and name != images), None)
@@ -120,6 +122,21 @@ READERS: Mapping[str, Callable[[Path, DataConfig, Progress], Data]] = {
 }
 
 
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of a .npy file, or that of a .npz which :func:`choose_array` takes, as it was written.
+
+    Raises:
+        WganError: It is damaged or holds objects, or it is not known which of a .npz's arrays to take.
+    """
+    if path.suffix.lower() == ".npy":
+        return _mapped(path)
+    with path.open("rb") as file:
+        found = _opened(path, file)
+        name = choose_array(found.files, path)
+        array: NDArray[Any] = _load(path, lambda: found[name])
+    return array
+
+
 def axes_of(path: Path) -> int | None:
     """How many axes the array of a .npy or .npz has, from its header alone; None where that cannot be told."""
     with suppress(Exception):  # whatever is wrong with it is said when it is opened
@@ -156,6 +173,15 @@ def choose_array(names: list[str], path: Path) -> str:
             f"name it {' or '.join((*IMAGE_NAMES, TRAIN))}, as by {_HOW}."
         )
     return usual[0]
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    array: NDArray[Any] = _load(path, lambda: np.lib.format.open_memmap(path, mode="r"))
+    return array
+
+
+def _opened(path: Path, file: IO[bytes]) -> Any:
+    return _load(path, lambda: np.lib.npyio.NpzFile(file, allow_pickle=False))
 
 
 def _load(path: Path, load: Callable[[], Any]) -> Any:
