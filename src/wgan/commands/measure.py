@@ -110,8 +110,8 @@ def _of_histograms(a: str, b: str, positions: str | None, cost: str | None, give
         UsageError: There is such a flag, or the histograms do not suit each other.
         WganError: A file cannot be read.
     """
-    for name in given:
-        raise UsageError(f"{flag(name)}: that is for samples, and histograms have none; leave it out.")
+    if given:
+        raise UsageError(f"{flag(given[0])}: that is for samples, and histograms have none; leave it out.")
     from wgan.histograms import compare_histograms, read_numbers
 
     found = compare_histograms(
