@@ -179,7 +179,7 @@ def test_a_folder_that_cannot_be_made_is_told_the_same(
         cli.main(["train", "blobs.npy", "--quiet", f"--processes={processes}", *words])
     told = capsys.readouterr().err
     assert end.value.code == 1
-    assert told == "wgan: --out: cannot make the folder runs/0001-blobs-default: Not a directory.\n"
+    assert told == "wgan: --out: cannot make the folder runs/0001-blobs-default: Not a directory; choose another.\n"
 
 
 def test_more_processes_than_cores_must_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

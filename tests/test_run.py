@@ -1,6 +1,7 @@
 """The run's folder: never written over, locked, atomic, and readable after anything."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from toolbox import small_config, tiny_trainer
+import wgan
+from toolbox import blobs, small_config, small_run, tiny_trainer
 from wgan.data.samples import Units
 from wgan.errors import UsageError, WganError
 from wgan.files import write_atomically, write_text
@@ -69,6 +71,33 @@ def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
     for use in (make, lambda place: Run(place).check_empty()):
         with pytest.raises(WganError, match="cannot make the folder"):
             use(tmp_path / "file")
+
+
+def test_a_file_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "generator.safetensors").write_text("")
+    with pytest.raises(WganError, match=r"generator.safetensors is not a run's folder \(it has no config.toml\)"):
+        Run.open(tmp_path / "generator.safetensors")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are valid text there")
+def test_a_run_whose_folder_s_name_is_not_utf_8_is_read_again(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    run = small_run(folder, steps=2)
+    assert wgan.resume(folder, blobs(), steps=3, quiet=True).records()[-1]["step"] == 3
+    assert wgan.load(folder).sample(4).shape == wgan.load(run).sample(4).shape == (4, 8, 8, 1)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are valid text there")
+def test_data_below_a_folder_whose_name_is_not_utf_8_are_refused_before_a_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / os.fsdecode(b"caf\xe9")
+    here.mkdir()
+    np.save(here / "v.npy", np.random.default_rng(0).normal(size=(50, 2)))
+    monkeypatch.chdir(here)
+    with pytest.raises(UsageError, match=r"--data: .*caf.*v.npy' is not valid text; rename it\."):
+        wgan.train("v.npy", steps=1, quiet=True)
+    assert [path.name for path in here.iterdir()] == ["v.npy"]
 
 
 def test_the_configuration_comes_back(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ def test_errors_without_words_are_named(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(LostError, match=r"was lost, and the others stop \(RuntimeError\)\."), talking():
         fail(RuntimeError)
+    said = "[/pytorch/gloo/pair.cc:537] Read error [127.0.0.1]:3: Connection reset by peer. This is typically caused by"
+    with pytest.raises(LostError, match=r"\(Read error \[127.0.0.1\]:3: Connection reset by peer\)\."), talking():
+        raise RuntimeError(said)
     monkeypatch.setattr(build, "make_generator", lambda *_, **__: fail(MemoryError))
     with pytest.raises(WganError, match="the networks cannot be made: there is not enough memory; use smaller widths"):
         make_trainer(Config(), open_data(torch.rand(20, 3)))

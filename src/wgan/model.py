@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def read_tensors(path: Path, *entries: str) -> tuple[dict[str, Tensor], dict[str
         WganError: Another format of this package wrote it, or its bytes are not those that were written.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with _readable(path) as readable, safe_open(readable, framework="pt") as file:
             about: dict[str, Any] = json.loads((file.metadata() or {})["wgan"])
             found = int(about["format_version"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -159,6 +160,16 @@ def read_tensors(path: Path, *entries: str) -> tuple[dict[str, Tensor], dict[str
         if entry not in about:
             raise UnreadableError(f"there is no {entry!r} in it")
     return tensors, about
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """A path that safetensors opens: names that are not UTF-8, as old archives have them, it only writes."""
+    if not any("\ud800" <= character <= "\udfff" for character in str(path)):
+        yield path
+        return
+    with path.open("rb") as file:
+        yield Path(f"/dev/fd/{file.fileno()}")
 
 
 def _digest(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -101,7 +101,7 @@ class Run:
             raise UsageError(f"a run is named by its folder, and this is of type {type(folder).__name__}; give a path.")
         run = cls(at_home(folder))
         if not run.config_file.is_file():
-            what = "is not a run's folder (it has no config.toml)" if run.folder.is_dir() else "does not exist"
+            what = "is not a run's folder (it has no config.toml)" if run.folder.exists() else "does not exist"
             raise WganError(f"{folder} {what}; `wgan runs` lists the runs under runs/.")
         return run
 
@@ -297,4 +297,4 @@ def _making() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WganError(f"--out: cannot make the folder {error.filename}: {error.strerror}.") from error
+        raise WganError(f"--out: cannot make the folder {error.filename}: {error.strerror}; choose another.") from error

@@ -144,8 +144,8 @@ def open_source(config: Config, source: Any, view: View, run: Run | None) -> tup
         view.end()
     name = config.data.data if source is None else run.config.data.data if run is not None else OBJECT
     if source is None and Path(name).exists() and name not in DATASETS:
-        name = str(Path(name).absolute())  # so that it is found from another folder too
-    folder = config.data.data_dir and str(at_home(config.data.data_dir).absolute())
+        name = options.valid("data", str(Path(name).absolute()))  # so that it is found from another folder too
+    folder = config.data.data_dir and options.valid("data_dir", str(at_home(config.data.data_dir).absolute()))
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=name, data_dir=folder))
     if run is None and isinstance(source, Data) and (opened := source.options):  # before, and by its own options
         kept = {key: getattr(config.data, key) for key in ("data", "data_dir", "download", "flip")}

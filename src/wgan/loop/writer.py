@@ -12,7 +12,7 @@ from wgan.build import Due, Plan, network_options
 from wgan.config import Config
 from wgan.data.samples import Data
 from wgan.diagnosis import Watch, diagnose
-from wgan.errors import WganError
+from wgan.errors import LostError, WganError
 from wgan.loop.facts import after_divergence, crowded
 from wgan.loop.gallery import Gallery, Sparingly
 from wgan.loop.resuming import fingerprint, fixed_options
@@ -153,6 +153,8 @@ class RunWriter(NoWriter):
             self._summarise(f"failed: {what}")
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
             return WganError(f"{what}; fix that, and go on with: wgan resume {self.run.quoted}")
+        if isinstance(error, LostError):
+            return LostError(f"{what}; if its launcher does not, go on with: wgan resume {self.run.quoted}")
         return error
 
     def _summarise(self, status: str, seconds: float | None = None) -> None:

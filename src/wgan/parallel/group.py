@@ -1,5 +1,6 @@
 """The processes of a run, as one of them sees them, and what all of them say to each other."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
@@ -174,4 +175,6 @@ def talking() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise LostError(f"a process of this run was lost, and the others stop ({first_line(error)}).") from error
+        # Of gloo's text the first sentence, without the place in its source that stands before it.
+        said = re.sub(r"^\[[^]]*\]+ *", "", first_line(error)).split(". ")[0].rstrip(".")
+        raise LostError(f"a process of this run was lost, and the others stop ({said}).") from error
