@@ -15,7 +15,7 @@ from wgan.loop.resuming import check_same_config, check_same_data
 from wgan.machine.processor import set_threads
 from wgan.run import Run
 from wgan.trainer import Trainer
-from wgan.trainer.state import restore
+from wgan.trainer.state import restore, saved_decay
 from wgan.view import View
 from wgan.words import count, with_error
 
@@ -121,6 +121,7 @@ def _restored(run: Run, source: Any, view: View) -> tuple[Trainer, Data]:
     check_same_data(counters["data"], data, run)
     check_same_config(counters["config"], config, run)
     trainer, _ = make_trainer(config, data)
+    trainer.decay = saved_decay(counters)
     restore(trainer, tensors, counters)
     return trainer, data
 

@@ -1,5 +1,6 @@
 """How long and how often: budgets and intervals, read from what a person writes."""
 
+import copy
 import math
 import re
 from collections.abc import Iterable
@@ -105,7 +106,7 @@ class Decay:
 
 
 class Rates:
-    """An optimizer's initial learning rates, one for each group of weights.
+    """An optimizer's initial learning rates, ``first``, one for each group of weights.
 
     Args:
         optimizer: Fresh, before any rate was changed.
@@ -113,11 +114,11 @@ class Rates:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
-        self._first = [group["lr"] for group in optimizer.param_groups]
+        self.first = [copy.deepcopy(group["lr"]) for group in optimizer.param_groups]  # a tensor may change in place
 
     def scale(self, factor: float) -> None:
         """Set each to so many times what it was."""
-        for group, rate in zip(self.optimizer.param_groups, self._first, strict=True):
+        for group, rate in zip(self.optimizer.param_groups, self.first, strict=True):
             group["lr"] = rate * factor
 
 

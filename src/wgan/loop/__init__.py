@@ -27,7 +27,7 @@ from wgan.machine.processor import set_threads
 from wgan.parallel import Group, joined
 from wgan.registry import DATASETS, unknown
 from wgan.run import Run
-from wgan.trainer.state import restore
+from wgan.trainer.state import restore, saved_decay
 from wgan.view import View
 
 OBJECT = "<an object in Python>"
@@ -204,6 +204,7 @@ def _continue(run: Run, config: Config, source: Any, view: View, group: Group, *
             tensors, counters = run.restore()
             resuming.check_same_data(counters["data"], parts.data, run)
             resuming.check_same_config(counters["config"], parts.config, run)
+            trainer.decay = saved_decay(counters)  # moved below, if the budget is another
             restore(trainer, tensors, counters)
             due = Due(*counters.get("due", plan.due(trainer.step)))
         else:  # killed in its first moment, it begins again

@@ -106,7 +106,7 @@ class Trainer:
         self.objective, self.constraint = objective or Wasserstein(), constraint or GradientPenalty()
         checks.check_kinds(generator=generator, critic=critic, objective=objective, constraint=constraint)
         checks.check_kinds(optimizer=optimizer, decay=decay, warmup=warmup)
-        self.critic_steps, self.reuse = CriticSteps(critic_steps, *warmup), reuse
+        self.critic_steps, self.reuse, self.instance_noise = CriticSteps(critic_steps, *warmup), reuse, instance_noise
         check_numbers(batch=batch, catch_up=catch_up, seed=seed, ema_half_life=ema_half_life)
         check_numbers(instance_noise=instance_noise, critic_lr=critic_lr, generator_lr=generator_lr)
         self.latent, make = latent_of(generator, latent), optimizer or Adam()
@@ -121,7 +121,7 @@ class Trainer:
         self._critic_weights = [weight for weight in self.critic.parameters() if weight.requires_grad]
         self.generator_optimizer = checks.optimizer_of(make, self._generator_weights, float(generator_lr))
         self.critic_optimizer = checks.optimizer_of(make, self._critic_weights, float(critic_lr))
-        self._rates = Rates(self.generator_optimizer), Rates(self.critic_optimizer)
+        self.rates = {"generator": Rates(self.generator_optimizer), "critic": Rates(self.critic_optimizer)}
         self.catch_up = catch_up if self.objective.measures_distance else 0
         self.batch, self.flip, self.seed, self.decay = int(batch), flip, int(seed), decay
         self.average = Average(self.generator, ema_half_life)
@@ -186,7 +186,7 @@ class Trainer:
         for network in (self.generator, self.critic):
             if not network.training:  # as after a look at samples
                 network.train()
-        set_rates(self._rates, self.decay, self.step)
+        set_rates(self.rates.values(), self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             steps = self.critic_steps.before(self.step)
             fakes = Prefetch(self._fakes(steps - self.reuse, self.generator))
@@ -207,7 +207,7 @@ class Trainer:
 
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with torch.inference_mode(False), chance, ahead(step, steps, self._rates[1], self.critic):
+            with torch.inference_mode(False), chance, ahead(step, steps, self.rates["critic"], self.critic):
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger

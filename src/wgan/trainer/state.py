@@ -18,9 +18,6 @@ from wgan.schedule import Decay
 from wgan.trainer import Trainer
 from wgan.words import count
 
-DRAWS = ("batch", "seed")
-"""What the data and the noise of a step are drawn by."""
-
 
 def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All that an exact continuation needs: tensors under flat names, and JSON-able counters.
@@ -42,20 +39,43 @@ def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
         own, others = optimizer_state(optimizer)
         tensors |= prefixed(name, own)
         made[name] = {"kind": type(optimizer).__name__, "others": others}
-    decay = None if trainer.decay is None else [int(trainer.decay.start), int(trainer.decay.end)]
     counters = {"step": trainer.step, "critic_updates": trainer.critic_updates, "seconds": trainer.seconds}
-    draws = {name: getattr(trainer, name) for name in DRAWS}
-    return tensors, counters | draws | {"decay": decay, "last_record": list(trainer.last_record), "optimizers": made}
+    return tensors, counters | settings(trainer) | {"last_record": list(trainer.last_record), "optimizers": made}
+
+
+def settings(trainer: Trainer) -> dict[str, Any]:
+    """What defines the steps that a trainer takes, JSON-able: all but the networks, the data and the machine."""
+    steps, decay, rates = trainer.critic_steps, trainer.decay, trainer.rates
+    return {
+        "batch": trainer.batch,
+        "seed": trainer.seed,
+        "flip": bool(trainer.flip),
+        "latent": repr(trainer.latent),
+        "objective": type(trainer.objective).__name__,
+        "constraint": repr(trainer.constraint),
+        "instance_noise": float(trainer.instance_noise),
+        "critic_steps": int(steps.usual),
+        "warmup": [int(steps.warmup_steps), int(steps.warmup)],
+        "reuse": bool(trainer.reuse),
+        "ema_half_life": float(trainer.average.half_life),
+        **{f"{name}_lr": float(each.first[0]) for name, each in rates.items()},
+        "decay": None if decay is None else [int(decay.start), int(decay.end)],
+    }
+
+
+def saved_decay(counters: Mapping[str, Any]) -> Decay | None:
+    """The decay of a snapshot, for a trainer whose own may be another, as when a run goes on with a larger budget."""
+    return Decay(*counters["decay"]) if counters["decay"] else None
 
 
 def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
     """Let a trainer go on exactly where a snapshot was taken.
 
     Raises:
-        WganError: Its networks, optimizers, batch or seed are not those of the snapshot; it stays as it was.
+        WganError: Its settings, networks or optimizers are not those of the snapshot; it stays as it was.
     """
-    for name in DRAWS:
-        if (saved := counters.get(name)) not in (None, mine := getattr(trainer, name)):
+    for name, mine in settings(trainer).items():
+        if (saved := counters.get(name, mine)) != mine:  # older saves have fewer of them
             raise WganError(f"the save is of a trainer with {name} {saved}, and this one has {mine}; make it alike.")
     networks = {"generator": trainer.generator, "critic": trainer.critic, "average": trainer.average.module}
     for name, network in networks.items():
@@ -76,7 +96,6 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], counters: Mapping[s
     seconds, images = counters["last_record"]
     trainer.clock.set(counters["seconds"])  # it starts again with the next step
     trainer.last_record = seconds, images
-    trainer.decay = Decay(*counters["decay"]) if counters["decay"] else None
 
 
 def misfit(network: nn.Module, tensors: Mapping[str, Tensor]) -> str:
@@ -104,7 +123,8 @@ def load(trainer: Trainer, path: str | PathLike[str]) -> None:
     """Let a trainer that is built alike go on exactly where :func:`save` was called.
 
     Raises:
-        WganError: The file cannot be read, is damaged or of something else, or of other networks or optimizers.
+        WganError: The file cannot be read, is damaged or of something else, or of other settings, networks or
+            optimizers.
     """
     try:
         tensors, about = read_tensors(at_home(path), "counters")
