@@ -406,10 +406,11 @@ def test_orthogonal_weights_leave_frozen_layers_frozen() -> None:
 
 def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:
     known, arbitrary = (Orthogonal(), GradientPenalty(), LipschitzPenalty()), (WeightClipping(), R1(), R2())
-    assert [constraint.arbitrary_under for constraint in known] == [None] * 3
+    assert [(constraint.arbitrary_under, constraint.unit) for constraint in known] == [(None, 1)] * 3
     assert [constraint.arbitrary_under for constraint in arbitrary] == ["weight clipping", "R1 penalty", "R2 penalty"]
-    assert Orthogonal(3.0).arbitrary_under == "orthogonal weights 3"  # three times the distance
-    assert Sum(Orthogonal(3.0), R1()).arbitrary_under == "orthogonal weights 3 + R1 penalty 10"
+    assert [constraint.unit for constraint in arbitrary] == [1] * 3
+    for steep in (Orthogonal(3.0), Sum(Orthogonal(3.0), R1())):
+        assert (steep.arbitrary_under, steep.unit) == (None, 3), "it is known: scores are three times those of W1"
 
 
 @pytest.mark.parametrize("other", [WeightClipping(), R1(), SpectralNorm()], ids=repr)

@@ -103,7 +103,7 @@ def test_slack_that_a_constraint_allows_has_no_factor(constraint: Constraint) ->
     most = constraint.weight if isinstance(constraint, Orthogonal) else 1.0
     assert "may be too small: the critic's slope is 0.25" in finding.text and "factor" not in finding.text
     assert f"allows {most:g}" in finding.text
-    assert ("therefore 3 times the distance" in finding.text) == (most == 3)
+    assert "times the distance" not in finding.text, "scores are divided by what is allowed"
 
 
 def test_one_noisy_record_makes_no_diagnosis() -> None:

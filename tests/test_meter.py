@@ -18,6 +18,7 @@ from wgan.constraints import Constraint, GradientPenalty, Orthogonal, WeightClip
 from wgan.data import open_data
 from wgan.errors import UsageError
 from wgan.networks import Latent, make_critic
+from wgan.objectives import Minimax
 from wgan.registry import CONSTRAINTS, NETWORKS
 from wgan.seeds import rng
 from wgan.trainer import Trainer
@@ -138,14 +139,34 @@ def test_the_noise_floor_is_what_halves_of_real_samples_differ_by() -> None:
     assert floor == pytest.approx(np.quantile(np.abs(np.diff(pairs, axis=1)), 0.95), rel=0.15)
 
 
-def test_the_bound_is_that_of_a_critic_of_known_slope() -> None:
-    trainer = tiny_trainer(constraint=Orthogonal(4.0), catch_up=0)
-    record = trainer.record()
-    _, real, fake = trainer._meter.scores(trainer.average.module, trainer.critic, trainer.step)
-    error = max(np.std(real.numpy(), ddof=1), np.std(fake.numpy(), ddof=1)) * math.sqrt(1 / 20 + 1 / len(fake))
-    errors = stats.t.ppf(0.999, 20 - 1) * error  # of 20 held-out samples
-    assert record["wasserstein_bound"] == pytest.approx((record["wasserstein_heldout"] - errors) / 4.0, rel=1e-4)
+@pytest.mark.parametrize("weight", [1.0, 4.0, 0.25])
+def test_under_orthogonal_weights_estimates_and_the_bound_are_in_units_of_w1(weight: float) -> None:
+    trainer = tiny_trainer(constraint=Orthogonal(weight), catch_up=0)
+    for _ in range(20):
+        trainer.advance()
+    record, meter = trainer.record(), trainer._meter
+    with torch.no_grad():
+        train, held_out = (
+            trainer.critic(torch.cat([meter.real(samples, rows) for rows in index])).flatten().numpy() / weight
+            for samples, index in ((meter.train, meter.train_index), (meter.held_out, meter.held_out_index))
+        )
+        fakes = [meter.fake(trainer.average.module, trainer.step, k) for k in range(len(meter.train_index))]
+        fake = trainer.critic(torch.cat(fakes)).flatten().numpy() / weight
+    assert record["wasserstein"] == pytest.approx(train.mean() - fake.mean())
+    assert record["wasserstein_heldout"] == pytest.approx(held_out.mean() - fake.mean())
+    assert record["gap"] == pytest.approx(train.mean() - held_out.mean())
+    spread = math.sqrt(1 / 20 + 1 / len(fake))  # of 20 held-out samples
+    assert record["noise_floor"] == pytest.approx(1.96 * np.std(held_out, ddof=1) * spread)
+    errors = stats.t.ppf(0.999, 20 - 1) * max(np.std(side, ddof=1) for side in (held_out, fake)) * spread
+    assert record["wasserstein_bound"] == pytest.approx(record["wasserstein_heldout"] - errors, rel=1e-4)
+    assert 0.1 * weight < record["gradient_norm"] <= weight * (1 + 1e-4), "the critic's own"
     assert tiny_trainer(constraint=GradientPenalty()).record()["wasserstein_bound"] is None
+
+
+def test_a_discriminator_has_no_gap_and_none_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Meter, "gap", lambda *_: pytest.fail("two passes for nothing"))
+    record = tiny_trainer(objective=Minimax()).record()
+    assert record["gap"] is record["gap_stderr"] is record["wasserstein"] is None and record["gradient_norm"] > 0
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")

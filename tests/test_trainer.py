@@ -472,5 +472,5 @@ def test_means_are_those_since_the_last_record() -> None:
 def test_a_generator_of_plain_layers_trains_in_bfloat16() -> None:
     trainer = Trainer(nn.Linear(3, 6), nn.Linear(6, 1), latent=Latent(3), batch=16, precision=torch.bfloat16)
     trainer.attach(vectors())
-    assert next(trainer._fakes(1, trainer.generator)).dtype == torch.float32
+    assert next(trainer._fakes(trainer.generator)).dtype == torch.float32
     trainer.advance()

@@ -137,7 +137,8 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
     Raises:
         WganError: The critic diverges, or there is a single held-out sample.
     """
-    meter = Meter(data, trainer.latent, trainer.batch, trainer.seed, trainer.to_device, samples=LAG_SAMPLES)
+    options, unit = (trainer.batch, trainer.seed, trainer.to_device), trainer.constraint.unit
+    meter = Meter(data, trainer.latent, *options, unit=unit, samples=LAG_SAMPLES)
     scores, factors = [], []
     for further in (0, steps):
         with trainer.caught_up(further):
@@ -154,7 +155,7 @@ def look_ahead(trainer: Trainer, data: Data, steps: int = LAG_STEPS) -> tuple[Fi
         raise WganError("lag, bound: a single held-out sample does not tell; use --held-out 2 or more.")
     if not math.isfinite(before + after + error):
         raise WganError("lag, bound: the critic diverges when it goes on alone; lower --critic-lr.")
-    return _lag(before, after, error, steps, factors), _bound(*scores[1], critic, data.shape)
+    return _lag(before, after, error, steps, factors), _bound(*scores[1], critic, data.shape, unit)
 
 
 def _lag(before: float, after: float, error: float, steps: int, factors: Sequence[float]) -> Finding:
@@ -177,13 +178,14 @@ def _lag(before: float, after: float, error: float, steps: int, factors: Sequenc
     )
 
 
-def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]) -> Finding:
+def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...], unit: float) -> Finding:
     held_out, error = float(real.mean() - fake.mean()), stderr(real, fake)
     try:
-        constant = certify(critic, shape)
+        constant = certify(critic, shape) / unit
     except UsageError as reason:
         return Finding("bound", f"there is no certified bound: {reason}", {}, fault=False)
     bound = lower_bound(real, fake, constant) or 0.0
+    over = "" if unit == 1 else f" (both divided by {unit:g}, which its constraint allows)"
     units = "of pictures in [-1, 1]: twice what `wgan distance` says" if len(shape) == 3 else "of standardised vectors"
     least = (
         f"is at least {bound:.3g}, with 99.9 % confidence"
@@ -193,7 +195,7 @@ def _bound(real: Tensor, fake: Tensor, critic: nn.Module, shape: tuple[int, ...]
     return Finding(
         "bound",
         f"the Wasserstein distance ({units}) {least}: the critic, gone on alone, says {with_error(held_out, error)}, "
-        f"and is nowhere steeper than {constant:.4g}.",
+        f"and is nowhere steeper than {constant:.4g}{over}.",
         {"bound": bound, "held_out": held_out, "held_out_stderr": error or 0.0, "constant": constant},
         fault=False,
     )
@@ -260,7 +262,6 @@ def _lipschitz(medians: Medians, constraint: Constraint) -> Finding | None:
         )
     least, most = constraint.slope
     said = f"the critic's slope is {norm:.2g} on average where {constraint} allows {most:g}"
-    said += "" if most == 1 else f"; the estimate is therefore {most:g} times the distance"
     if norm > STEEP * most:
         advice = "Raise --weight, penalise at every step (--every 1), or lower --critic-lr."
         text = f"the estimate is about {norm / most:.2g} times too large: {said}."

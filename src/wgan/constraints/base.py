@@ -77,11 +77,14 @@ class Constraint:
         return None
 
     @property
+    def unit(self) -> float:
+        """What scores are divided by to be in units of W1: the largest slope that it allows; 1 if it promises none."""
+        return self.slope[1] if self.slope else 1.0
+
+    @property
     def arbitrary_under(self) -> str | None:
-        """What makes the estimate another than that of W1, in words; None if a part bounds the gradient norm by 1."""
-        if self.slope is None:
-            return " and ".join(part.label for part in self.parts)
-        return None if self.slope[1] == 1 else str(self)
+        """What leaves the estimate known only up to a factor, in words; None if a part bounds the gradient norm."""
+        return None if self.slope else " and ".join(part.label for part in self.parts)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         """Reparametrise the critic, once, before its optimizer is made.

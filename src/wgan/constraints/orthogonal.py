@@ -38,8 +38,8 @@ class Orthogonal(Constraint):
         Sorting out Lipschitz function approximation (Anil, Lucas, Grosse, 2019), https://arxiv.org/abs/1811.05381
 
     Args:
-        weight: The constant K; the last matrix has this norm, all others 1. The estimate is that of K times the
-            distance: only with 1, the usual weight, is it in the data's units.
+        weight: The constant K; the last matrix has this norm, all others 1. Records divide scores by K, so that
+            estimates are in the data's units.
 
     Raises:
         UsageError: The weight is 0, negative or not finite.

@@ -40,8 +40,6 @@ from wgan.trainer.outputs import latent_of
 from wgan.trainer.passes import Passes
 from wgan.trainer.prefetch import Prefetch
 
-DRAWN = 5  # batches generated for the critic at a time by a lone process: autocast converts its weights only once
-
 
 class Trainer:
     """Alternates critic and generator steps.
@@ -165,7 +163,7 @@ class Trainer:
         self.group.check_alike(seed=self.seed, batch=self.batch, data=int(opened.content or "0", 16) >> 1)  # 63 bits
         checks.check_data(self.critic, checks.first_sample(self.sample, self.latent), opened, self.constraint)
         self._batches = Batches(opened.train, self.batch, self.seed, self.flip, self.group)
-        options = self.seed, self.to_device, self.constraint.certified
+        options = self.seed, self.to_device, self.constraint.certified, self.constraint.unit
         self._meter = Meter(opened, self.latent, self.batch, *options, group=self.group)
         return opened
 
@@ -189,7 +187,7 @@ class Trainer:
         set_rates(self.rates.values(), self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             steps = self.critic_steps.before(self.step)
-            fakes = Prefetch(self._fakes(steps - self.reuse, self.generator))
+            fakes = Prefetch(self._fakes(self.generator, steps - self.reuse))
             for fake in islice(fakes, steps):
                 self.critic_step(fake.detach(), fakes.prepare)
             self._generator_step(fake if self.reuse else next(fakes))
@@ -203,7 +201,7 @@ class Trainer:
         steps = min(self.catch_up, updates) + further
 
         def step() -> None:
-            self.critic_step(next(self._fakes(1, self.average.module)))
+            self.critic_step(next(self._fakes(self.average.module)))
 
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
@@ -212,24 +210,17 @@ class Trainer:
         finally:
             self.critic_updates, self.ledger = updates, ledger
 
-    def _fakes(self, steps: int, generator: nn.Module) -> Iterator[Tensor]:
-        """Yields ``steps`` batches without a graph, several at a time, then one with it for the generator's step."""
-        due, at_once = range(self.critic_updates, self.critic_updates + steps), DRAWN if self.group.size == 1 else 1
-        for taken in range(0, steps, at_once):
-            with torch.no_grad(), self._passes.autocast():
-                updates = due[taken : taken + at_once]
-                drawn = [self._passes.generated(generator, self.batch, "critic latent", update) for update in updates]
-            yield from drawn
-        with self._passes.autocast():
-            made = self._passes.generated(generator, self.batch, "generator latent", self.step)
-        yield made
+    def _fakes(self, generator: nn.Module, steps: int = 1) -> Iterator[Tensor]:
+        """``steps`` batches for the critic, then one for the generator's step."""
+        due = range(self.critic_updates, self.critic_updates + steps)
+        return self._passes.fakes(generator, self.batch, due, self.step)
 
     @with_gradients
     def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Take a step of the critic alone, with new fakes if none are given; calls ``meanwhile`` in its reduction."""
         passes, update = self._passes, self.critic_updates
         real = passes.noised(self.to_device(self.batches[update]), "real noise", update)
-        fake = passes.noised(next(self._fakes(1, self.generator)) if fake is None else fake, "fake noise", update)
+        fake = passes.noised(next(self._fakes(self.generator)) if fake is None else fake, "fake noise", update)
         with self._computed_once(), passes.autocast():
             real_scores, fake_scores = passes.both_scores(self.critic, real, fake, self._one_pass)
             loss = self.objective.critic_loss(real_scores, fake_scores)
@@ -288,12 +279,13 @@ class Trainer:
         return record
 
     def _measured(self) -> dict[str, float | None]:
-        values = self._meter.gap(self.critic)  # before catching up, which spreads scores: a gap is lost among them
+        distance = self.objective.measures_distance  # which a discriminator's logits do not
+        # Before catching up, which spreads scores: a gap is lost among them.
+        values = self._meter.gap(self.critic) if distance else {}
         with self.caught_up():
             values |= self._meter(self.average.module, self.critic, self.step)._asdict()
         check_values(values, self.step)
-        # A discriminator's logits are no distance.
-        return values if self.objective.measures_distance else values | dict.fromkeys(ESTIMATES)
+        return values if distance else values | dict.fromkeys(ESTIMATES)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors."""

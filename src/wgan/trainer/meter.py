@@ -39,20 +39,22 @@ ESTIMATES = (
 
 
 class Measurement(NamedTuple):
-    r"""The critic's view of real and generated samples at one moment, in the critic's units.
+    r"""The critic's view of real and generated samples at one moment.
 
-    In training the generator is its average, which samples come from.
+    In training the generator is its average, which samples come from. Scores are divided by the slope that the
+    critic's constraint allows (K under orthogonal weights K), and so in units of W1; where it allows any, they are in
+    the critic's own. Gradient norms are the critic's own in any case.
 
     Attributes:
         wasserstein: Mean score of trained-on real samples - mean score of generated ones.
         wasserstein_heldout: The same for held-out real samples, which the critic has never seen.
         wasserstein_stderr: Standard error of ``wasserstein_heldout``; None if a side is a single sample.
         wasserstein_bound: What the Wasserstein distance of data and generator is at least, at 99.9 % confidence:
-            (wasserstein_heldout - 3.09 errors) / K, K being the critic's certified Lipschitz constant, and the error as
-            if both sides varied as much as the one that varies more; more errors where samples are few. A critic that
-            learnt nothing makes it weak, even negative, but not wrong. The confidence is that of a normal mean: where
-            real scores have a long tail downwards, and generated ones upwards, it is wrong in two cases of a thousand.
-            None where K is not known.
+            (wasserstein_heldout - 3.09 errors) / K, K being the certified Lipschitz constant of those scores, and the
+            error as if both sides varied as much as the one that varies more; more errors where samples are few. A
+            critic that learnt nothing makes it weak, even negative, but not wrong. The confidence is that of each
+            record by itself, and the largest bound of many records has less. It is that of a normal mean: it may be
+            99.8 % where real scores have a long tail downwards and generated ones upwards. None where K is not known.
         noise_floor: What the critic says of nothing: 95 % of pairs of disjoint sets of held-out real samples, as large
             as those measured, differ in mean score by less, :math:`1.96 \sigma \sqrt{1/n + 1/m}`, where
             :math:`\sigma` is the standard deviation of held-out scores. An estimate within +-noise_floor means nothing.
@@ -88,6 +90,7 @@ class Meter:
         seed: What the choice of samples and noise depends on.
         move: Brings a batch to the networks' device and type.
         certified: Whether to compute the critic's Lipschitz constant each time, for the bound.
+        unit: What scores are divided by, such as the slope that a constraint allows.
         samples: At most this many a side; by default 1,024, or 512 of pictures that are larger than 32 x 32.
         group: The processes that measure together, each some of the batches; all must then measure.
     """
@@ -100,46 +103,46 @@ class Meter:
         seed: int,
         move: Callable[[Tensor], Tensor],
         certified: bool = False,
+        unit: float = 1.0,
         samples: int | None = None,
         group: Group = ALONE,
     ) -> None:
         large = math.prod(data.shape[-2:]) > 32**2 and len(data.shape) > 1
         self.samples = samples or (MEASURED_LARGE if large else MEASURED)
-        self.shape, self.certified, self.group = data.shape, certified, group
-        self.latent, self.batch, self.seed, self.move = latent, batch, seed, move
+        self._shape, self._certified, self._unit, self._group = data.shape, certified, unit, group
+        self._latent, self._batch, self._seed, self._move = latent, batch, seed, move
         self.train, self.held_out = data.train, data.held_out
         self.train_index = self._fixed(data.train, "train")
         self.held_out_index = self._fixed(data.held_out, "held out")
 
     def __call__(self, generator: nn.Module, critic: nn.Module, step: int) -> Measurement:
         """Measure the networks as they are after ``step`` generator steps."""
-        generator, still = probe(generator), detached_copy(critic).eval()
-        on_train, on_held_out, on_fake = self._all_scores(generator, probe(critic), step)
-        between, at_fake = self._gradient_norms(generator, still, step)
-        constant = self._constant(still) if self.certified else None
+        on_train, on_held_out, on_fake = self.scores(generator, critic, step)
+        between, at_fake = self._gradient_norms(generator, critic, step)
         return Measurement(
             wasserstein=float(on_train.mean() - on_fake.mean()),
             wasserstein_heldout=float(on_held_out.mean() - on_fake.mean()),
             wasserstein_stderr=stderr(on_held_out, on_fake),
-            wasserstein_bound=lower_bound(on_held_out, on_fake, constant),
+            wasserstein_bound=lower_bound(on_held_out, on_fake, self._constant(critic)),
             noise_floor=_noise_floor(on_held_out, len(on_fake)),
             gradient_norm=float(between.mean()),
             gradient_norm_fake=float(at_fake.mean()),
         )
 
     def _constant(self, critic: nn.Module) -> float | None:
+        """A bound of the slope of the scores, if one is wanted and known."""
+        if not self._certified:
+            return None
         try:
-            return certify(critic, self.shape)
+            return certify(detached_copy(critic).eval(), self._shape) / self._unit
         except UsageError:  # such as a hook, or a weight that is not finite: `wgan diagnose` says which
             return None
 
     def scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Scores (N,), float64, of trained-on, held-out and generated samples, the same ones for the same step."""
-        return self._all_scores(probe(generator), probe(critic), step)
-
-    def _all_scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        generator, critic = probe(generator), probe(critic)
         reals = self._reals(critic)
-        made: list[Batch] = [(self.batch, partial(self.fake, generator, step, k)) for k in range(max(map(len, reals)))]
+        made: list[Batch] = [(self._batch, partial(self.fake, generator, step, k)) for k in range(max(map(len, reals)))]
         train, held_out, fake = self._scores(critic, [*reals, made])
         return train, held_out, fake
 
@@ -153,14 +156,14 @@ class Meter:
 
     def _suited(self, index: tuple[Tensor, ...], critic: nn.Module) -> tuple[Tensor, ...]:
         """The batches for a critic: for one that may mix a batch, as under batch norm, no short last one."""
-        whole = tuple(rows for rows in index if len(rows) == self.batch)
+        whole = tuple(rows for rows in index if len(rows) == self._batch)
         return whole if whole and mixes(critic) else index
 
     @torch.no_grad()
     def _scores(self, critic: nn.Module, sides: list[list[Batch]]) -> list[Tensor]:
         """Of each side, (N,); the batches of all are dealt to the processes in one go."""
         sizes, makers = zip(*chain(*sides), strict=True)
-        scores = self.group.gather(sizes, lambda k: flat_scores(critic(makers[k]()), sizes[k]))
+        scores = self._group.gather(sizes, lambda k: flat_scores(critic(makers[k]()), sizes[k])) / self._unit
         return list(scores.split([sum(size for size, _ in side) for side in sides]))
 
     def gap(self, critic: nn.Module) -> dict[str, float | None]:
@@ -168,32 +171,34 @@ class Meter:
 
         Returns:
             ``gap``, the mean score of trained-on samples less that of unseen ones, and its standard error
-            ``gap_stderr``, None if there is a single sample.
+            ``gap_stderr``, None if there is a single sample. Of endless data nothing is drawn twice, so that both are
+            of unseen samples and the gap is noise around 0.
         """
         on_train, on_held_out = self._scores(probe(critic), self._reals(critic))
         return {"gap": float(on_train.mean() - on_held_out.mean()), "gap_stderr": stderr(on_train, on_held_out)}
 
     def slope(self, generator: nn.Module, critic: nn.Module, step: int) -> float:
         """The ``gradient_norm`` of the networks as they are after ``step`` generator steps."""
-        return float(self._gradient_norms(probe(generator), detached_copy(critic).eval(), step)[0].mean())
+        return float(self._gradient_norms(generator, critic, step)[0].mean())
 
     def real(self, samples: Samples, index: Tensor) -> Tensor:
         """A batch of real samples."""
-        return self.move(samples.batch(index))
+        return self._move(samples.batch(index))
 
     def fake(self, generator: nn.Module, step: int, k: int) -> Tensor:
         """The ``k``-th batch of generated samples after ``step`` generator steps."""
-        z = self.latent.draw(self.batch, rng(self.seed, f"measured latent {k}", step))
+        z = self._latent.draw(self._batch, rng(self._seed, f"measured latent {k}", step))
         with torch.no_grad():
-            return self.move(generator(self.move(z)))
+            return self._move(generator(self._move(z)))
 
     def _gradient_norms(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor]:
         """Norms between real and generated samples, and at generated ones, batch by batch to bound the memory.
 
         The critic is in evaluation mode: the gradient of one sample's score must not run through its neighbours.
         """
-        index = self._suited(self.held_out_index, critic)[: math.ceil(GRADIENTS / self.batch)]
-        draw = rng(self.seed, "measured points", step)
+        generator, critic = probe(generator), detached_copy(critic).eval()
+        index = self._suited(self.held_out_index, critic)[: math.ceil(GRADIENTS / self._batch)]
+        draw = rng(self._seed, "measured points", step)
         positions = [torch.rand(len(part), device="cpu", dtype=torch.float32, generator=draw) for part in index]
 
         def norms(k: int) -> Tensor:
@@ -203,12 +208,12 @@ class Meter:
             return torch.cat([gradient_norms(critic, points), gradient_norms(critic, fake)])
 
         with torch.no_grad():
-            both = self.group.gather([2 * len(part) for part in index], norms)
+            both = self._group.gather([2 * len(part) for part in index], norms)
         between, at_fake = zip(*(part.chunk(2) for part in both.split([2 * len(part) for part in index])), strict=True)
         return torch.cat(between), torch.cat(at_fake)
 
     def _fixed(self, samples: Samples, part: str) -> tuple[Tensor, ...]:
-        parts: tuple[Tensor, ...] = samples.some(self.samples, rng(self.seed, f"measured {part}")).split(self.batch)
+        parts: tuple[Tensor, ...] = samples.some(self.samples, rng(self._seed, f"measured {part}")).split(self._batch)
         return parts
 
 

@@ -14,6 +14,8 @@ from wgan.parallel import Group
 from wgan.seeds import rng, seeded
 from wgan.trainer.outputs import check_same_shape, flat_scores, samples_of
 
+DRAWN = 5  # batches generated for the critic at a time by a lone process: autocast converts its weights only once
+
 
 @final
 class Passes:
@@ -63,6 +65,25 @@ class Passes:
         """This process's share of ``batch`` samples of a generator."""
         z = self.to_device(self.group.shard(self.latent.draw(batch, rng(self.seed, stream, index))))
         return samples_of(generator(z), len(z)).to(self.dtype)
+
+    def fakes(self, generator: nn.Module, batch: int, due: range, step: int) -> Iterator[Tensor]:
+        """Yields a batch without a graph for each critic step that is due, several at a time, then one with it.
+
+        Args:
+            generator: What makes them.
+            batch: Samples in a batch, of all processes together.
+            due: The critic steps' numbers.
+            step: The number of the generator step that the last one is for.
+        """
+        at_once = DRAWN if self.group.size == 1 else 1
+        for first in range(0, len(due), at_once):
+            with torch.no_grad(), self.autocast():
+                updates = due[first : first + at_once]
+                drawn = [self.generated(generator, batch, "critic latent", update) for update in updates]
+            yield from drawn
+        with self.autocast():
+            made = self.generated(generator, batch, "generator latent", step)
+        yield made
 
     def sampled(self, generator: nn.Module, n: int, seed: int) -> Tensor:
         """``n`` samples (n, ...) of a seed of their own, on the processor, nothing of them less precise."""
