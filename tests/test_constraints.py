@@ -450,6 +450,7 @@ def test_numbers_of_a_constraint_are_not_guessed(weight: Any, every: Any, said: 
 def test_a_sum_promises_the_narrowest_slope_of_its_parts() -> None:
     assert Sum(LipschitzPenalty(), GradientPenalty()).slope == (1.0, 1.0)
     assert Sum(Orthogonal(3.0), LipschitzPenalty()).slope == (0.0, 1.0)
+    assert Sum(Orthogonal(0.5), LipschitzPenalty()).slope == (0.0, 0.5)
     assert Sum(Orthogonal(), GradientPenalty()).certified and not Sum(GradientPenalty(), WeightClipping()).certified
 
 
@@ -492,3 +493,8 @@ def test_critic_steps_begin_with_no_gradient_and_end_projected() -> None:
 def test_pools_that_round_up_still_do() -> None:
     (layer,) = Orthogonal().prepare(nn.Sequential(nn.AvgPool2d(2, ceil_mode=True)))
     assert layer(torch.zeros(1, 1, 5, 5)).shape == (1, 1, 3, 3)
+
+
+def test_a_penalty_that_pulls_the_slope_above_a_bound_is_refused() -> None:
+    with pytest.raises(UsageError, match="penalty 10 pulls the critic's slope to 1, and orthogonal weights"):
+        Sum(Orthogonal(0.5), GradientPenalty(), R1())

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import backends, nn
 from torch.nn.utils import parametrize
 
 import wgan
 from toolbox import assert_same, picture_trainer, small_run, tiny_trainer, vectors
 from wgan import figures
 from wgan.distances.line import sliced
+from wgan.networks import Latent
 from wgan.run import Run
 from wgan.seeds import seeded
 from wgan.surroundings import undisturbed
@@ -115,6 +117,49 @@ def test_calls_in_several_threads_give_back_what_was_there_before_the_first(kind
     for thread in threads:
         thread.join()
     assert torch.get_default_dtype() == kind and seen == [torch.float32] * 6
+
+
+def precisions() -> list[str]:
+    parts = backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul, backends.mkldnn.conv
+    return [part.fp32_precision for part in parts]
+
+
+@pytest.fixture
+def rounded() -> Iterator[None]:
+    """As in a program that rounds products for speed; convolutions on a GPU are rounded to TF32 in any."""
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision("highest")
+
+
+SEEN = set[str]()
+
+
+class Watching(nn.Linear):
+    """A critic that notes how precise the products of its passes are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        SEEN.update(precisions())
+        return super().forward(x)
+
+
+@pytest.mark.usefixtures("rounded")
+def test_no_product_of_a_measurement_is_rounded() -> None:
+    trainer = Trainer(nn.Linear(2, 6), Watching(6, 1), latent=Latent(2), batch=16, catch_up=0)
+    trainer.attach(vectors())
+    before = precisions()
+    assert "tf32" in before and "bf16" in before
+    SEEN.clear()
+    trainer.record()
+    assert list(SEEN) == ["ieee"] and precisions() == before and torch.get_float32_matmul_precision() == "medium"
+
+
+@pytest.mark.usefixtures("rounded")
+def test_no_product_of_a_run_is_rounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before, seen, advance = precisions(), set[str](), Trainer.advance
+    monkeypatch.setattr(Trainer, "advance", lambda trainer: seen.update(precisions()) or advance(trainer))
+    wgan.train(vectors(), out=tmp_path / "r", **SETTINGS)
+    assert seen == {"ieee"} and precisions() == before and torch.backends.cudnn.allow_tf32
 
 
 def test_autocast_outside_is_not_inside(tmp_path: Path) -> None:

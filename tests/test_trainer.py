@@ -377,6 +377,8 @@ def test_only_what_is_on_the_processor_is_pinned_for_a_gpu(monkeypatch: pytest.M
         ("objective", Wasserstein),
         ("decay", 0.5),
         ("warmup", 3),
+        ("warmup", None),
+        ("warmup", (1, 2, 3)),
         ("optimizer", Adam),
         ("optimizer", "adam"),
         ("device", "gpu"),
@@ -390,6 +392,13 @@ def test_an_argument_that_cannot_be_meant_is_named_and_nothing_is_changed(name: 
     with pytest.raises(UsageError, match=f"^{name} is "):
         Trainer(generator, critic, **given)  # type: ignore[arg-type]
     assert type(critic[0]) is nn.Linear
+
+
+@pytest.mark.parametrize("name", ["generator", "critic"])
+def test_a_network_that_is_none_is_named(name: str) -> None:
+    given = {"generator": nn.Linear(2, 2), "critic": nn.Linear(2, 1), name: None}
+    with pytest.raises(UsageError, match=rf"^{name} is None; give an object such as nn\.Sequential"):
+        Trainer(**given, latent=Latent(2))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("numbers", [{"steps": 7.5}, {"steps": 0}, {"steps": 3, "tick": 0}])

@@ -3,6 +3,8 @@
 import copy
 import math
 import re
+import sys
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -154,17 +156,15 @@ class CriticSteps:
         warm = step < self.warmup_steps or (self.warmup_steps and step % _PERIOD == 0)
         return self.warmup if warm else self.usual
 
+    def shown(self, steps: int) -> int:
+        """Real batches that the critic is shown in the first ``steps`` generator steps."""
+        first = self.warmup_steps
+        if not first:
+            return steps * self.usual
+        warm = steps if steps <= first else first + len(range(-(-first // _PERIOD) * _PERIOD, steps, _PERIOD))
+        return warm * self.warmup + (steps - warm) * self.usual
+
     def generator_steps(self, batches: float) -> int:
         """How many generator steps it takes until this many real batches have been shown to the critic."""
-        if not self.warmup_steps:
-            return math.ceil(batches / self.usual)
-        steps = min(self.warmup_steps, math.ceil(batches / self.warmup))
-        shown = steps * self.warmup
-        while shown < batches:
-            if steps % _PERIOD == 0:  # whole periods are not counted step by step: there may be billions
-                period = self.warmup + (_PERIOD - 1) * self.usual
-                periods = max(0, math.ceil((batches - shown) / period) - 1)
-                steps, shown = steps + periods * _PERIOD, shown + periods * period
-            shown += self.before(steps)
-            steps += 1
-        return steps
+        most = min(math.ceil(batches), sys.maxsize)  # as many as a range may have, which is more than anybody takes
+        return bisect_left(range(most), batches, key=self.shown)

@@ -5,6 +5,7 @@ critic's loss, or *projects* the weights after each step. The gradient penalties
 (``points``) and in how they punish the gradient norm that they find there (``punish``).
 """
 
+from itertools import product
 from typing import final
 
 import torch
@@ -79,7 +80,8 @@ class Sum(Constraint):
     """Several constraints at once, each with its own weight and interval.
 
     Raises:
-        UsageError: Two of them set or bound the same weights, so that neither keeps its promise.
+        UsageError: Two of them set or bound the same weights, or one pulls the critic's slope above what another
+            allows, so that they do not keep their promises.
     """
 
     def __init__(self, *parts: Constraint) -> None:
@@ -87,6 +89,12 @@ class Sum(Constraint):
         self._parts = parts_of(*parts)
         if len(rivals := [part.label for part in self._parts if part.bounds]) > 1:
             raise UsageError(f"{' and '.join(rivals)} would act on the same weights; use one of them.")
+        known = [(part, *part.slope) for part in self._parts if part.slope]
+        for (part, least, _), (other, _, most) in product(known, repeat=2):
+            if least > most:
+                raise UsageError(
+                    f"{part} pulls the critic's slope to {least:g}, and {other} allows {most:g}; use one of them."
+                )
         self.certified = any(part.certified for part in parts)
 
     def __repr__(self) -> str:

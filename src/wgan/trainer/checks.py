@@ -25,8 +25,8 @@ KINDS = {
     "objective": Objective,
     "constraint": Constraint,
     "decay": Decay,
-    "warmup": tuple,
 }
+NEEDED = ("generator", "critic", "warmup")
 EXAMPLES = {
     "generator": "nn.Sequential(...)",
     "critic": "nn.Sequential(...)",
@@ -47,11 +47,16 @@ def check_kinds(**given: object) -> None:
     """Refuse arguments that are names, classes or something else where an object is needed, or None for the usual one.
 
     Raises:
-        UsageError: One is.
+        UsageError: One is; or it is None, and there is no usual one.
     """
     for name, value in given.items():
-        right = isinstance(value, KINDS[name]) if name in KINDS else _makes_optimizers(value)
-        if value is not None and not right:
+        if value is None and name not in NEEDED:
+            continue
+        if name == "warmup":
+            right = isinstance(value, tuple) and len(value) == 2
+        else:
+            right = isinstance(value, KINDS[name]) if name in KINDS else _makes_optimizers(value)
+        if not right:
             raise UsageError(f"{name} is {value!r}; give an object such as {EXAMPLES[name]}.")
 
 
