@@ -98,5 +98,9 @@ def test_generator_steps_of_any_budget_are_known_at_once(batches: float) -> None
     assert before < batches <= after
 
 
+def test_a_budget_that_nobody_reaches_is_one_all_the_same() -> None:
+    assert CriticSteps(5, warmup_steps=25).generator_steps(1e25) > 1e18
+
+
 def test_a_decay_without_length_falls_at_once() -> None:
     assert [Decay(5, 5).factor(step) for step in (0, 5, 6)] == [1.0, 1.0, 0.0]
