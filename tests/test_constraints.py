@@ -28,7 +28,8 @@ from wgan.constraints import (
     Sum,
     WeightClipping,
 )
-from wgan.constraints.base import descend, with_penalties
+from wgan.constraints.base import with_penalties
+from wgan.descent import descend
 from wgan.errors import UsageError
 from wgan.networks import make_critic
 from wgan.networks.layers import NORM_LAYERS

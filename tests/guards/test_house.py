@@ -19,6 +19,7 @@ LAYERS = [
     {"networks", "data", "distances", "objectives", "optimizers", "pictures", "options"},
     {"slopes"},
     {"constraints", "certificate", "curves"},
+    {"descent"},
     {"measure", "model"},
     {"trainer", "run"},
     {"build", "diagnosis"},

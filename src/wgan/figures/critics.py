@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from wgan.constraints import Constraint
-from wgan.constraints.base import descend
 from wgan.data import open_data
 from wgan.data.batches import Batches
+from wgan.descent import descend
 from wgan.networks import mlp
 from wgan.objectives import Objective
 from wgan.optimizers import Adam

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from wgan.confidence import stderr
 from wgan.constraints import Constraint, LipschitzPenalty, Orthogonal, Unconstrained
-from wgan.constraints.base import descend
+from wgan.descent import descend
 from wgan.distances.transport import assigned
 from wgan.errors import WganError
 from wgan.measure.muon import Muon
