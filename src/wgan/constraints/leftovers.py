@@ -1,6 +1,7 @@
 """What a constraint leaves on a critic, and a critic without it, as where a notebook's cell is run again."""
 
 from functools import partial
+from typing import Any
 
 from torch import nn
 from torch.nn.utils import parametrize
@@ -21,10 +22,13 @@ def prepared(constraint: Constraint, critic: nn.Module) -> nn.Module:
     for module in list(critic.modules()):
         if parametrize.is_parametrized(module, "weight") and hasattr(_first(module), _MARK):
             parametrize.remove_parametrizations(module, "weight")  # which leaves the weight that it made
+    left = _tangents(critic)
     made = constraint.prepare(critic)
     if not isinstance(made, nn.Module):
         raise UsageError(f"{constraint.label}: prepare gives {made!r}; give the critic, changed or as it was.")
-    return made if constraint.certified else rid_of_tangents(made)
+    for hooks, number in left:  # only now, for a critic that is refused stays as it was
+        del hooks[number]
+    return made
 
 
 def mark(layer: nn.Module) -> None:
@@ -32,14 +36,15 @@ def mark(layer: nn.Module) -> None:
     setattr(_first(layer), _MARK, True)
 
 
-def rid_of_tangents(critic: nn.Module) -> nn.Module:
-    """The critic, whose weights get their whole gradients again, if an orthogonal constraint had prepared it before."""
-    for weight in critic.parameters():
-        hooks = weight._backward_hooks or {}
-        for number, hook in list(hooks.items()):
-            if isinstance(hook, partial) and hook.func is tangent:
-                del hooks[number]
-    return critic
+def _tangents(critic: nn.Module) -> list[tuple[dict[int, Any], int]]:
+    """The hooks by which an orthogonal constraint lets weights have a part of their gradients: where they are kept."""
+    kept = [weight._backward_hooks or {} for weight in critic.parameters()]
+    return [
+        (hooks, number)
+        for hooks in kept
+        for number, hook in hooks.items()
+        if isinstance(hook, partial) and hook.func is tangent
+    ]
 
 
 def _first(layer: nn.Module) -> nn.Module:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wgan.constraints.base import Constraint
-from wgan.constraints.leftovers import rid_of_tangents
 from wgan.errors import UsageError
 from wgan.networks.base import Critic, detached_copy
 from wgan.networks.channels_last import Head
@@ -59,7 +58,7 @@ class Orthogonal(Constraint):
         trial = _keeping_norms(detached_copy(critic), "itself", {})  # so that a refusal leaves the critic as it was
         if self.weight != 1:
             _check_last(trial)
-        critic = rid_of_tangents(_keeping_norms(critic, "itself", {}))
+        critic = _keeping_norms(critic, "itself", {})
         for weight, norm in self._matrices(critic):
             weight.copy_(polar(weight) * norm)
             if weight.requires_grad:
