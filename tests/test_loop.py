@@ -207,6 +207,15 @@ def test_a_run_that_diverges_keeps_its_last_good_save_and_says_what_to_try(tmp_p
     assert all(tensor.isfinite().all() for name, tensor in tensors(run).items() if "ledger" not in name)
 
 
+def test_numbers_are_checked_once_at_a_step_where_anything_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked, check = list[int](), Trainer.check
+    monkeypatch.setattr(Trainer, "check", lambda trainer: checked.append(trainer.step) or check(trainer))
+    small_run(tmp_path / "r", steps=7, log_every="3", sample_every="5", save_every="2")
+    assert checked == [1, 2, 3, 4, 5, 6, 7], "1 and 4: early records and pictures; 2: a save; 7: the end"
+
+
 def test_a_divergence_is_told_even_if_the_last_save_cannot_be_read(tmp_path: Path) -> None:
     unreadable = mock.patch.object(Run, "restore", side_effect=OSError(5, "Input/output error"))
     with (

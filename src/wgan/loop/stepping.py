@@ -87,11 +87,12 @@ def _step_until_done(trainer: Trainer, plan: Plan, writer: NoWriter, stop: Stop,
         late = time.monotonic() - saved > patience
         return group.all_max(stop.signal, group.first and over, group.first and late)
 
-    def report(logs: bool, draws: bool) -> None:
+    def report(logs: bool, draws: bool, saves: bool = False) -> None:
         if logs:
-            writer.record(trainer.record(reset=due.record))
-        if draws:
+            writer.record(trainer.record(reset=due.record))  # which checks the numbers
+        elif draws or saves:
             trainer.check()
+        if draws:
             writer.draw()
 
     signal, over, late = decide()
@@ -103,11 +104,11 @@ def _step_until_done(trainer: Trainer, plan: Plan, writer: NoWriter, stop: Stop,
         writer.step(plan.budget.progress(trainer.step, trainer.seconds))
         signal, over, late = decide()
         due = plan.due(trainer.step)
-        report(bool(over) or due.record, bool(over) or due.picture)
-        if (plan.save.due(trainer.step) or late) and not (signal or over):  # the end saves in any case
-            trainer.check()
+        ends = bool(signal or over)  # which saves in any case
+        saves = ends or bool(late) or plan.save.due(trainer.step)
+        report(bool(over) or due.record, bool(over) or due.picture, saves)
+        if saves and not ends:
             writer.save(due)
             saved = time.monotonic()
-    trainer.check()
     writer.end(due, finished=bool(over), stopped=bool(signal))
     return 0 if over else signal
