@@ -94,7 +94,7 @@ def test_gradients_of_two_widths_are_averaged_in_the_wider(monkeypatch: pytest.M
 
 def test_gradients_statistics_and_scalars_are_the_means_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
     """One weight lies in memory with its channels last, and one has no gradient."""
-    monkeypatch.setattr(torch, "distributed", Present(torch.arange(24 + 2 + 4 + 4.0)))
+    monkeypatch.setattr(torch, "distributed", Present(torch.arange(24 + 2 + 4 + 2.0)))
     conv = nn.Parameter(torch.zeros(2, 3, 2, 2).to(memory_format=torch.channels_last))
     spare, norm = nn.Parameter(torch.zeros(2)), nn.BatchNorm1d(2)
     reduce = GradientAllReduce(Group(0, 2), [conv, spare], [norm])
@@ -111,3 +111,10 @@ def test_gradients_statistics_and_scalars_are_the_means_of_both(monkeypatch: pyt
     assert norm.running_var.tolist() == [(8 + 28) / 2, (2 + 29) / 2]
     assert [float(value) for value in told] == [(5 + 30) / 2, (7 + 31) / 2]
     assert [value.dtype for value in told] == [torch.float32, torch.float64]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_no_scalar_is_dropped_in_silence(size: int) -> None:
+    one = torch.ones(())
+    with pytest.raises(ValueError, match="3 scalars are to be reduced, and there is room for 2"):
+        GradientAllReduce(Group(0, size), [nn.Parameter(torch.ones(2))])(one, one, one)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from wgan.parallel.group import Group
 
-SCALARS = 4
-"""Room for a step's losses in its all-reduce."""
+SCALARS = 2
+"""Room for a step's losses in its all-reduce: the critic's and its penalty."""
 
 
 @final
@@ -46,12 +46,15 @@ class GradientAllReduce:
         A parameter without a gradient counts as one whose gradient is zero.
 
         Args:
-            *values: The scalars.
+            *values: The scalars, at most two.
             meanwhile: Work for the time that this takes, which changes none of them.
 
         Raises:
+            ValueError: There are more scalars.
             LostError: A process is gone.
         """
+        if len(values) > SCALARS:
+            raise ValueError(f"{len(values)} scalars are to be reduced, and there is room for {SCALARS}.")
         if self.group.size == 1:
             return values
         given = [weight.grad for weight in self.parameters]
