@@ -96,7 +96,7 @@ class Budget:
 class Decay:
     r"""A learning-rate factor that falls linearly from 1 at ``start`` to 0 at ``end``, both in generator steps.
 
-    .. math:: r(t) = \max(0, 1 - (t - start) / (end - start))
+    .. math:: r(t) = \min(1, \max(0, 1 - (t - start) / (end - start)))
     """
 
     start: int

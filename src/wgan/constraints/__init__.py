@@ -50,14 +50,18 @@ class Unconstrained(Constraint):
 class WeightClipping(Constraint):
     r"""Clamps every weight outside norm layers into :math:`[-c, c]` after each critic step.
 
+    .. math:: w \leftarrow \min(c, \max(-c, w))
+
     Norm layers, and weights that you froze, stay as they are. A critic without norm layers is then :math:`K`-Lipschitz
-    for some :math:`K` that nobody knows. The estimate's scale is arbitrary.
+    for a :math:`K` that depends on :math:`c` and the architecture only. It is not computed in training, and so the
+    estimate's scale is arbitrary.
 
     References:
         Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017), https://arxiv.org/abs/1701.07875
 
     Args:
         weight: The bound :math:`c`.
+        every: 1, for it holds at every step.
     """
 
     label = "weight clipping"
@@ -78,6 +82,9 @@ class WeightClipping(Constraint):
 @final
 class Sum(Constraint):
     """Several constraints at once, each with its own weight and interval.
+
+    Args:
+        *parts: The constraints, or sums of them.
 
     Raises:
         UsageError: Two of them set or bound the same weights, or one pulls the critic's slope above what another

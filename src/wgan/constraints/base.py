@@ -127,9 +127,13 @@ def parts_of(*given: Constraint) -> tuple[Constraint, ...]:
 def with_penalties(
     loss: Tensor, constraint: Constraint, taken: int, penalty: Callable[[int, Constraint], Tensor]
 ) -> tuple[Tensor, Tensor | None]:
-    """A critic's loss with the penalties that are due, and what to log of them (None where nothing is).
+    r"""A critic's loss with the penalties that are due, and what to log of them (None where nothing is).
 
-    The mean of what is logged is the sum of all weighted penalties, however often each is due.
+    .. math:: L + A_t, \qquad A_t = \sum_i [t \bmod k_i = 0] \, k_i \lambda_i p_i
+
+    at critic step :math:`t`, with the parts' intervals :math:`k_i` (``every``), weights :math:`\lambda_i` and penalties
+    :math:`p_i`. Logged is :math:`A_t / g` at each step that :math:`g`, the intervals' greatest common divisor, divides:
+    its mean is :math:`\sum_i \lambda_i p_i`, however often each is due.
 
     Args:
         loss: Of the critic's scores.

@@ -24,11 +24,13 @@ from wgan.networks.sorting import MaxMin
 class Orthogonal(Constraint):
     r"""Keeps every matrix of the critic orthogonal, so that its Lipschitz constant is at most K for certain.
 
-    The critic is prepared so that all its layers keep norms: linear layers start at their polar factor, ``nn.Conv2d``
-    becomes :class:`~wgan.networks.lipschitz.OrthogonalConv2d`, ReLU and leaky ReLU, which lose gradient norm, become
-    :class:`~wgan.networks.sorting.MaxMin`, the sum of a residual block a mean, and pools are scaled to norm 1.
-    That goes for layers that you froze, too, which stay frozen: K is the product of the norms of all matrices. A
-    convolution's weights begin again.
+    .. math:: W W^\top = c^2 I \quad \text{or} \quad W^\top W = c^2 I, \qquad c = K \text{ for the last matrix, else } 1
+
+    whichever product is the smaller one. The critic is prepared so that all its layers keep norms: linear layers start
+    at their polar factor, ``nn.Conv2d`` becomes :class:`~wgan.networks.lipschitz.OrthogonalConv2d`, ReLU and leaky
+    ReLU, which lose gradient norm, become :class:`~wgan.networks.sorting.MaxMin`, the sum of a residual block a mean,
+    and pools are scaled to norm 1. That goes for layers that you froze, too, which stay frozen: K is the product of the
+    norms of all matrices. A convolution's weights begin again.
     The optimizer sees only the part of a gradient that keeps a matrix orthogonal, and Newton-Schulz steps bring the
     weights back after it: without the first, Adam would spend its step on what the second undoes. The constant holds
     for the weights as float32; in bfloat16 scores are rounded as in any network.
@@ -39,6 +41,7 @@ class Orthogonal(Constraint):
     Args:
         weight: The constant K; the last matrix has this norm, all others 1. Records divide scores by K, so that
             estimates are in the data's units.
+        every: 1, for it holds at every step.
 
     Raises:
         UsageError: The weight is 0, negative or not finite.

@@ -17,6 +17,10 @@ from wgan.slopes import gradient_norms, segments
 class GradientNormPenalty(Constraint, ABC):
     """The mean of a function of the critic's gradient norms at some points; members say which and where.
 
+    Args:
+        weight: What the mean is multiplied by.
+        every: Critic steps from one that has the penalty, ``every`` times as strong, to the next.
+
     Attributes:
         norms: Least and largest mean norm between real and generated that it leads to; None if it promises none.
     """
@@ -63,6 +67,7 @@ class GradientPenalty(GradientNormPenalty):
 
     Args:
         weight: The penalty's weight :math:`\lambda`.
+        every: Critic steps from one that has the penalty, ``every`` times as strong, to the next.
     """
 
     label = "gradient penalty"
@@ -85,6 +90,7 @@ class LipschitzPenalty(GradientNormPenalty):
 
     Args:
         weight: The penalty's weight :math:`\lambda`.
+        every: Critic steps from one that has the penalty, ``every`` times as strong, to the next.
     """
 
     label = "one-sided gradient penalty"
@@ -112,6 +118,7 @@ class R1(GradientNormPenalty):
 
     Args:
         weight: The penalty's weight :math:`\gamma`.
+        every: Critic steps from one that has the penalty, ``every`` times as strong, to the next.
     """
 
     label = "R1 penalty"
@@ -134,6 +141,7 @@ class R2(GradientNormPenalty):
 
     Args:
         weight: The penalty's weight :math:`\gamma`.
+        every: Critic steps from one that has the penalty, ``every`` times as strong, to the next.
     """
 
     label = "R2 penalty"

@@ -26,6 +26,8 @@ class _Scale(nn.Module):
 class SpectralNorm(Constraint):
     r"""Divides every linear layer's and convolution's weight, as a matrix, by its largest singular value.
 
+    .. math:: W \mapsto K \, W / \sigma(W)
+
     The singular value is followed by one power iteration at each pass in training. A convolution's matrix is its kernel
     reshaped to (out, in x k x k), as in the paper, and the convolution may be k times as steep: the critic's constant
     is not known. Biases and gains, which have one axis, and tables of embeddings stay as they are; any other weight of
@@ -36,7 +38,8 @@ class SpectralNorm(Constraint):
         https://arxiv.org/abs/1802.05957
 
     Args:
-        weight: The largest singular value that each layer is left with.
+        weight: The largest singular value :math:`K` that each layer is left with.
+        every: 1, for it holds at every step.
     """
 
     label = "spectral norm"
