@@ -28,7 +28,7 @@ class DataConfig:
     fit: Fit = "crop"
     """To reach the size: crop (cover it and cut the rest), pad (shrink to fit, black or clear border), stretch."""
     flip: bool = False
-    """Mirror half of the training pictures left to right."""
+    """Mirror each training picture left to right with probability 1/2, anew in each batch."""
     value_range: tuple[float, float] | None = None
     """Darkest and brightest value of pictures of floats or 16 bits, as --value-range=0,1; by default inferred."""
     held_out: float = 0.1
@@ -108,7 +108,7 @@ class LossConfig:
     every: tuple[int, ...] = (1,)
     """Add the penalty at every k-th critic step only, k times as strong; one for all or one for each part."""
     instance_noise: float = 0.0
-    """Standard deviation of Gaussian noise added to all that the critic sees."""
+    """Standard deviation of Gaussian noise added to all that the critic sees in training; measurements are without."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,13 @@ class OptimizerConfig:
     decay: Literal["none", "linear"] = "none"
     """linear: learning rates fall to 0 over the budget, which must then be steps, kimg or epochs."""
     critic_steps: int = 5
-    """Critic steps, each on fresh batches, before a generator step."""
+    """Critic steps (n_critic in the papers), each on fresh batches, before a generator step."""
     warmup_steps: int = 0
     """Take --warmup-critic-steps before each of the first --warmup-steps generator steps, and before every 500th."""
     warmup_critic_steps: int = 100
-    """Critic steps during warm-up (Arjovsky et al., 2017: 100 for the first 25)."""
+    """Critic steps during warm-up, which is not one of learning rates (Arjovsky et al., 2017: 100 for the first 25)."""
     reuse: bool = False
-    """Use the critic's last generated samples again for the generator's step: faster, but it has just seen them."""
+    """Reuse the critic's last fakes for the generator's step: faster, but the critic has just been trained on them."""
     ema_half_life: float = 10_000
     """Half-life, in pictures shown to the critic, of the average of the generator's weights; 0 for none."""
 

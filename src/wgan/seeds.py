@@ -1,6 +1,6 @@
 """Random streams as pure functions: a seed, the name of a stream and an index give the same numbers each time.
 
-Uniform numbers and orders are the same on any machine, normal numbers on those whose processors have the same vectors.
+Uniform numbers and orders are the same on any machine, normal numbers on those of the same SIMD width.
 
 Nothing about randomness has to be saved or kept in step between processes, and what one stream draws never shifts
 another.

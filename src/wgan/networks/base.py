@@ -92,7 +92,8 @@ class Generator(nn.Module):
         body: Maps (N, L) to (N, ...) with as many numbers a sample as ``shape`` has.
         latent: The noise it expects.
         shape: Of one sample: (C, H, W) or (D,).
-        settled: Options that its family chose, for a file that outlives the family's own choice.
+        settled: Options that its family chose; saved with the weights, so that later changes of the family's defaults
+            do not matter.
     """
 
     def __init__(

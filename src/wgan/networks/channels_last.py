@@ -15,6 +15,8 @@ from wgan.errors import UsageError
 def placed(module: nn.Module, device: torch.device) -> nn.Module:
     """Move a module, its convolutions' weights with the channels last: the fast order for pictures.
 
+    It is changed in place, and put into training mode if it was in evaluation mode.
+
     Raises:
         UsageError: It has layers whose sizes are not known yet.
     """

@@ -11,7 +11,9 @@ from wgan.errors import UsageError
 
 
 class Lattice(nn.Module):
-    r"""Scores that are minima of maxima of planes of slope 1, smoothed: 1-Lipschitz, and near every such function.
+    r"""Scores that are minima of maxima of planes of slope 1, smoothed.
+
+    They are dense among 1-Lipschitz functions on a compact set.
 
     .. math:: f(x) = \min_k \max_j \, \langle w_{kj}, x \rangle + b_{kj}, \qquad \|w_{kj}\| = 1
 

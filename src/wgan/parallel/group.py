@@ -64,7 +64,7 @@ class Group:
         return name if self.first else f"{name} of process {self.rank}"
 
     def all_mean(self, flat: Tensor, meanwhile: Callable[[], None]) -> None:
-        """Replace a tensor by its mean over all processes, of several.
+        """Replace a tensor by its mean over all processes, for ``size`` > 1.
 
         Args:
             flat: The tensor.

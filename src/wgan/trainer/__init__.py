@@ -53,16 +53,15 @@ class Trainer:
         constraint: What keeps the critic Lipschitz.
         latent: The noise; by default the generator's own ``latent``.
         optimizer: Makes an optimizer from parameters and a learning rate.
-        critic_lr: The critic's learning rate.
-        generator_lr: The generator's learning rate.
+        critic_lr, generator_lr: The learning rates of each.
         decay: How both learning rates fall, if they do.
-        critic_steps: Critic steps, each on fresh batches, before a generator step.
-        warmup: (n, k): k critic steps before each of the first n generator steps and every 500th; none if n = 0.
+        critic_steps: Critic steps (n_critic in the papers), each on fresh batches, before a generator step.
+        warmup: (n, k), not of learning rates: k critic steps before the first n generator steps and, if n, each 500th.
         reuse: Reuse the last critic step's generated samples for the generator step instead of drawing new ones.
         ema_half_life: Half-life of the generator's average, in real samples shown to the critic; 0 for none.
-        instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
+        instance_noise: Standard deviation of Gaussian noise on all that the critic sees in training, not in records.
         batch: Samples in a batch, of all processes together.
-        flip: Mirror half of the real pictures.
+        flip: Mirror each real picture left to right with probability 1/2, anew in each batch.
         seed: The seed of every random choice.
         catch_up: Extra critic steps on the averaged generator before each record, undone afterwards; never more than
             training has taken so far.
@@ -154,7 +153,7 @@ class Trainer:
         """Read real samples from ``data``: a data set, a name, a path, an array or anything that has items.
 
         Returns:
-            The data as networks see them; ``units.to_user`` of it brings :meth:`sample` back to the units of ``data``.
+            The data as networks see them, whose ``units.to_user`` converts samples to the data's units.
 
         Raises:
             UsageError: The data do not suit the networks, or are not the same in all processes.
@@ -179,7 +178,11 @@ class Trainer:
 
     @with_gradients
     def advance(self) -> None:
-        """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for."""
+        """Take one generator step, after the critic steps that go before it; the device is hardly ever waited for.
+
+        Raises:
+            UsageError, LostError: No data were attached, or a network gives nothing to learn from; a process is gone.
+        """
         self.clock.start()
         for network in (self.generator, self.critic):
             if not network.training:  # as after a look at samples
@@ -199,13 +202,11 @@ class Trainer:
         """Inside, the critic has taken the extra steps of a record and ``further`` more; then they are undone."""
         updates, ledger, self.ledger = self.critic_updates, self.ledger, Ledger(self.ledger.names)
         steps = min(self.catch_up, updates) + further
-
-        def step() -> None:
-            self.critic_step(next(self._fakes(self.average.module)))
-
+        options = steps, self.rates["critic"], self.critic
         try:
             chance = seeded(self.seed, self.group.stream("catch up"), self.step, self.device)
-            with torch.inference_mode(False), chance, ahead(step, steps, self.rates["critic"], self.critic):
+            going = ahead(lambda: self.critic_step(next(self._fakes(self.average.module))), *options)
+            with torch.inference_mode(False), chance, going:
                 yield
         finally:
             self.critic_updates, self.ledger = updates, ledger
@@ -217,7 +218,11 @@ class Trainer:
 
     @with_gradients
     def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Take a step of the critic alone, with new fakes if none are given; calls ``meanwhile`` in its reduction."""
+        """Take a step of the critic alone, on new fakes if none are given; runs ``meanwhile`` during the all-reduce.
+
+        Raises:
+            UsageError, LostError: As :meth:`advance`.
+        """
         passes, update = self._passes, self.critic_updates
         real = passes.noised(self.to_device(self.batches[update]), "real noise", update)
         fake = passes.noised(next(self._fakes(self.generator)) if fake is None else fake, "fake noise", update)
@@ -257,7 +262,7 @@ class Trainer:
         """Measure, and give what happened since the last record; the means start again if they are ``reset``.
 
         Raises:
-            DivergedError: A loss, a penalty or a weight is NaN or infinite.
+            UsageError, DivergedError, LostError: No data were attached; a number is NaN or infinite; a process is gone.
         """
         self.check()
         seconds = self.seconds
@@ -280,13 +285,16 @@ class Trainer:
 
     def _measured(self) -> dict[str, float | None]:
         distance = self.objective.measures_distance  # which a discriminator's logits do not
-        # Before catching up, which spreads scores: a gap is lost among them.
-        values = self._meter.gap(self.critic) if distance else {}
+        values = self._meter.gap(self.critic) if distance else {}  # catching up spreads scores: it would be lost then
         with self.caught_up():
             values |= self._meter(self.average.module, self.critic, self.step)._asdict()
         check_values(values, self.step)
         return values if distance else values | dict.fromkeys(ESTIMATES)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors."""
+        """``n`` samples (n, ...) of the average, on the processor: pixels in [-1, 1], or standardised vectors.
+
+        Raises:
+            UsageError: ``n`` is below 1, the seed is not allowed, or the generator gives no samples.
+        """
         return self._passes.sampled(self.average.module, n, seed)

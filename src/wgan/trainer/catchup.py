@@ -21,7 +21,8 @@ def ahead(step: Callable[[], None], steps: int, rates: Rates, critic: nn.Module)
     Args:
         step: Takes one.
         steps: How many.
-        rates: Of the step's optimizer, as they were at first; they may have decayed to nothing.
+        rates: Initial learning rates of the step's optimizer; used instead of the current ones, which may have decayed
+            to 0 or been set by the caller.
         critic: Whose weights and buffers a step changes, or replaces. Plain attributes that its modules set in a pass
             are not restored.
     """

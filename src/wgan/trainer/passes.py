@@ -23,7 +23,7 @@ class Passes:
 
     Args:
         latent: The generator's noise.
-        instance_noise: Standard deviation of Gaussian noise added to all that the critic sees.
+        instance_noise: Standard deviation of Gaussian noise added to all that the critic sees in training.
         seed: Of all noise; streams and indices do the rest.
         device: Where the networks are.
         dtype: Of samples and scores between passes.
