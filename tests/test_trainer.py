@@ -443,6 +443,13 @@ def test_a_gradient_that_was_there_before_changes_no_step() -> None:
         assert all(map(torch.equal, one.parameters(), two.parameters()))
 
 
+def test_networks_that_were_made_where_nothing_can_learn_are_refused() -> None:
+    with torch.inference_mode():
+        critic = nn.Linear(6, 1)
+    with pytest.raises(UsageError, match=r"the critic was made under torch.inference_mode\(\) and cannot learn"):
+        Trainer(nn.Linear(3, 6), critic, latent=3)
+
+
 def test_weights_narrower_than_float32_are_refused() -> None:
     generator = make_generator("mlp", (2,), Latent(2), width=4).to(torch.bfloat16)
     with pytest.raises(UsageError, match=r"neither float32 nor float64.*precision=torch\.bfloat16"):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from wgan.constraints import Constraint, GradientNormPenalty
@@ -148,6 +149,8 @@ def most_processes(batch: int, limit: int) -> int:
 def _check_trainable(module: nn.Module, name: str) -> None:
     if not any(weight.requires_grad for weight in module.parameters()):
         raise UsageError(f"the {name} has no weights to train; give it some, or let some have requires_grad=True.")
+    if any(not is_lazy(weight) and weight.is_inference() for weight in module.parameters()):
+        raise UsageError(f"the {name} was made under torch.inference_mode() and cannot learn; make it outside.")
     types = {weight.dtype for weight in module.parameters() if weight.requires_grad}
     if not types <= {torch.float32, torch.float64}:
         raise UsageError(

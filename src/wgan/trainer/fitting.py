@@ -41,7 +41,7 @@ class Fitting(Iterator[dict[str, Any]]):
         if self.begun:
             raise UsageError(
                 f"steps is {steps}, and the trainer is at step {trainer.step} already; steps count from the first one: "
-                f"give more, as {trainer.step + steps}."
+                f"give more, as {trainer.step + steps}. Its record() measures where it is."
             )
 
     def __next__(self) -> dict[str, Any]:
