@@ -71,6 +71,14 @@ def test_the_bound_is_worth_something(found: dict[str, W1], name: str) -> None:
     assert found[name].lower_bound > 0.6 * PAIRS[name][2] and found[name].conclusive
 
 
+def test_rotating_both_sides_moves_the_answer_within_its_error() -> None:
+    a, b, turn = normal(1000, 6), 1.5 * normal(1000, 6, 1) + 0.5, np.linalg.qr(normal(6, 6, 2))[0]
+    one, other = (measure(*sides, steps=STEPS) for sides in ((a, b), (a @ turn, b @ turn)))
+    assert abs(one.wasserstein - other.wasserstein) < 2 * math.hypot(one.standard_error, other.standard_error)
+    for low, high in (one.interval, other.interval):
+        assert low < min(one.wasserstein, other.wasserstein) and max(one.wasserstein, other.wasserstein) < high
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_one_distribution_is_at_no_distance_beyond_its_null(seed: int) -> None:
     answer = measure(normal(2000, 8, 2 * seed), normal(2000, 8, 2 * seed + 1), steps=STEPS, null=True, seed=seed)

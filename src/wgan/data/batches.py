@@ -25,7 +25,7 @@ class Batches:
         samples: What to read.
         batch: Samples in a batch.
         seed: What the orders, draws and mirrors depend on.
-        flip: Mirror a random half of each batch left to right.
+        flip: Mirror each sample left to right with probability 1/2, anew in each batch.
         group: The processes among which each batch is divided; each reads its own part only.
 
     Raises:
