@@ -414,6 +414,18 @@ def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:
         assert (steep.arbitrary_under, steep.unit) == (None, 3), "it is known: scores are three times those of W1"
 
 
+@pytest.mark.parametrize("slope", [(1.0, math.inf), (0.0, 0.0)])
+def test_a_slope_that_bounds_nothing_divides_nothing(slope: tuple[float, float]) -> None:
+    class Own(Constraint):
+        label = "my constraint"
+
+        @property
+        def slope(self) -> tuple[float, float]:
+            return slope
+
+    assert (Own().arbitrary_under, Own().unit) == ("my constraint", 1)
+
+
 @pytest.mark.parametrize("other", [WeightClipping(), R1(), SpectralNorm()], ids=repr)
 def test_what_flattens_a_critic_further_leaves_no_least_slope(other: Constraint) -> None:
     assert Sum(GradientPenalty(), other).slope == Sum(other, LipschitzPenalty()).slope == (0, 1)

@@ -1,7 +1,7 @@
 """W1 by critics: closed forms, bounds that hold, parts that do not leak, words for bad input."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -25,6 +25,14 @@ from wgan.schedule import Budget
 
 Array = NDArray[np.float64]
 STEPS = 50
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_steps() -> Iterator[None]:
+    """What is tested here does not hang on the size of batches, and steps on smaller ones are quicker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wgan.measure.critics.BATCH", 128)
+        yield
 
 
 def normal(n: int, d: int, seed: int = 0) -> Array:

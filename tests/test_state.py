@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from wgan.networks import Latent
 from wgan.objectives import Minimax
 from wgan.optimizers import Adam
 from wgan.schedule import Decay
+from wgan.trainer import Trainer
 from wgan.trainer.state import load, restore, save, snapshot
 
 
@@ -95,6 +97,23 @@ def test_what_an_older_save_does_not_know_is_no_difference() -> None:
     tensors, counters = snapshot(first)
     del counters["constraint"], counters["reuse"], counters["critic_lr"]
     restore(other, tensors, counters)
+
+
+def test_the_rate_of_every_group_is_compared() -> None:
+    def made(second: float) -> Trainer:
+        def groups(weights: Any, lr: float) -> torch.optim.Optimizer:
+            first, *others = weights
+            return torch.optim.Adam([{"params": [first], "lr": second}, {"params": others}], lr)
+
+        return tiny_trainer(optimizer=groups)
+
+    restore(made(1e-3), *snapshot(made(1e-3)))
+    with pytest.raises(WganError, match=r"generator_lr \[0\.002, 0\.0001\], and this one has \[0\.001, 0\.0001\]"):
+        restore(made(1e-3), *snapshot(made(2e-3)))
+
+
+def test_a_warm_up_that_is_off_is_the_same_as_any_other() -> None:
+    restore(tiny_trainer(warmup=(0, 50)), *snapshot(tiny_trainer(warmup=(0, 100))))
 
 
 def test_extra_critic_steps_and_the_precision_may_be_others() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import signal
+import threading
 import time
 from typing import Any
 
@@ -166,7 +167,11 @@ def test_a_signal_ends_the_wait_for_the_solver(monkeypatch: pytest.MonkeyPatch) 
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ot.emd", lambda *args, **given: time.sleep(20))  # which lets go of the lock, as POT does
+    def solve(*args: Any, **given: Any) -> None:
+        assert threading.current_thread() is not threading.main_thread(), "where no signal would be heard"
+        time.sleep(20)  # which lets go of the lock, as POT does
+
+    monkeypatch.setattr("ot.emd", solve)
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     began = time.monotonic()

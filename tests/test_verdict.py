@@ -52,6 +52,16 @@ def test_the_standard_error_has_what_the_estimates_disagree_by() -> None:
     assert apart.wasserstein == pytest.approx(2.06) and apart.error == pytest.approx(0.05)
 
 
+def test_estimates_that_the_bound_refutes_cannot_tell_and_leave_the_error_alone() -> None:
+    below = Measurement(1.0, 0.02, 0.05), Measurement(1.0, 0.05, 0.05)
+    verdict = combine(*below, 0.1, 1.5, 3.0, 0.0)
+    assert verdict.wasserstein == 1.5 and verdict.error < 0.05 and not verdict.conclusive
+    assert verdict.interval[0] == 1.5 and verdict.interval[1] > 2.1
+    for bound in (-5.0, 0.0):
+        found = combine(Measurement(-0.2, 0.05, 0.0), Measurement(-0.4, 0.05, 0.0), 1.0, bound, 2.0, 0.0)
+        assert (found.wasserstein, found.interval) == (0.0, (0.0, 2.0)) and found.error == pytest.approx(0.05)
+
+
 def test_half_an_interval_is_the_sum_of_all_that_an_estimate_may_be_off_by() -> None:
     critic, transport, noise = Measurement(2.1, 0.05, 0.0), Measurement(1.9, 0.05, 0.0, ninety=2.353), 0.5
     missed = noise * 0.2

@@ -79,7 +79,7 @@ class Histograms:
         grid = f"give --cost, of shape ({self.bins_a}, {self.bins_b}): bins on several axes are not on one line"
         sides = (("A", self.counts_a, self.bins_a), ("B", self.counts_b, self.bins_b))
         held = ", ".join(
-            f"{name} has {'probabilities' if counts is None else count(counts, 'count')} in {count(bins, 'bin')}"
+            f"{name} has {'probabilities' if counts is None else _counted(counts)} in {count(bins, 'bin')}"
             for name, counts, bins in sides
         )
         held += "" if self.counts_a is self.counts_b is None else "; counts are divided by their sum"
@@ -156,7 +156,7 @@ def read_numbers(text: str, name: str, commas: bool = True) -> NDArray[Any]:
         raise UsageError(f"{name}: there is no file {text}.")
     with suppress(ValueError):
         if commas:
-            return np.array([float(number) for number in text.split(",")])
+            return np.array([float(number.replace("_", "none")) for number in text.split(",")])
     allowed = "a .npy or .npz file" + (", or numbers with commas, as 3,5,10" if commas else " with an array (K, L)")
     raise UsageError(f"{name}: {text!r} has no numbers that can be read; give {allowed}.")
 
@@ -168,6 +168,11 @@ def _probabilities(name: str, values: ArrayLike) -> tuple[Floats, int | None]:
         return discrete.probabilities(name, found), None
     total = found.sum()
     return discrete.probabilities(name, found / total), int(total)
+
+
+def _counted(counts: int) -> str:
+    """In as many digits as a float holds."""
+    return count(counts, "count") if counts < 10**15 else f"{counts:.3g} counts"
 
 
 def _positions(values: ArrayLike | None, bins: int) -> Floats | None:

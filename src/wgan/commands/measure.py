@@ -69,7 +69,7 @@ def distance(
         What it costs to move from each bin of A to each of B, in place of the line: a .npy/.npz file of shape (K, L).
     """
     if histograms or positions is not None or cost is not None:
-        usual = {"method": "auto", "split": "all", "null": False}
+        usual = {"method": "auto", "split": "all", "null": False, "seed": 0}
         given: dict[str, Any] = {
             "method": method,
             "samples": samples,
@@ -77,6 +77,7 @@ def distance(
             "time": time,
             "steps": steps,
             "null": null,
+            "seed": seed,
         }
         given |= given_flags(flags)
         _of_histograms(a, b, positions, cost, [name for name in given if given[name] != usual.get(name)], as_json)

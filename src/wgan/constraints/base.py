@@ -76,13 +76,14 @@ class Constraint:
 
     @property
     def unit(self) -> float:
-        """What scores are divided by to be in units of W1: the largest slope that it allows; 1 if it promises none."""
-        return self.slope[1] if self.slope else 1.0
+        """What scores are divided by to be in units of W1: the largest slope that it allows; 1 if it bounds none."""
+        return self.slope[1] if self.slope and 0 < self.slope[1] < math.inf else 1.0
 
     @property
     def arbitrary_under(self) -> str | None:
         """What leaves the estimate known only up to a factor, in words; None if a part bounds the gradient norm."""
-        return None if self.slope else " and ".join(part.label for part in self.parts)
+        known = self.slope and 0 < self.slope[1] < math.inf
+        return None if known else " and ".join(part.label for part in self.parts)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         """Reparametrise the critic, once, before its optimizer is made.

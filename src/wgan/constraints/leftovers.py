@@ -26,7 +26,7 @@ def prepared(constraint: Constraint, critic: nn.Module) -> nn.Module:
     made = constraint.prepare(critic)
     if not isinstance(made, nn.Module):
         raise UsageError(f"{constraint.label}: prepare gives {made!r}; give the critic, changed or as it was.")
-    for hooks, number in left:  # only now, for a critic that is refused stays as it was
+    for hooks, number in left:  # only now, for a critic that is refused keeps its orthogonal weights
         del hooks[number]
     return made
 

@@ -12,7 +12,6 @@ References:
 import math
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -217,13 +216,17 @@ def _interruptible(solve: Callable[[], Any]) -> Any:
 
     Where the process goes on, as in a notebook, the code ends in the background.
     """
-    found: Future[Any] = Future()
+    found, failed = list[Any](), list[BaseException]()
 
     def run() -> None:
         try:
-            found.set_result(solve())
+            found.append(solve())
         except BaseException as error:  # it is raised where the result is waited for
-            found.set_exception(error)
+            failed.append(error)
 
-    Thread(target=run, daemon=True).start()
-    return found.result()
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed.pop()
+    return found.pop()

@@ -154,7 +154,9 @@ class RunWriter(NoWriter):
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
             return WganError(f"{what}; fix that, and go on with: wgan resume {self.run.quoted}")
         if isinstance(error, LostError):
-            return LostError(f"{what}; if its launcher does not, go on with: wgan resume {self.run.quoted}")
+            return LostError(
+                f"{what}; if its launcher does not start it again, go on with: wgan resume {self.run.quoted}"
+            )
         return error
 
     def _summarise(self, status: str, seconds: float | None = None) -> None:

@@ -31,7 +31,7 @@ from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
 from wgan.measure.verdict import Measurement, between, combine
 from wgan.schedule import Budget
 from wgan.seeds import rng
-from wgan.surroundings import undisturbed
+from wgan.surroundings import undisturbed, unrounded
 from wgan.words import as_table, count, digits, with_error
 
 SHARES = {"transport": 0.25, "free": 0.5, "certified": 0.25}
@@ -148,6 +148,7 @@ class W1:
 
 
 @undisturbed
+@unrounded
 def measure(
     a: Any,
     b: Any,

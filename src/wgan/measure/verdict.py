@@ -100,13 +100,15 @@ def combine(
 
     found = mean(lambda each: each.value)
     value = max(0.0, bound, found if found > ROUNDING * ceiling else 0.0)
-    # What lies below the bound is refuted, and no doubt about it.
-    apart = math.sqrt(mean(lambda each: (max(each.value, bound) - value) ** 2))
+    least = max(0.0, bound)  # what is below is refuted, and no reason to doubt the value
+    apart = math.sqrt(mean(lambda each: (max(each.value, least) - value) ** 2))
     by_chance = mean(lambda each: each.error)  # both looked at the same samples, and err together
     error = math.hypot(by_chance, apart)
     margin = mean(lambda each: each.margin)
-    # What transport misses may be more than what the critic has found, and what both miss more than what moments show.
+    # What transport misses may be more than what the critic has found, and what both miss more than what moments show,
+    # or than what the bound has shown.
     half = mean(lambda each: each.ninety * each.error) + apart + margin + missed + noise * max(0.0, moments - value)
+    half += max(0.0, least - found)
     rounding = ROUNDING * ceiling  # a set and itself
     error, half = (each if each > rounding else 0.0 for each in (error, half))
     conclusive = half <= WIDEST * value

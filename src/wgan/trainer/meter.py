@@ -23,7 +23,7 @@ from wgan.networks.base import detached_copy
 from wgan.parallel import ALONE, Group
 from wgan.seeds import rng
 from wgan.slopes import gradient_norms, segments
-from wgan.surroundings import undisturbed
+from wgan.surroundings import unrounded
 from wgan.trainer.checks import mixes
 from wgan.trainer.outputs import flat_scores
 
@@ -116,7 +116,7 @@ class Meter:
         self.train_index = self._fixed(data.train, "train")
         self.held_out_index = self._fixed(data.held_out, "held out")
 
-    @undisturbed
+    @unrounded
     def __call__(self, generator: nn.Module, critic: nn.Module, step: int) -> Measurement:
         """Measure the networks as they are after ``step`` generator steps."""
         on_train, on_held_out, on_fake = self.scores(generator, critic, step)
@@ -140,7 +140,7 @@ class Meter:
         except UsageError:  # such as a hook, or a weight that is not finite: `wgan diagnose` says which
             return None
 
-    @undisturbed
+    @unrounded
     def scores(self, generator: nn.Module, critic: nn.Module, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Scores (N,), float64, of trained-on, held-out and generated samples, the same ones for the same step."""
         generator, critic = probe(generator), probe(critic)
@@ -169,7 +169,7 @@ class Meter:
         scores = self._group.gather(sizes, lambda k: flat_scores(critic(makers[k]()), sizes[k])) / self._unit
         return list(scores.split([sum(size for size, _ in side) for side in sides]))
 
-    @undisturbed
+    @unrounded
     def gap(self, critic: nn.Module) -> dict[str, float | None]:
         """What the critic has memorised: by how much more it gives samples that it was trained on.
 
@@ -181,7 +181,7 @@ class Meter:
         on_train, on_held_out = self._scores(probe(critic), self._reals(critic))
         return {"gap": float(on_train.mean() - on_held_out.mean()), "gap_stderr": stderr(on_train, on_held_out)}
 
-    @undisturbed
+    @unrounded
     def slope(self, generator: nn.Module, critic: nn.Module, step: int) -> float:
         """The ``gradient_norm`` of the networks as they are after ``step`` generator steps."""
         return float(self._gradient_norms(generator, critic, step)[0].mean())

@@ -44,8 +44,12 @@ def snapshot(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def settings(trainer: Trainer) -> dict[str, Any]:
-    """What defines the steps that a trainer takes, JSON-able: all but the networks, the data and the machine."""
-    steps, decay, rates = trainer.critic_steps, trainer.decay, trainer.rates
+    """What defines the steps that a trainer takes, JSON-able: all but the networks, the data and the machine.
+
+    Of objectives and constraints of your own the name and the weight are known, and not what else they are made of.
+    """
+    steps, decay = trainer.critic_steps, trainer.decay
+    rates = {f"{name}_lr": [float(rate) for rate in each.first] for name, each in trainer.rates.items()}
     return {
         "batch": trainer.batch,
         "seed": trainer.seed,
@@ -55,10 +59,10 @@ def settings(trainer: Trainer) -> dict[str, Any]:
         "constraint": repr(trainer.constraint),
         "instance_noise": float(trainer.instance_noise),
         "critic_steps": int(steps.usual),
-        "warmup": [int(steps.warmup_steps), int(steps.warmup)],
+        "warmup": [int(steps.warmup_steps), int(steps.warmup)] if steps.warmup_steps else None,
         "reuse": bool(trainer.reuse),
         "ema_half_life": float(trainer.average.half_life),
-        **{f"{name}_lr": float(each.first[0]) for name, each in rates.items()},
+        **{name: first[0] if len(set(first)) == 1 else first for name, first in rates.items()},
         "decay": None if decay is None else [int(decay.start), int(decay.end)],
     }
 
@@ -121,6 +125,8 @@ def save(trainer: Trainer, path: str | PathLike[str]) -> None:
 
 def load(trainer: Trainer, path: str | PathLike[str]) -> None:
     """Let a trainer that is built alike go on exactly where :func:`save` was called.
+
+    Another decay can be set afterwards, as ``trainer.decay``.
 
     Raises:
         WganError: The file cannot be read, is damaged or of something else, or of other settings, networks or
