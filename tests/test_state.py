@@ -60,7 +60,7 @@ def test_all_counters_come_back() -> None:
         ("constraint", GradientPenalty(every=4), "GradientPenalty(10), and this one has GradientPenalty(10, every=4)"),
         ("instance_noise", 0.1, "instance_noise 0.0, and this one has 0.1"),
         ("critic_steps", 5, "critic_steps 3, and this one has 5"),
-        ("warmup", (25, 100), "warmup [0, 100], and this one has [25, 100]"),
+        ("warmup", (25, 100), "warmup None, and this one has [25, 100]"),
         ("reuse", True, "reuse False, and this one has True"),
         ("ema_half_life", 0, "ema_half_life 10000.0, and this one has 0.0"),
         ("generator_lr", 1e-2, "generator_lr 0.0001, and this one has 0.01"),

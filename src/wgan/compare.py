@@ -173,7 +173,7 @@ def _refuse_probabilities(x: Floats, y: Floats) -> None:
     Whole numbers may be samples of which one is 1 and all others are 0.
 
     Raises:
-        UsageError: The single numbers of both sides (N, 1) and (M, 1) sum to 1, none is negative, and some are not whole.
+        UsageError: The single numbers (N, 1) and (M, 1) of each side sum to 1, none is negative, some are not whole.
     """
     for side in (x, y):
         if len(side) < 2 or side.min() < 0 or side.max() > 1 or not abs(side.sum() - 1) <= TOLERANCE:
