@@ -91,7 +91,7 @@ def test_rotating_both_sides_moves_the_answer_within_its_error() -> None:
 def test_one_distribution_is_at_no_distance_beyond_its_null(seed: int) -> None:
     answer = measure(normal(2000, 8, 2 * seed), normal(2000, 8, 2 * seed + 1), steps=STEPS, null=True, seed=seed)
     assert answer.null is not None
-    assert answer.wasserstein <= answer.null < 0.6
+    assert answer.wasserstein <= answer.null < 0.7
     assert answer.lower_bound < 0.05 and answer.interval[0] < 0.05
 
 
