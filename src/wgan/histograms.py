@@ -155,8 +155,8 @@ def read_numbers(text: str, name: str, commas: bool = True) -> NDArray[Any]:
             return read_array(path)
         raise UsageError(f"{name}: there is no file {text}.")
     with suppress(ValueError):
-        if commas:
-            return np.array([float(number.replace("_", "none")) for number in text.split(",")])
+        if commas and "_" not in text:  # float takes 1_0 for 10
+            return np.array([float(number) for number in text.split(",")])
     allowed = "a .npy or .npz file" + (", or numbers with commas, as 3,5,10" if commas else " with an array (K, L)")
     raise UsageError(f"{name}: {text!r} has no numbers that can be read; give {allowed}.")
 

@@ -1,9 +1,8 @@
 """What a program has set in torch for itself changes nothing that is computed here, and stays as it was."""
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -56,12 +55,12 @@ def _whole_products() -> Callable[[], None]:
     """Products of float32 are not rounded to TF32, as cuDNN's convolutions are by default, nor to bfloat16."""
     import torch
 
-    cudnn, rounded = torch.backends.cudnn, contextlib.ExitStack()
-    with contextlib.suppress(RuntimeError):  # a program that uses torch's newer settings beside these decides itself
+    cudnn, rounded = torch.backends.cudnn, ExitStack()
+    with suppress(RuntimeError):  # a program that uses torch's newer settings beside these decides itself
         if (products := torch.get_float32_matmul_precision()) != "highest":
             torch.set_float32_matmul_precision("highest")
             rounded.callback(torch.set_float32_matmul_precision, products)
-    with contextlib.suppress(RuntimeError):
+    with suppress(RuntimeError):
         if cudnn.allow_tf32:
             cudnn.allow_tf32 = False
             rounded.callback(setattr, cudnn, "allow_tf32", True)
@@ -72,7 +71,7 @@ _FLOAT32, _WHOLE_PRODUCTS = _Shared(_float32), _Shared(_whole_products)
 
 
 def unrounded(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function compute products of float32 with all 24 bits: what it says is to be believed."""
+    """Let a function compute products of float32 with all 24 bits, for what it says is to be believed."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
