@@ -42,6 +42,13 @@ def empty_curves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samplers are asked for two thousand samples at a time, where a measurement takes tens of thousands."""
+    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
+    monkeypatch.setattr("wgan.measure.sides.NUMBERS", 1)
+
+
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """A fixed seed, and one thread of torch: what is computed is the same each time, to the last bit."""
     import torch

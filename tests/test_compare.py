@@ -293,8 +293,7 @@ def test_critics_are_trained_where_they_are_asked_for(told: Told) -> None:
         assert word in out
 
 
-def test_samplers_and_pictures_can_be_measured_by_critics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
+def test_samplers_and_pictures_can_be_measured_by_critics(few_draws: None) -> None:
     drawn = wgan.distance(
         lambda n, draw: torch.rand(n, 2, generator=draw), lambda n, draw: torch.rand(n, 2, generator=draw) + 1, steps=3
     )
@@ -329,9 +328,7 @@ class Rows:
         raise AssertionError
 
 
-def test_any_callable_that_is_no_data_set_is_a_sampler(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
-    monkeypatch.setattr("wgan.measure.sides.NUMBERS", 1)
+def test_any_callable_that_is_no_data_set_is_a_sampler(few_draws: None, run: Run) -> None:
     for a, b in ((Drawn(1.0), Drawn(1.0)), (Drawn(1.0), Drawn(1.0).__call__), (Drawn(1.0), partial(Drawn(1.0)))):
         with pytest.raises(UsageError, match='functions that draw samples are for method="critic"'):
             wgan.distance(a, b, method="exact")
@@ -375,7 +372,7 @@ def test_values_of_another_kind_are_refused(changes: dict[str, Any], message: st
         wgan.distance(np.zeros((60, 2)), np.ones((60, 2)), **changes)
 
 
-def test_samplers_may_give_any_array_and_nothing_else() -> None:
+def test_samplers_may_give_any_array_and_nothing_else(few_draws: None) -> None:
     def backwards(n: int, rng: torch.Generator) -> Any:
         return torch.randn(n, 2, generator=rng).numpy()[::-1]
 

@@ -253,8 +253,7 @@ def test_slopes_count_where_mass_moves() -> None:
     assert Rays(Part(x, y), 0).slope(Ramp()) == pytest.approx(1.7, abs=0.15)  # ways begin where the slope is 0.1
 
 
-def test_samplers_draw_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
+def test_samplers_draw_without_end(few_draws: None) -> None:
 
     def at(place: float) -> Any:
         return lambda n, draw: torch.randn(n, 3, generator=draw) + place
@@ -266,8 +265,7 @@ def test_samplers_draw_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("slopes", [nullcontext, torch.enable_grad])
-def test_networks_draw_and_do_not_learn(slopes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
+def test_networks_draw_and_do_not_learn(slopes: Any, few_draws: None) -> None:
     network = torch.nn.Linear(3, 3)
 
     def through(n: int, draw: torch.Generator) -> Tensor:
@@ -403,11 +401,7 @@ def test_bad_input_is_refused_in_a_sentence(a: Any, b: Any, budget: dict[str, An
 
 
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
-def test_it_learns_where_gradients_are_off(
-    off: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wgan.measure.moves.FOLDS", (400,))
-    monkeypatch.setattr("wgan.measure.sides.NUMBERS", 1)
+def test_it_learns_where_gradients_are_off(off: Callable[[], AbstractContextManager[None]], few_draws: None) -> None:
     x, y = torch.from_numpy(normal(240, 2)), torch.from_numpy(normal(240, 2, 1) + 3)
     expected = measure(x, y, steps=2)
     with off():

@@ -18,7 +18,7 @@ from wgan.errors import WganError
 from wgan.loop.resuming import fingerprint
 from wgan.networks import Latent
 from wgan.objectives import Minimax
-from wgan.optimizers import Adam
+from wgan.optimizers import Adam, eager
 from wgan.schedule import Decay
 from wgan.trainer import Trainer
 from wgan.trainer.state import load, restore, save, snapshot
@@ -103,7 +103,7 @@ def test_the_rate_of_every_group_is_compared() -> None:
     def made(second: float) -> Trainer:
         def groups(weights: Any, lr: float) -> torch.optim.Optimizer:
             first, *others = weights
-            return torch.optim.Adam([{"params": [first], "lr": second}, {"params": others}], lr)
+            return eager(torch.optim.Adam)([{"params": [first], "lr": second}, {"params": others}], lr)
 
         return tiny_trainer(optimizer=groups)
 
