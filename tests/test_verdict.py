@@ -32,8 +32,8 @@ def test_the_error_of_a_negative_square_is_carried_from_0() -> None:
     [
         (0.21, (1.58, 2.42)),
         (0.2200001, (1.56, 2.44)),  # nothing jumps where it begins to widen
-        (0.33, (0.5 * 1.34, 2.66 + 0.5 * (9.0 - 2.66))),
-        (0.44, (0.5, 9.0)),
+        (0.275, (0.5 * 1.45, 2.55 + 0.5 * (9.0 - 2.55))),
+        (0.33, (0.5, 9.0)),
         (0.9, (0.5, 9.0)),
     ],
 )
@@ -72,8 +72,8 @@ def test_half_an_interval_is_the_sum_of_all_that_an_estimate_may_be_off_by() -> 
     half = 0.05 * (shares @ [1.645, 2.353]) + apart + missed * shares[1] + missed + noise * (2.6 - value)
     verdict = combine(critic, transport, noise, 0.1, 9.0, 2.6)
     assert verdict.wasserstein == pytest.approx(value) and verdict.error == pytest.approx(math.hypot(0.05, apart))
-    assert not verdict.conclusive and 0.22 * value < half < 0.44 * value
-    doubt = half / (0.22 * value) - 1
+    assert not verdict.conclusive and 0.22 * value < half < 0.33 * value
+    doubt = 2 * (half / (0.22 * value) - 1)
     low, high = (1 - doubt) * (value - half), (1 - doubt) * (value + half) + doubt * 9.0
     assert verdict.interval == pytest.approx((low, high))
     less = combine(replace(critic, error=0.02), replace(transport, error=0.02), 0.1, 0.1, 9.0, 0.0)

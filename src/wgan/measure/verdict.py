@@ -22,8 +22,8 @@ MARGIN = 0.1
 """How far from the truth an estimate is taken to be beyond its standard error, as a share of it."""
 
 WIDEST = 0.22
-"""Half the interval's width, as a share of the estimate, up to which samples are said to tell. From there to twice as
-much, the interval widens to all that is left."""
+"""Half the interval's width, as a share of the estimate, up to which samples are said to tell. From there to half as
+much again, the interval widens to all that is left."""
 
 ROUNDING = 1e-12
 """An estimate below this share of what transport of the samples costs is 0."""
@@ -112,7 +112,7 @@ def combine(
     rounding = ROUNDING * ceiling  # a set and itself
     error, half = (each if each > rounding else 0.0 for each in (error, half))
     conclusive = half <= WIDEST * value
-    doubt = 0.0 if conclusive else min(1.0, half / (WIDEST * value) - 1) if value else 1.0
+    doubt = 0.0 if conclusive else min(1.0, 2 * (half / (WIDEST * value) - 1)) if value else 1.0
     low, high = (1 - doubt) * (value - half), value + half
     high += doubt * max(0.0, ceiling - high)
     return Verdict(value, error, by_chance, (max(0.0, bound, low), high), conclusive)
