@@ -49,6 +49,27 @@ def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs `wgan distance` in an empty folder: its exit code, standard output and standard error."""
+    from wgan.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main(["distance", *map(str, arguments)])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """A fixed seed, and one thread of torch: what is computed is the same each time, to the last bit."""
     import torch

@@ -12,7 +12,6 @@ from scipy.optimize import linprog
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, wasserstein_distance
 
-from wgan.cli import main
 from wgan.errors import UsageError
 from wgan.histograms import compare_histograms
 
@@ -22,23 +21,6 @@ KEYS = [
     *("earth_mover", "ground", "bins_a", "bins_b", "counts_a", "counts_b"),
 ]
 OF_SAME_BINS = KEYS[:6]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
-    """Runs `wgan distance` in an empty folder: its exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main(["distance", *map(str, arguments)])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 def answered(told: Told, *arguments: object) -> dict[str, Any]:
