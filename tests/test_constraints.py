@@ -405,33 +405,6 @@ def test_orthogonal_weights_leave_frozen_layers_frozen() -> None:
     assert isinstance(Orthogonal(2.0).prepare(nn.Sequential(nn.Flatten())), nn.Sequential)
 
 
-def test_the_scale_is_known_under_gp_lp_and_orthogonal_weights_only() -> None:
-    known, arbitrary = (Orthogonal(), GradientPenalty(), LipschitzPenalty()), (WeightClipping(), R1(), R2())
-    assert [(constraint.arbitrary_under, constraint.unit) for constraint in known] == [(None, 1)] * 3
-    assert [constraint.arbitrary_under for constraint in arbitrary] == ["weight clipping", "R1 penalty", "R2 penalty"]
-    assert [constraint.unit for constraint in arbitrary] == [1] * 3
-    for steep in (Orthogonal(3.0), Sum(Orthogonal(3.0), R1())):
-        assert (steep.arbitrary_under, steep.unit) == (None, 3), "it is known: scores are three times those of W1"
-
-
-@pytest.mark.parametrize("slope", [(1.0, math.inf), (0.0, 0.0)])
-def test_a_slope_that_bounds_nothing_divides_nothing(slope: tuple[float, float]) -> None:
-    class Own(Constraint):
-        label = "my constraint"
-
-        @property
-        def slope(self) -> tuple[float, float]:
-            return slope
-
-    assert (Own().arbitrary_under, Own().unit) == ("my constraint", 1)
-
-
-@pytest.mark.parametrize("other", [WeightClipping(), R1(), SpectralNorm()], ids=repr)
-def test_what_flattens_a_critic_further_leaves_no_least_slope(other: Constraint) -> None:
-    assert Sum(GradientPenalty(), other).slope == Sum(other, LipschitzPenalty()).slope == (0, 1)
-    assert Sum(GradientPenalty(), LipschitzPenalty()).slope == (1, 1)
-
-
 def test_a_penalty_that_is_no_scalar_is_refused() -> None:
     class Each(Constraint):
         label = "my penalty"
@@ -458,13 +431,6 @@ def test_a_penalty_that_is_no_scalar_is_refused() -> None:
 def test_numbers_of_a_constraint_are_not_guessed(weight: Any, every: Any, said: str) -> None:
     with pytest.raises(UsageError, match=f"^gradient penalty: {said}"):
         GradientPenalty(weight, every)
-
-
-def test_a_sum_promises_the_narrowest_slope_of_its_parts() -> None:
-    assert Sum(LipschitzPenalty(), GradientPenalty()).slope == (1.0, 1.0)
-    assert Sum(Orthogonal(3.0), LipschitzPenalty()).slope == (0.0, 1.0)
-    assert Sum(Orthogonal(0.5), LipschitzPenalty()).slope == (0.0, 0.5)
-    assert Sum(Orthogonal(), GradientPenalty()).certified and not Sum(GradientPenalty(), WeightClipping()).certified
 
 
 def test_usual_weights_are_those_of_the_papers() -> None:
@@ -506,8 +472,3 @@ def test_critic_steps_begin_with_no_gradient_and_end_projected() -> None:
 def test_pools_that_round_up_still_do() -> None:
     (layer,) = Orthogonal().prepare(nn.Sequential(nn.AvgPool2d(2, ceil_mode=True)))
     assert layer(torch.zeros(1, 1, 5, 5)).shape == (1, 1, 3, 3)
-
-
-def test_a_penalty_that_pulls_the_slope_above_a_bound_is_refused() -> None:
-    with pytest.raises(UsageError, match="penalty 10 pulls the critic's slope to 1, and orthogonal weights"):
-        Sum(Orthogonal(0.5), GradientPenalty(), R1())

@@ -100,6 +100,11 @@ def test_nothing_forbidden(path: Path) -> None:
     assert all(isinstance(k.value, ast.Constant) and k.value.value is False for k in allowed)
 
 
+def test_files_of_tests_can_be_read_in_one_go() -> None:
+    tests = Path(__file__).parents[1].rglob("*.py")
+    assert {path.name: n for path in tests if (n := len(path.read_text().splitlines())) > 500} == {}
+
+
 def test_every_public_name_is_documented() -> None:
     """But for methods that a parent documents."""
     for path in MODULES:
