@@ -16,8 +16,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from wgan.arrays import Floats
 from wgan.errors import UsageError
@@ -233,8 +233,9 @@ def _plot(axes: Axes, line: Line, rows: Floats) -> None:
 
 def _smooth(values: Floats) -> Floats:
     """Running median (n,) of nearby values: unlike a mean, it smears no outlier."""
-    smooth: Floats = median_filter(values, 2 * (len(values) // 60) + 1, mode="mirror")
-    return smooth
+    reach = len(values) // 60
+    mirrored = np.pad(values, reach, mode="reflect")
+    return np.array(np.median(sliding_window_view(mirrored, 2 * reach + 1), axis=1))
 
 
 def _histograms(axes: Axes, real: Floats, fake: Floats, modes: NDArray[Any] | None, _score: Score | None) -> int:
