@@ -202,7 +202,8 @@ def test_two_builders_at_once(photos: Path, cache: Path, damaged: bool) -> None:
         (place / "meta.json").write_text("{")
     else:
         shutil.rmtree(place)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # which loads torch once, and not for each of the three
+    context.set_forkserver_preload(["torch"])
     barrier, results = context.Barrier(3), context.Queue()
     workers = [context.Process(target=_open, args=(str(photos), barrier, results)) for _ in range(3)]
     for worker in workers:

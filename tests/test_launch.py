@@ -202,19 +202,6 @@ def test_a_launch_that_leaves_nothing_and_says_nothing_is_an_error(
         commands.launch_train(small_config(processes=2), "r", tmp_path / "r", None, [])
 
 
-def test_a_file_of_the_package_s_name_is_not_run_instead(tmp_path: Path) -> None:
-    np.save(tmp_path / "blobs.npy", blobs())
-    (tmp_path / "wgan.py").write_text("print('the wrong one')")
-    words = [f"{options.flag(name)}={value}" for name, value in {**SMALL, "steps": 2}.items()]
-    code = "from wgan.cli import main; main()"  # as the installed command, which does not look into this folder
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code, "train", "blobs.npy", "--processes=2", "--out=r", "--quiet", *words],
-        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "") and "wrong" not in done.stdout
-    assert Run(tmp_path / "r").summary["status"] == "finished"
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
 def test_processes_save_and_stop_when_their_launcher_is_killed(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from toolbox import SMALL, blobs, records, two
-from wgan import options, worker
+from wgan import cli, loop, options, worker
 from wgan.run import Run
 
 
@@ -60,10 +60,18 @@ def worker_of(launcher: int, rank: int) -> int | None:
     return None
 
 
-def test_a_mistake_is_told_once_and_leaves_nothing(tmp_path: Path, source: Path) -> None:
-    code, out, err = finished(tmp_path, "train", source, "--processes", 3, "--quiet", *flags())
-    assert (code, out) == (2, "")
-    assert err == "wgan: --batch: 8 samples cannot be divided among 3 processes; use 9, or --processes 2.\n"
+def test_a_mistake_is_told_once_and_leaves_nothing_where_a_file_has_the_package_s_name(
+    tmp_path: Path, source: Path
+) -> None:
+    (tmp_path / "wgan.py").write_text("print('the wrong one')")
+    code = "from wgan.cli import main; main()"  # as the installed command, which does not look into this folder
+    words = ["train", str(source), "--processes=2", "--quiet", *flags(batch=9)]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "wgan: --batch: 9 samples cannot be divided among 2 processes; use 8, or --processes 1.\n"
     assert list((tmp_path / "runs").iterdir()) == []
 
 
@@ -125,10 +133,10 @@ def test_what_another_worker_tells_is_kept_until_the_first_tells_more(rank: int,
 
 
 def test_processes_that_were_started_by_hand_train_as_one_does(tmp_path: Path, source: Path) -> None:
-    words = ["-m", "wgan", "train", str(source), "--quiet", *flags(generator_norm="none", critic_norm="none")]
-    for child in two([*words, "--out", str(tmp_path / "two")]):
+    words = ["train", str(source), "--quiet", *flags(generator_norm="none", critic_norm="none")]
+    for child in two(["-m", "wgan", *words, "--out", str(tmp_path / "two")]):
         assert child.communicate(timeout=100)[1] == "" and child.returncode == 0
-    subprocess.run([sys.executable, *words, "--out", str(tmp_path / "one")], check=True, timeout=100)
+    cli.main([*words, "--out", str(tmp_path / "one")])
     one, both = Run.open(tmp_path / "one"), Run.open(tmp_path / "two")
     assert both.summary["status"] == "finished" and both.config.run.processes == 2
     assert [path.name for path in both.sample_paths()] == [path.name for path in one.sample_paths()]
@@ -149,10 +157,11 @@ def test_ctrl_c_saves_once_and_another_number_of_processes_goes_on(tmp_path: Pat
     run = Run.open(tmp_path / "r")
     step = run.summary["steps"]
     assert run.summary["status"] == "interrupted"
-    for processes in (1, 2):
-        code, _, err = finished(tmp_path, "resume", "r", "--steps", step + processes, "--processes", processes)
-        assert code == 0 and f"going on from step {step + processes - 1:,}" in err
-        assert run.summary["steps"] == step + processes and run.config.run.processes == processes
+    loop.resume(run, {"steps": step + 1, "processes": 1})
+    assert run.summary["steps"] == step + 1 and run.config.run.processes == 1
+    code, _, err = finished(tmp_path, "resume", "r", "--steps", step + 2, "--processes", 2)
+    assert code == 0 and f"going on from step {step + 1:,}" in err
+    assert run.summary["steps"] == step + 2 and run.config.run.processes == 2
 
 
 @pytest.mark.slow
