@@ -234,8 +234,7 @@ def _plot(axes: Axes, line: Line, rows: Floats) -> None:
 def _smooth(values: Floats) -> Floats:
     """Running median (n,) of nearby values: unlike a mean, it smears no outlier."""
     reach = len(values) // 60
-    mirrored = np.pad(values, reach, mode="reflect")
-    return np.array(np.median(sliding_window_view(mirrored, 2 * reach + 1), axis=1))
+    return np.array(np.median(sliding_window_view(np.pad(values, reach, mode="reflect"), 2 * reach + 1), axis=1))
 
 
 def _histograms(axes: Axes, real: Floats, fake: Floats, modes: NDArray[Any] | None, _score: Score | None) -> int:
