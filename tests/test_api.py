@@ -16,7 +16,7 @@ import wgan
 from toolbox import SMALL, blobs, small_run
 from wgan.cli import main
 from wgan.errors import UsageError, WganError
-from wgan.loop import OBJECT
+from wgan.loop.facts import OBJECT
 from wgan.networks import Latent, dcgan, make_generator
 from wgan.run import Run
 

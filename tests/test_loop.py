@@ -1,5 +1,6 @@
 """Whole runs: what they leave, and that they fail well."""
 
+import io
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -103,7 +104,15 @@ def test_the_facts_name_the_folder_and_the_skipped_files(tmp_path: Path) -> None
     run = loop.train(small_config(data=str(tmp_path / "photos"), steps=2), out=tmp_path / "r", view=view)
     assert run is not None and run.summary["steps"] == 2
     assert view.told["output"]["folder"] == str(tmp_path / "r")
-    assert view.told["data"]["skipped"].startswith("1 file;")
+    assert view.told["data"]["skipped"] == f"1 file; `wgan data {tmp_path / 'photos'}` names them"
+
+
+def test_the_facts_count_the_skipped_items_of_an_object_which_no_command_reads(tmp_path: Path) -> None:
+    stream, view = io.BytesIO(), Facts()
+    Image.fromarray(blobs(1, 64, 3)[0]).save(stream, "png")
+    items = [Image.open(io.BytesIO(stream.getvalue()[:end])) for end in (-30, *[None] * 5)]
+    loop.train(small_config(steps=1), source=items, out=tmp_path / "r", view=view)
+    assert view.told["data"]["skipped"] == "1 item"
 
 
 @pytest.mark.parametrize(("half_life", "whose"), [(0, "generator"), (1000, "averaged generator")])

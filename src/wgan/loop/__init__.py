@@ -19,7 +19,7 @@ from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.files import at_home
 from wgan.loop import resuming
-from wgan.loop.facts import facts_of
+from wgan.loop.facts import OBJECT, facts_of
 from wgan.loop.gallery import require_tensorboard
 from wgan.loop.stepping import Parts, train_to_the_end
 from wgan.machine.environment import describe_environment
@@ -29,8 +29,6 @@ from wgan.registry import DATASETS, unknown
 from wgan.run import Run
 from wgan.trainer.state import restore, saved_decay
 from wgan.view import View
-
-OBJECT = "<an object in Python>"
 
 
 def train(

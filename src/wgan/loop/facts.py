@@ -13,13 +13,15 @@ from wgan.run import Run
 from wgan.trainer import Trainer
 from wgan.words import count, kind
 
+OBJECT = "<an object in Python>"
+"""What stands for the name of data that were given as an object."""
+
 
 def facts_of(
     config: Config, data: Data, trainer: Trainer, plan: Plan, threads: int, folder: str
 ) -> Mapping[str, Mapping[str, str]]:
     """Sections of names and values: data, networks, training, output."""
-    size, skipped = data.train.size, len(data.report.skipped)
-    names = f"; `wgan data {shlex.quote(config.data.data)}` names them"
+    size = data.train.size
     loss, optimizer, run = config.loss, config.optimizer, config.run
     decay = "" if optimizer.decay == "none" else ", linear decay"
     rates = f"critic {optimizer.critic_lr:g}, generator {optimizer.generator_lr:g}"
@@ -41,7 +43,7 @@ def facts_of(
             "train": "endless" if size is None else f"{size:,}",
             "held out": "endless" if data.held_out.size is None else f"{data.held_out.size:,}",
             "shape": kind(data.shape),
-            **({"skipped": f"{count(skipped, 'file')}{names}"} if skipped else {}),
+            **_skipped(len(data.report.skipped), config.data.data),
         },
         "networks": {
             "generator": f"{config.generator.family}, {parameters(trainer.generator):,} parameters",
@@ -57,6 +59,15 @@ def facts_of(
         },
         "output": {"folder": folder},
     }
+
+
+def _skipped(number: int, source: str) -> Mapping[str, str]:
+    """What was left out of the data, and the command that names it, which reads no objects."""
+    if not number:
+        return {}
+    if source == OBJECT:
+        return {"skipped": count(number, "item")}
+    return {"skipped": f"{count(number, 'file')}; `wgan data {shlex.quote(source)}` names them"}
 
 
 def describe_budget(plan: Plan) -> str:
