@@ -71,19 +71,21 @@ class Constraint:
 
     @property
     def slope(self) -> tuple[float, float] | None:
-        """Least and largest mean gradient norm between real and generated that it allows; None if it promises none."""
+        """Least and largest mean gradient norm between real and generated that it allows; None if it promises none.
+
+        The largest is finite and above 0.
+        """
         return None
 
     @property
     def unit(self) -> float:
         """What scores are divided by to be in units of W1: the largest slope that it allows; 1 if it bounds none."""
-        return self.slope[1] if self.slope and 0 < self.slope[1] < math.inf else 1.0
+        return self.slope[1] if self.slope else 1.0
 
     @property
     def arbitrary_under(self) -> str | None:
         """What leaves the estimate known only up to a factor, in words; None if a part bounds the gradient norm."""
-        known = self.slope and 0 < self.slope[1] < math.inf
-        return None if known else " and ".join(part.label for part in self.parts)
+        return None if self.slope else " and ".join(part.label for part in self.parts)
 
     def prepare(self, critic: nn.Module) -> nn.Module:
         """Reparametrise the critic, once, before its optimizer is made.
