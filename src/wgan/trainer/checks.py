@@ -187,12 +187,12 @@ def check_data(critic: nn.Module, made: Tensor, data: Data, constraint: Constrai
 
     Args:
         critic: The critic.
-        made: Generated samples (n, ...).
+        made: A single generated sample (1, ...).
         data: What is to be trained on and measured with.
         constraint: What keeps the critic Lipschitz.
 
     Raises:
-        UsageError: Generated samples are not shaped like the data; the critic does not take them; or it has batch norm,
+        UsageError: The generated sample is not shaped like the data; the critic does not take it; or it has batch norm,
             and there is a single sample to measure with, trained on or held out.
     """
     check_same_shape(made, data.train.batch(torch.arange(1, device="cpu")))
