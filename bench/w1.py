@@ -1,6 +1,6 @@
 """How well W1 is measured on pairs whose W1 is known: our measurement, and critics as others train them.
 
-    python bench/w1.py --seconds 120 --threads 1 --jobs 2 --out bench/w1.jsonl     # 40 minutes; --help
+    python bench/w1.py --seconds 120 --threads 1 --jobs 2     # 40 minutes; --help
 
 Each line of the output is one method on one pair. ``fresh`` draws samples without end, ``finite`` has 60,000 a side.
 Critics of others are judged on 65,536 held-out samples, as ours are.
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--methods", nargs="+", default=["ours", "ours-finite", *OTHERS])
     parser.add_argument("--dims", type=int, nargs="+", default=DIMS)
-    parser.add_argument("--out", type=Path, default=Path("w1.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "w1.jsonl")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
