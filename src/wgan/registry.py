@@ -2,30 +2,28 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 from wgan.errors import UsageError
 
 
 class Entry(NamedTuple):
-    """A registered thing: ``"module:attribute"`` (or ``"module"``) and a line of help."""
+    """A registered thing: ``"module:attribute"`` (or ``"module:"``) and a line of help."""
 
     target: str
     help: str
 
     def load(self) -> Any:
         """Import the thing and return it."""
-        module, _, attribute = self.target.partition(":")
-        loaded = import_module(module)
-        return getattr(loaded, attribute) if attribute else loaded
+        return resolve_name(self.target)
 
 
 NETWORKS: Mapping[str, Entry] = {
-    "mlp": Entry("wgan.networks.mlp", "fully connected layers, for vectors and small images"),
-    "dcgan": Entry("wgan.networks.dcgan", "strided convolutions, one a halving (Radford et al., 2015)"),
-    "conv": Entry("wgan.networks.conv", "3x3 convolutions with sizes kept even"),
-    "resnet": Entry("wgan.networks.resnet", "residual blocks (Gulrajani et al., 2017)"),
+    "mlp": Entry("wgan.networks.mlp:", "fully connected layers, for vectors and small images"),
+    "dcgan": Entry("wgan.networks.dcgan:", "strided convolutions, one a halving (Radford et al., 2015)"),
+    "conv": Entry("wgan.networks.conv:", "3x3 convolutions with sizes kept even"),
+    "resnet": Entry("wgan.networks.resnet:", "residual blocks (Gulrajani et al., 2017)"),
 }
 
 OBJECTIVES: Mapping[str, Entry] = {
@@ -78,23 +76,23 @@ DISTANCES: Mapping[str, Entry] = {
 
 FIGURES: Mapping[str, Entry] = {
     "parallel-lines": Entry(
-        "wgan.figures.parallel_lines", "TV, KL, JS and EM of two parallel lines (Arjovsky et al., 2017)"
+        "wgan.figures.parallel_lines:", "TV, KL, JS and EM of two parallel lines (Arjovsky et al., 2017)"
     ),
-    "distances": Entry("wgan.figures.distances", "six distances of two sliding bumps, and their slopes"),
+    "distances": Entry("wgan.figures.distances:", "six distances of two sliding bumps, and their slopes"),
     "vanishing-gradient": Entry(
-        "wgan.figures.vanishing_gradient", "a perfect discriminator saturates, a critic does not"
+        "wgan.figures.vanishing_gradient:", "a perfect discriminator saturates, a critic does not"
     ),
     "clip-vs-penalty": Entry(
-        "wgan.figures.clip_vs_penalty", "critics under clipping and gradient penalty (Gulrajani et al.)"
+        "wgan.figures.clip_vs_penalty:", "critics under clipping and gradient penalty (Gulrajani et al.)"
     ),
-    "penalty": Entry("wgan.figures.penalty", "gradient norms between real and generated samples: none, gp, lp"),
+    "penalty": Entry("wgan.figures.penalty:", "gradient norms between real and generated samples: none, gp, lp"),
     "dirac-gan": Entry(
-        "wgan.figures.dirac_gan", "which methods converge: vector fields and paths (Mescheder et al., 2018)"
+        "wgan.figures.dirac_gan:", "which methods converge: vector fields and paths (Mescheder et al., 2018)"
     ),
-    "lipschitz": Entry("wgan.figures.lipschitz", "which functions are Lipschitz, with cones and slopes"),
-    "mode-collapse": Entry("wgan.figures.mode_collapse", "three GANs on a ring of eight Gaussians, over time"),
+    "lipschitz": Entry("wgan.figures.lipschitz:", "which functions are Lipschitz, with cones and slopes"),
+    "mode-collapse": Entry("wgan.figures.mode_collapse:", "three GANs on a ring of eight Gaussians, over time"),
     "generator-loss": Entry(
-        "wgan.figures.generator_loss", "what a better discriminator leaves of the generator's gradient"
+        "wgan.figures.generator_loss:", "what a better discriminator leaves of the generator's gradient"
     ),
 }
 
