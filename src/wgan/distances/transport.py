@@ -12,6 +12,7 @@ References:
 import math
 import warnings
 from collections.abc import Callable
+from concurrent.futures import Future
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -216,17 +217,13 @@ def _interruptible(solve: Callable[[], Any]) -> Any:
 
     Where the process goes on, as in a notebook, the code ends in the background.
     """
-    found, failed = list[Any](), list[BaseException]()
+    future = Future[Any]()
 
     def run() -> None:
         try:
-            found.append(solve())
+            future.set_result(solve())
         except BaseException as error:  # it is raised where the result is waited for
-            failed.append(error)
+            future.set_exception(error)
 
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed.pop()
-    return found.pop()
+    Thread(target=run, daemon=True).start()
+    return future.result()
