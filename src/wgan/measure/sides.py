@@ -3,7 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from itertools import accumulate, count, pairwise
+from itertools import count
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -211,5 +211,5 @@ def _check_call(draw: Sampler) -> None:
 
 def _cut(side: Tensor) -> dict[str, Tensor]:
     """Disjoint parts of shuffled samples."""
-    ends = [0, *np.rint(np.array(list(accumulate(CUT.values()))) * len(side)).astype(int), len(side)]
-    return {name: side[i:j] for name, (i, j) in zip((*CUT, "train"), pairwise(ends), strict=True)}
+    ends = np.rint(np.cumsum([*CUT.values()]) * len(side)).astype(int).tolist()
+    return dict(zip((*CUT, "train"), side.tensor_split(ends), strict=True))
