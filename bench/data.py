@@ -14,10 +14,10 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -45,7 +45,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace) -> dict[str, Any]:
     """Write the pictures, and measure."""
-    with tempfile.TemporaryDirectory(prefix="wgan-bench-") as name, _cache(Path(name) / "cache"):
+    with tempfile.TemporaryDirectory(prefix="wgan-bench-") as name, patch.dict(os.environ, WGAN_CACHE=f"{name}/cache"):
         here = Path(name)
         folders = {
             "tenth": write(here / "tenth", flags.files // 10, (28, 28), "png"),
@@ -60,19 +60,6 @@ def run(flags: argparse.Namespace) -> dict[str, Any]:
         starts = {kind: starting(arguments, here / "runs", flags) for kind, arguments in sources.items()}
         help_ = [watch(["--help"]).seconds for _ in range(flags.rounds)]
     return {"settings": report.settings(flags), "rates": rates, "starts": starts, "help": help_}
-
-
-@contextmanager
-def _cache(folder: Path) -> Any:
-    """A cache of our own, for this process and its children."""
-    before = os.environ.get("WGAN_CACHE")
-    os.environ["WGAN_CACHE"] = str(folder)
-    try:
-        yield
-    finally:
-        os.environ.pop("WGAN_CACHE")
-        if before is not None:
-            os.environ["WGAN_CACHE"] = before
 
 
 def write(folder: Path, count: int, shape: tuple[int, ...], kind: str) -> Path:
