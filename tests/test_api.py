@@ -202,7 +202,7 @@ def test_the_same_training_leaves_the_same_bytes(tmp_path: Path) -> None:
     [
         (lambda run: wgan.open_data(" "), "data is an empty text"),
         (lambda run: wgan.open_data(blobs(), 64), "options is 64; give an object such as DataConfig"),
-        (lambda run: run.generator.sample(2.5), "n is 2.5; give a whole number, at least 1"),
+        (lambda run: run.generator.sample(2.5), "n: 2.5 is not a whole number"),
         (lambda run: wgan.train(blobs(), init_from=run.generator), "init_from is .*; give a run, its folder"),
     ],
 )

@@ -363,7 +363,7 @@ def test_a_mistake_gets_one_clear_line(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--processes=5000"], "--processes: 5000 is too large; at most 512 are allowed"),
+        (["--processes=5000"], "--processes: 5000 is too large; at most 512 is allowed"),
         (["--processes=2", "--threads=0"], "--threads: 0 is too small; at least 1 is allowed"),
     ],
 )

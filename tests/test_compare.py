@@ -349,9 +349,9 @@ def test_pictures_that_were_made_from_others_are_compared_with_them_in_their_ord
     ("changes", "message"),
     [
         ({"method": "critic", "time": 5}, "time is 5, but it must be text"),
-        ({"method": "critic", "steps": "5"}, "steps is '5'; give a whole number, at least 1"),
-        ({"samples": 10.0}, "samples is 10.0"),
-        ({"seed": None}, "seed is None"),
+        ({"method": "critic", "steps": "5"}, "steps: '5' is not a whole number"),
+        ({"samples": 10.0}, "samples: 10.0 is not a whole number"),
+        ({"seed": None}, "seed: None is not a whole number"),
         ({"split": None}, "split is None"),
     ],
 )

@@ -82,7 +82,11 @@ def test_the_seed_decides_the_numbers(name: str, small: None) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(("dirac",), ["dirac", "dirac-gan"]), (("lipschitz", -1), ["seed is -1"]), (("lipschitz", 0, "f.pdf"), [".png"])],
+    [
+        (("dirac",), ["dirac", "dirac-gan"]),
+        (("lipschitz", -1), ["seed: -1 is too small"]),
+        (("lipschitz", 0, "f.pdf"), [".png"]),
+    ],
 )
 def test_mistakes(arguments: tuple[Any, ...], words: list[str]) -> None:
     with pytest.raises(UsageError) as caught:

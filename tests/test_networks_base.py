@@ -160,8 +160,8 @@ REFUSALS: list[tuple[Callable[[], Any], str]] = [
     (lambda: make_generator("conv", PICTURE, Latent(), modulate=True), "option 'modulate'"),
     (lambda: make_generator("dcgan", PICTURE, Latent(), modulate=True, norm="none"), "modulate .* there are none"),
     (lambda: make_generator("dcgan", PICTURE, Latent(), modulate=True, affine=False), "modulate .* or turn them on"),
-    (lambda: Latent(0), "latent is 0; give a whole number, at least 1"),
-    (lambda: Latent(2.5), "latent is 2.5; give a whole number"),  # type: ignore[arg-type]
+    (lambda: Latent(0), "latent: 0 is too small; at least 1 is allowed"),
+    (lambda: Latent(2.5), "latent: 2.5 is not a whole number"),  # type: ignore[arg-type]
     (lambda: Latent(3, "unifrm"), "unknown latent kind 'unifrm'. Did you mean 'uniform'?"),
 ]
 
@@ -178,5 +178,5 @@ def test_a_latent_hangs_on_its_seed_and_number_alone() -> None:
     assert [block.shape for block in many] == [(64, 3), (64, 3)]
     assert torch.equal(one[0], many[0]) and not torch.equal(many[0], many[1])
     assert not torch.equal(next(latent.blocks(1, 8)), one[0])
-    with pytest.raises(UsageError, match="n is 0; give a whole number"):
+    with pytest.raises(UsageError, match="n: 0 is too small"):
         latent.blocks(0, 7)

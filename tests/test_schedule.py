@@ -53,14 +53,14 @@ def test_the_decay_falls_in_a_line() -> None:
 @pytest.mark.parametrize(
     ("steps", "wrong"),
     [
-        ((0,), "critic_steps is 0"),
-        ((5, 2, 0), "warmup_critic_steps is 0"),
-        ((5, -1), "warmup_steps is -1"),
-        ((5, 0.5), "warmup_steps is 0.5"),
+        ((0,), "critic_steps: 0 is too small; at least 1 is allowed"),
+        ((5, 2, 0), "warmup_critic_steps: 0 is too small; at least 1 is allowed"),
+        ((5, -1), "warmup_steps: -1 is too small; at least 0 is allowed"),
+        ((5, 0.5), "warmup_steps: 0.5 is not a whole number"),
     ],
 )
 def test_a_generator_step_needs_a_critic_step(steps: tuple[int, ...], wrong: str) -> None:
-    with pytest.raises(UsageError, match=f"^{wrong}; give a whole number, at least"):
+    with pytest.raises(UsageError, match=f"^{wrong}"):
         CriticSteps(*steps)
     assert CriticSteps(1, 0, 0).before(0) == 1  # no warm-up
 

@@ -17,7 +17,7 @@ from docstring_parser import parse_from_object
 
 from wgan.config import Config, LossConfig, OptimizerConfig
 from wgan.errors import UsageError, WganError
-from wgan.limits import AT_LEAST, AT_MOST
+from wgan.limits import AT_LEAST, complaint
 from wgan.registry import unknown
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
@@ -243,19 +243,13 @@ _EXAMPLE = {"size": "48x64", "betas": "0.5,0.999", "value_range": "0,1"}
 def _check(name: str, value: Any) -> Any:
     """Refuse a number that is out of its range."""
     for number in value if isinstance(value, tuple) else (value,):
-        if name in AT_LEAST and number < AT_LEAST[name]:
-            if name == "held_out":
-                raise UsageError(
-                    f"--held-out: {number:g} holds nothing out, and without held-out samples there is no estimate; "
-                    "give a share, as 0.1, or a number of samples, as 1."
-                )
-            raise UsageError(f"{flag(name)}: {number} is too small; at least {AT_LEAST[name]:g} is allowed.")
-        if name in AT_MOST and number > AT_MOST[name]:
-            raise UsageError(f"{flag(name)}: {number} is too large; at most {AT_MOST[name]} is allowed.")
-        if name in ("threads", "processes") and number > 512:
+        if name == "held_out" and number < AT_LEAST[name]:
             raise UsageError(
-                f"{flag(name)}: {number} is too large; at most 512 are allowed, one for each core is best."
+                f"--held-out: {number:g} holds nothing out, and without held-out samples there is no estimate; "
+                "give a share, as 0.1, or a number of samples, as 1."
             )
+        if wrong := complaint(name, number):
+            raise UsageError(f"{flag(name)}: {wrong}")
         if name == "betas" and number >= 1:
             raise UsageError(f"{flag(name)}: {number} is too large; averaging factors are below 1.")
     return value

@@ -1,6 +1,5 @@
 """The flags that commands share: the fields of the configuration, --quiet and --json."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import field, make_dataclass
@@ -9,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter, Token
 
 from wgan import options
-from wgan.limits import AT_LEAST, AT_MOST
+from wgan.limits import complaint
 
 _SECTIONS = "run", "data", "generator", "critic", "latent", "loss", "optimizer"
 _GROUPS = {section: Group(section.title(), sort_key=number) for number, section in enumerate(_SECTIONS, 1)}
@@ -25,10 +24,8 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", token.value.strip()):
         raise ValueError(f"{token.value!r} is not a whole number.")
     number, name = int(token.value), (token.keyword or "").strip("-").replace("-", "_")
-    if number < (least := AT_LEAST.get(name, -math.inf)):
-        raise ValueError(f"{number} is too small; at least {least:g} is allowed.")
-    if number > (most := AT_MOST.get(name, math.inf)):
-        raise ValueError(f"{number} is too large; at most {most} is allowed.")
+    if wrong := complaint(name, number):
+        raise ValueError(wrong)
     return number
 
 

@@ -29,8 +29,6 @@ def write_samples(model: Model, n: int, seed: int, place: str) -> dict[str, Any]
         UsageError: The name's ending says none of these, or a grid would be too large.
         WganError: It cannot be written.
     """
-    if n < 1:
-        raise UsageError(f"--number: {n} is too small; at least 1 sample can be drawn.")
     flat, folder, out = len(model.shape) == 1, place.endswith("/"), at_home(place)
     try:
         if out.suffix.lower() == ".npy" and not folder:

@@ -38,7 +38,7 @@ class Constraint:
         try:
             check_numbers(weight=weight, every=every)
         except UsageError as error:
-            raise UsageError(f"{self.label}: {error}") from None
+            raise UsageError(f"{self.label}, {error}") from None
         if self.bounds and not weight:
             raise UsageError(
                 f"{self.label}: the weight is 0, but a critic whose slope is 0 cannot tell samples apart; leave it out "
