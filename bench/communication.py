@@ -23,9 +23,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from wgan import options
-from wgan.build import make_constraint, network_options
+from wgan.build import make_constraint, make_networks
 from wgan.config import Config
-from wgan.networks import Latent, convolutions, make_critic, make_generator, resolve_family
+from wgan.networks import convolutions
 from wgan.parallel import SCALARS, running_statistics
 
 DECISION = 3 * 8
@@ -89,10 +89,7 @@ def step_of(name: str) -> Step:
     """Count what a preset's step sends and computes."""
     config = options.make_config(options.preset(name))
     shape = SHAPES[name]
-    latent = Latent(config.latent.latent, config.latent.latent_kind)
-    families = [resolve_family(n.family, shape) for n in (config.generator, config.critic)]
-    generator = make_generator(families[0], shape, latent, **network_options(config.generator))
-    critic = make_critic(families[1], shape, **network_options(config.critic))
+    generator, critic = make_networks(config, shape)
     sizes = [sum(weight.numel() for weight in network.parameters()) for network in (generator, critic)]
     statistics = sum(s.numel() for network in (generator, critic) for s in running_statistics(network))
     moves = config.optimizer.critic_steps

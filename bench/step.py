@@ -25,12 +25,12 @@ from bench.report import table
 from bench.sides import Spread, in_turns, ratios, seconds_each
 from bench.textbook import BATCH, CRITIC_STEPS, Noise, Textbook
 from wgan import options
-from wgan.build import network_options, resolve
+from wgan.build import make_networks, resolve
 from wgan.config import Config
 from wgan.constraints import GradientPenalty
 from wgan.data import open_data
 from wgan.machine.memory import kept_memory
-from wgan.networks import Latent, make_critic, make_generator
+from wgan.networks import Latent
 from wgan.optimizers import Adam
 from wgan.seeds import rng
 from wgan.trainer import Trainer
@@ -105,10 +105,7 @@ def prepare(name: str, precision: str) -> Setting:
     data = open_data(images, config.data)
     config = resolve(config, data)
     torch.manual_seed(0)
-    latent = Latent(config.latent.latent, config.latent.latent_kind)
-    generator = make_generator(config.generator.family, data.shape, latent, **network_options(config.generator))
-    critic = make_critic(config.critic.family, data.shape, **network_options(config.critic))
-    return Setting(config, generator, critic, images)
+    return Setting(config, *make_networks(config, data.shape), images)
 
 
 def ours(setting: Setting, dtype: torch.dtype | None = None, batch: int = BATCH) -> Trainer:

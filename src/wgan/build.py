@@ -12,7 +12,7 @@ from wgan.data.samples import Data
 from wgan.errors import UsageError
 from wgan.machine.devices import has_fast_bf16, resolve_device
 from wgan.machine.memory import enough_memory
-from wgan.networks import Latent, make_critic, make_generator, resolve_family
+from wgan.networks import Critic, Generator, Latent, make_critic, make_generator, resolve_family
 from wgan.optimizers import Adam, MakeOptimizer, eager
 from wgan.parallel import ALONE, Group
 from wgan.registry import CONSTRAINTS, NETWORKS, OBJECTIVES, lookup
@@ -107,19 +107,28 @@ def network_options(network: NetworkConfig) -> dict[str, Any]:
     return {key: value for key, value in dataclasses.asdict(network).items() if value is not None and key != "family"}
 
 
+def make_networks(config: Config, shape: tuple[int, ...]) -> tuple[Generator, Critic]:
+    """The generator and the critic for samples of this shape.
+
+    Raises:
+        UsageError: An option is not allowed, or does not suit the shape.
+    """
+    latent = Latent(config.latent.latent, config.latent.latent_kind)
+    generator = make_generator(config.generator.family, shape, latent, **network_options(config.generator))
+    return generator, make_critic(config.critic.family, shape, **network_options(config.critic))
+
+
 def make_trainer(config: Config, data: Data, group: Group = ALONE) -> tuple[Trainer, Plan]:
     """A trainer attached to its data, and the plan for it, from a resolved configuration.
 
     Raises:
         UsageError: Parts of the configuration do not go together; the message gives the remedy.
     """
-    latent = Latent(config.latent.latent, config.latent.latent_kind)
     loss, optimizer, run = config.loss, config.optimizer, config.run
     too_large = "the networks cannot be made: there is not enough memory; use smaller widths."
     with seeded(run.seed, "weights"), enough_memory(too_large):
         trainer = Trainer(
-            make_generator(config.generator.family, data.shape, latent, **network_options(config.generator)),
-            make_critic(config.critic.family, data.shape, **network_options(config.critic)),
+            *make_networks(config, data.shape),
             objective=lookup(OBJECTIVES, loss.objective, "objective")(),
             constraint=make_constraint(loss),
             optimizer=_optimizer(optimizer),
