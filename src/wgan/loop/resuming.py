@@ -37,6 +37,11 @@ def hash_of(config: Config) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest())
 
 
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The names of what is not the same in both."""
+    return [name for name in {**before, **now} if before.get(name) != now.get(name)]
+
+
 def check_same_config(saved: Mapping[str, Any], config: Config, run: Run) -> None:
     """Refuse to go on with settings that are not those of the last save.
 
@@ -45,7 +50,7 @@ def check_same_config(saved: Mapping[str, Any], config: Config, run: Run) -> Non
     """
     found = fixed_options(config)
     saved = fixed_options(options.make_config(saved))  # with today's defaults for what it does not know
-    changed = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
+    changed = differing(saved, found)
     if changed:
         raise UsageError(
             f"{run.config_file} was edited: {', '.join(changed)} cannot change in a resumed run; "
@@ -60,7 +65,7 @@ def check_same_options(config: Config, run: Run) -> None:
         UsageError: They differ; the message names where.
     """
     begun, given = ({"data": each.data.data, **fixed_options(each)} for each in (run.config, config))
-    changed = [options.flag(name) for name in {**begun, **given} if begun.get(name) != given.get(name)]
+    changed = [options.flag(name) for name in differing(begun, given)]
     if changed:
         raise UsageError(
             f"--out: {run.folder} was begun by a launch of this name with another {', '.join(changed)}; "
@@ -197,7 +202,7 @@ def check_same_data(saved: Mapping[str, Any], data: Data, run: Run) -> None:
         WganError: The data are not those of the last save.
     """
     found = fingerprint(data)
-    changed = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
+    changed = differing(saved, found)
     if changed:
         told = [f"{words} was {saved[name]} and is {found[name]}" for name, words in _KNOWN.items() if name in changed]
         raise WganError(
