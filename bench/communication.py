@@ -5,10 +5,10 @@
 
 Counts the numbers that one generator step (with its critic steps) sends and its floating point operations, both from
 the networks themselves. The time of an all-reduce of B bytes among P processes is taken as
-2 (P - 1) / P * B / bandwidth + 2 log2(P) * latency, that of computing as operations / flops, and nothing overlaps (in
-training the making of samples does). After each generator step one more all-reduce, of the three numbers by which all
-learn whether to go on, goes from processor to processor over gloo, at a latency of its own. The rates are assumptions,
-to be replaced by your machine's; ``--write`` puts the table into docs/scaling.md.
+2 (P - 1) / P * B / bandwidth + 2 log2(P) * latency, that of computing as operations / flops, and nothing overlaps.
+After each generator step one more all-reduce, of the three numbers by which all learn whether to go on, goes from
+processor to processor over gloo, at a latency of its own. The rates are assumptions, to be replaced by your machine's;
+``--write`` puts the table into docs/scaling.md.
 """
 
 import argparse

@@ -63,21 +63,14 @@ class Group:
         """The name of a random stream that differs from process to process."""
         return name if self.first else f"{name} of process {self.rank}"
 
-    def all_mean(self, flat: Tensor, meanwhile: Callable[[], None]) -> None:
+    def all_mean(self, flat: Tensor) -> None:
         """Replace a tensor by its mean over all processes, for ``size`` > 1.
-
-        Args:
-            flat: The tensor.
-            meanwhile: Work that does not touch it, for the time until the last process is there and all have talked.
 
         Raises:
             LostError: A process is gone.
         """
         with talking():
-            sent = torch.distributed.all_reduce(flat, async_op=True)
-        meanwhile()
-        with talking():
-            sent.wait()
+            torch.distributed.all_reduce(flat)
         flat.div_(self.size)
 
     def gather(self, sizes: Sequence[int], compute: Callable[[int], Tensor]) -> Tensor:

@@ -1,6 +1,6 @@
 """The one all-reduce of a step."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import final
 
 import torch
@@ -40,14 +40,13 @@ class GradientAllReduce:
         self.scalars = parts[-1]
 
     @torch.no_grad()
-    def __call__(self, *values: Tensor, meanwhile: Callable[[], None] = lambda: None) -> tuple[Tensor, ...]:
+    def __call__(self, *values: Tensor) -> tuple[Tensor, ...]:
         """Average the gradients and statistics where they are, and these scalars.
 
         A parameter without a gradient counts as one whose gradient is zero.
 
         Args:
             *values: The scalars, at most two.
-            meanwhile: Work for the time that this takes, which changes none of them.
 
         Raises:
             ValueError: There are more scalars.
@@ -67,7 +66,7 @@ class GradientAllReduce:
         )
         for place, value in zip(self.scalars.zero_(), values, strict=False):
             place.copy_(value)
-        self.group.all_mean(self.flat, torch.enable_grad()(meanwhile))
+        self.group.all_mean(self.flat)
         for weight, gradient in zip(self.parameters, self.gradients, strict=True):
             weight.grad = gradient.to(weight.dtype)
         if self.statistics:

@@ -4,7 +4,7 @@ A trainer gets objects, and names for its data at most; it prints nothing and wr
 :mod:`wgan.seeds`, so what a step draws depends on the seed and the step alone, and measuring never disturbs training.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import islice
@@ -38,7 +38,6 @@ from wgan.trainer.ledger import Ledger, check_values, check_weights
 from wgan.trainer.meter import ESTIMATES, Meter
 from wgan.trainer.outputs import latent_of
 from wgan.trainer.passes import Passes
-from wgan.trainer.prefetch import Prefetch
 
 
 class Trainer:
@@ -190,9 +189,9 @@ class Trainer:
         set_rates(self.rates.values(), self.decay, self.step)
         with seeded(self.seed, self.group.stream("dropout"), self.step, self.device):
             steps = self.critic_steps.before(self.step)
-            fakes = Prefetch(self._fakes(self.generator, steps - self.reuse))
+            fakes = self._fakes(self.generator, steps - self.reuse)
             for fake in islice(fakes, steps):
-                self.critic_step(fake.detach(), fakes.prepare)
+                self.critic_step(fake.detach())
             self._generator_step(fake if self.reuse else next(fakes))
         self.step += 1
         self.average.update(self.generator, self.images, steps * self.batch)
@@ -217,8 +216,8 @@ class Trainer:
         return self._passes.fakes(generator, self.batch, due, self.step)
 
     @with_gradients
-    def critic_step(self, fake: Tensor | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Take a step of the critic alone, on new fakes if none are given; runs ``meanwhile`` during the all-reduce.
+    def critic_step(self, fake: Tensor | None = None) -> None:
+        """Take a step of the critic alone, on new fakes if none are given.
 
         Raises:
             UsageError, LostError: As :meth:`advance`.
@@ -234,7 +233,7 @@ class Trainer:
             total, penalty = with_penalties(loss, self.constraint, update, look)
         self.critic_optimizer.zero_grad()
         total.backward(inputs=self._critic_weights)
-        losses = self._reduce_critic(loss, *(() if penalty is None else (penalty,)), meanwhile=meanwhile)
+        losses = self._reduce_critic(loss, *(() if penalty is None else (penalty,)))
         self.critic_optimizer.step()
         self.constraint.project(self.critic)
         self.critic_updates += 1
