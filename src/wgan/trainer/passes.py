@@ -14,7 +14,7 @@ from wgan.parallel import Group
 from wgan.seeds import rng, seeded
 from wgan.trainer.outputs import check_same_shape, flat_scores, samples_of
 
-DRAWN = 5  # batches generated for the critic at a time by a lone process: autocast converts its weights only once
+DRAWN = 5  # batches generated for the critic at a time: autocast converts its weights only once
 
 
 @final
@@ -75,10 +75,9 @@ class Passes:
             due: The critic steps' numbers.
             step: The number of the generator step that the last one is for.
         """
-        at_once = DRAWN if self.group.size == 1 else 1
-        for first in range(0, len(due), at_once):
+        for first in range(0, len(due), DRAWN):
             with torch.no_grad(), self.autocast():
-                updates = due[first : first + at_once]
+                updates = due[first : first + DRAWN]
                 drawn = [self.generated(generator, batch, "critic latent", update) for update in updates]
             yield from drawn
         with self.autocast():
