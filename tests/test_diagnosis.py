@@ -277,7 +277,6 @@ def test_faults_are_told_while_training_and_at_its_end(tmp_path: Path) -> None:
     view = Interrupter(-1)
     config = small_config(steps=10, log_every="2", constraint="lp", weight="1e-9", critic_lr=0.02, catch_up=1)
     run = loop.train(config, source=blobs(), out=tmp_path / "r", view=view)
-    assert run is not None
     late = [record["gradient_norm"] for record in run.records() if record["step"] >= 5]
     assert np.median(late) > 1.2  # where a slope of 1 is allowed
     faults = [finding for finding in run.summary["findings"] if finding["fault"]]

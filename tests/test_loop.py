@@ -1,6 +1,7 @@
 """Whole runs: what they leave, and that they fail well."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -102,7 +103,7 @@ def test_the_facts_name_the_folder_and_the_skipped_files(tmp_path: Path) -> None
     (tmp_path / "photos" / "broken.png").write_bytes(b"no picture")
     view = Facts()
     run = loop.train(small_config(data=str(tmp_path / "photos"), steps=2), out=tmp_path / "r", view=view)
-    assert run is not None and run.summary["steps"] == 2
+    assert run.summary["steps"] == 2
     assert view.told["output"]["folder"] == str(tmp_path / "r")
     assert view.told["data"]["skipped"] == f"1 file; `wgan data {tmp_path / 'photos'}` names them"
 
@@ -137,15 +138,13 @@ def test_init_from_takes_weights_only(tmp_path: Path) -> None:
     second = loop.train(
         small_config(steps=1), source=blobs(), out=tmp_path / "b", init_from=first.folder, view=Interrupter(-1)
     )
-    assert second is not None
     old, new = tensors(first), tensors(second)
     keys = [key for key in old if key.startswith("critic.") and key.endswith("weight")]
     assert all((old[key] - new[key]).abs().max() < 3e-3 for key in keys)  # two steps of Adam away
     assert second.summary["steps"] == 1
-    third = loop.train(
+    loop.train(
         small_config(steps=1), source=blobs(), out=tmp_path / "c", init_from=first.folder / "generator.safetensors"
     )
-    assert third is not None
     with pytest.raises(UsageError, match="--init-from: the networks of"):
         loop.train(small_config(generator_width=5), source=blobs(), out=tmp_path / "d", init_from=first.folder)
 
@@ -256,7 +255,7 @@ def test_so_is_memory_that_runs_out_later_and_other_errors_stay_what_they_are(er
 
 def test_a_dry_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert loop.train(small_config(), source=blobs(), out=tmp_path / "r", dry_run=True) is None
+    loop.preview(small_config(), source=blobs(), out=tmp_path / "r", view=View())
     assert not list(tmp_path.glob("r*"))
 
 
@@ -290,14 +289,14 @@ def test_a_mistyped_option_is_refused_before_data_are_read(
         loop.train(options.make_config(given), source=blobs(), init_from=init_from)
 
 
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_a_folder_that_is_not_empty_is_refused_before_data_are_read(tmp_path: Path, dry_run: bool) -> None:
+@pytest.mark.parametrize("begin", [loop.train, loop.preview])
+def test_a_folder_that_is_not_empty_is_refused_before_data_are_read(tmp_path: Path, begin: Callable[..., Any]) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"--out: .* exists and is not empty"):
-        loop.train(small_config(data="nowhere"), out=tmp_path, dry_run=dry_run)
+        begin(small_config(data="nowhere"), out=tmp_path, view=View())
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     with pytest.raises(WganError, match="--out: cannot make the folder"):
-        loop.train(small_config(data="nowhere"), out=tmp_path / "notes.txt", dry_run=dry_run)
+        begin(small_config(data="nowhere"), out=tmp_path / "notes.txt", view=View())
 
 
 @pytest.mark.parametrize(
@@ -335,7 +334,7 @@ def test_what_does_not_go_together_is_refused_before_anything_is_written(
 def test_fewer_pictures_than_a_batch_train_with_a_note(tmp_path: Path) -> None:
     view = Interrupter(-1)
     run = loop.train(small_config(batch=32, steps=3), source=blobs(5), out=tmp_path / "r", view=view)
-    assert run is not None and run.summary["status"] == "finished"
+    assert run.summary["status"] == "finished"
     assert any("memorise them" in note for note in view.notes)
 
 
@@ -387,7 +386,7 @@ def test_training_does_not_mind_what_happens_to_its_records_meanwhile(tmp_path: 
                 file.write("\n")
 
     run = loop.train(small_config(steps=4), source=blobs(), out=tmp_path / "r", view=Editor())
-    assert run is not None and run.curves.is_file()
+    assert run.curves.is_file()
     assert run.summary["status"] == "finished" and run.summary["final"]["step"] == 4
 
 

@@ -200,7 +200,7 @@ def test_a_run_says_what_it_does_about_a_crowd(
     view = Notes()
     monkeypatch.setattr("wgan.schedule.Budget.reached", lambda self, step, seconds: step >= 3)
     run = loop.train(config, source=blobs(), out=tmp_path / "run", view=view)
-    assert run is not None and len(asked) == 3 and set(asked) == {follows}
+    assert len(asked) == 3 and set(asked) == {follows}
     (said,) = [note for note in view.notes if "other programs" in note]
     assert ("going on with 1, " in said) == follows
     assert (f"wgan resume {run.folder} --threads 1" in said) != follows

@@ -238,7 +238,7 @@ def test_a_dry_run_shows_the_processes_and_starts_none(tmp_path: Path) -> None:
             told.append(facts["training"]["device"])
 
     told: list[str] = []
-    assert loop.train(small_config(processes=2), source=blobs(), out=tmp_path / "r", dry_run=True, view=Facts()) is None
+    loop.preview(small_config(processes=2), source=blobs(), out=tmp_path / "r", view=Facts())
     assert "1 thread in each of 2 processes" in told[0] and not (tmp_path / "r").exists()
 
 

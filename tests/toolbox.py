@@ -59,11 +59,8 @@ def small_config(**changes: Any) -> Config:
 def small_run(out: Path, source: Any = None, **changes: Any) -> Run:
     """A finished small run."""
     if isinstance(source, str):
-        run = loop.train(small_config(data=source, **changes), out=out)
-    else:
-        run = loop.train(small_config(**changes), source=blobs() if source is None else source, out=out)
-    assert run is not None
-    return run
+        return loop.train(small_config(data=source, **changes), out=out)
+    return loop.train(small_config(**changes), source=blobs() if source is None else source, out=out)
 
 
 def tiny_trainer(**changes: Any) -> Trainer:

@@ -10,7 +10,6 @@ from wgan.data import holds_vectors, place_of
 from wgan.errors import UsageError
 from wgan.files import at_home
 from wgan.surroundings import undisturbed
-from wgan.view import View
 
 if TYPE_CHECKING:
     from wgan.checkup import Diagnosis
@@ -81,13 +80,10 @@ def train(
     source = None if named or data is None else data
     given |= {"data": place_of(data)} if named else {}
     made, name = configure(preset, config, given, source)
-    view: View = make_view(quiet)
     weights = init_from.folder if isinstance(init_from, Run) else init_from
     if not isinstance(weights, str | PathLike | None):
         raise UsageError(f"init_from is {weights!r}; give a run, its folder or a generator.safetensors.")
-    run = loop.train(made, source=source, out=out, name=name, init_from=weights, view=view)
-    assert run is not None  # only a dry run has none
-    return run
+    return loop.train(made, source=source, out=out, name=name, init_from=weights, view=make_view(quiet))
 
 
 @undisturbed

@@ -62,11 +62,14 @@ def train(
         return
     from wgan import loop
 
-    view = DryRunView() if dry_run and as_json else make_view(quiet or as_json)
-    run = loop.train(made, out=out, name=name, init_from=init_from, dry_run=dry_run, view=view)
-    if isinstance(view, DryRunView):
-        answer(view.told, as_json, "")
-    elif run is not None and worker.place().rank == 0:
+    if dry_run:
+        view = DryRunView() if as_json else make_view(quiet)
+        loop.preview(made, out=out, init_from=init_from, view=view)
+        if isinstance(view, DryRunView):
+            answer(view.told, as_json, "")
+        return
+    run = loop.train(made, out=out, name=name, init_from=init_from, view=make_view(quiet or as_json))
+    if worker.place().rank == 0:
         answer_run(run, as_json, quiet)
 
 

@@ -38,9 +38,8 @@ def train(
     out: str | os.PathLike[str] | None = None,
     name: str = "run",
     init_from: str | os.PathLike[str] | None = None,
-    dry_run: bool = False,
     view: View | None = None,
-) -> Run | None:
+) -> Run:
     """Make a new run and train it, together with the other processes that a launcher started, if one did.
 
     Args:
@@ -49,45 +48,43 @@ def train(
         out: The run's folder; by default the next number under ``runs/``.
         name: What follows the number.
         init_from: A run or a ``generator.safetensors`` whose weights to begin with.
-        dry_run: Show what would be done, and do nothing.
         view: Where progress is shown.
-
-    Returns:
-        The run, or None after a dry run.
 
     Raises:
         UsageError, WganError: Something is wrong that the user can fix.
         Stopped: Ctrl-C or SIGTERM came; everything is saved.
     """
-    out = None if out is None else at_home(out)
-    with joined(config.run.device) as present:
-        planned = config.run.processes
-        group = Group(size=planned, local_size=planned) if dry_run else present
-        if group.size > 1 and out is None and not dry_run:
+    folder, weights = _at_home(out), _at_home(init_from)
+    with joined(config.run.device) as group:
+        if group.size > 1 and folder is None:
             raise UsageError("--out: several processes must agree on the run's folder; give --out runs/NAME.")
         view = view if view and group.first else View()
-        if out is not None and not dry_run and (begun := resuming.begun_by_this_launch(out, group)):
+        if folder is not None and (begun := resuming.begun_by_this_launch(folder, group)):
             return _continue(begun, config, source, view, group, ours=True)
-        check(config)
-        weights = None if init_from is None else at_home(init_from)
-        if weights is not None and not weights.is_file():
-            Run.open(weights)
-        if out is not None and group.first:
-            Run(out).check_empty()
-        parts = _prepare(config, source, view, group)
-        if weights is not None:
-            resuming.take_weights(parts.trainer, weights)
-        if config.run.tensorboard:
-            require_tensorboard()
-        run = None if dry_run else _make_folder(parts, out, name, weights, group)
-        place = str(out or f"the next number under {Path('runs').absolute()}") if run is None else str(run.folder)
-        view.facts(facts_of(parts.config, parts.data, parts.trainer, parts.plan, parts.threads, place))
-        for note in parts.data.report.notes:
-            view.note(note)
-        if run is None:
-            return None
+        parts = _begin(config, source, folder, weights, view, group)
+        run = _make_folder(parts, folder, name, weights, group)
+        _tell(parts, str(run.folder), view)
         with run.lock() if group.first else nullcontext():
             return train_to_the_end(run, parts, view, group, parts.plan.due(0))
+
+
+def preview(
+    config: Config,
+    *,
+    source: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    init_from: str | os.PathLike[str] | None = None,
+    view: View,
+) -> None:
+    """Show what :func:`train` would do, with as many processes as the configuration wants, and do nothing.
+
+    Raises:
+        UsageError, WganError: As :func:`train`.
+    """
+    folder, processes = _at_home(out), config.run.processes
+    group = Group(size=processes, local_size=processes)
+    parts = _begin(config, source, folder, _at_home(init_from), view, group)
+    _tell(parts, str(folder or f"the next number under {Path('runs').absolute()}"), view)
 
 
 def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: View | None = None) -> Run:
@@ -149,6 +146,31 @@ def open_source(config: Config, source: Any, view: View, run: Run | None) -> tup
         kept = {key: getattr(config.data, key) for key in ("data", "data_dir", "download", "flip")}
         config = dataclasses.replace(config, data=dataclasses.replace(opened, **kept))
     return data, resolve(config, data)
+
+
+def _at_home(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else at_home(path)
+
+
+def _begin(config: Config, source: Any, folder: Path | None, weights: Path | None, view: View, group: Group) -> Parts:
+    """Prepare a new run, after what can be refused before data are read."""
+    check(config)
+    if weights is not None and not weights.is_file():
+        Run.open(weights)
+    if folder is not None and group.first:
+        Run(folder).check_empty()
+    parts = _prepare(config, source, view, group)
+    if weights is not None:
+        resuming.take_weights(parts.trainer, weights)
+    if config.run.tensorboard:
+        require_tensorboard()
+    return parts
+
+
+def _tell(parts: Parts, folder: str, view: View) -> None:
+    view.facts(facts_of(parts.config, parts.data, parts.trainer, parts.plan, parts.threads, folder))
+    for note in parts.data.report.notes:
+        view.note(note)
 
 
 def _prepare(config: Config, source: Any, view: View, group: Group, run: Run | None = None) -> Parts:
