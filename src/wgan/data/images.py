@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wgan.config import Fit
 from wgan.errors import UsageError
@@ -30,7 +30,6 @@ GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;1
 REFUSED = frozenset({"EPS"})
 # How much larger than asked for a picture is decoded or box-reduced before the exact filter.
 GAP = 2.0
-ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -202,7 +201,7 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         return None
     try:
-        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        return UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken metadata is no reason to lose the picture
         return None
 

@@ -126,23 +126,19 @@ class ItemPictures(Source):
             item = self._items[number]
         except Exception as error:
             raise WganError(f"item {number} of {self.place} cannot be read: {error!r}.") from error
-        label = None
-        if isinstance(item, Mapping):
-            key = _picture_key(item)
-            if key is None:
-                raise WganError(
-                    f"item {number} of {self.place} has the keys {', '.join(map(repr, item)) or '(none)'}; one picture "
-                    f"or array must be among its values, or be under {', '.join(IMAGE_KEYS[:-1])} or {IMAGE_KEYS[-1]}."
-                )
-            label = next(filter(None, (_label(item[name]) for name in LABEL_KEYS if name in item)), None)
-            item = item[key]
-        elif isinstance(item, tuple | list) and item and isinstance(item[0], Image.Image | torch.Tensor | np.ndarray):
-            label = _label(item[1]) if len(item) > 1 else None
-            point = getattr(item[0], "ndim", 2) == 0 and label is None  # and no number with its class
-            item = item if point else item[0]
-        if isinstance(item, Image.Image):
-            return item, label
-        return self._array(item, number), label
+        value, label = self._of_mapping(item, number) if isinstance(item, Mapping) else _of_pair(item)
+        return (value if isinstance(value, Image.Image) else self._array(value, number)), label
+
+    def _of_mapping(self, item: Mapping[Any, Any], number: int) -> tuple[Any, str | None]:
+        """The picture or numbers in a mapping, and the class if it has one."""
+        key = _picture_key(item)
+        if key is None:
+            raise WganError(
+                f"item {number} of {self.place} has the keys {', '.join(map(repr, item)) or '(none)'}; one picture "
+                f"or array must be among its values, or be under {', '.join(IMAGE_KEYS[:-1])} or {IMAGE_KEYS[-1]}."
+            )
+        labels = (_label(item[name]) for name in LABEL_KEYS if name in item)
+        return item[key], next(filter(None, labels), None)
 
     def _picture(self, number: int) -> tuple[Image.Image | NDArray[Any], str | None]:
         item, label = self.item(number)
@@ -232,6 +228,16 @@ class ItemPictures(Source):
                 "say which are black and white with value_range."
             )
         return to_bytes(pixels, bounds)
+
+
+def _of_pair(item: Any) -> tuple[Any, str | None]:
+    """The picture or numbers of an item, which may be the first of a pair with its class."""
+    if not (isinstance(item, tuple | list) and item and isinstance(item[0], Image.Image | torch.Tensor | np.ndarray)):
+        return item, None
+    label = _label(item[1]) if len(item) > 1 else None
+    if label is None and getattr(item[0], "ndim", 2) == 0:  # a point, whose numbers are the items of a list
+        return item, None
+    return item[0], label
 
 
 def _picture_key(item: Mapping[Any, Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from wgan import options, worker
 from wgan.build import Due, check, make_trainer, resolve
-from wgan.config import Config
+from wgan.config import Config, DataConfig
 from wgan.data import open_data, place_of
 from wgan.data.samples import Data
 from wgan.errors import UsageError
@@ -137,15 +137,24 @@ def open_source(config: Config, source: Any, view: View, run: Run | None) -> tup
         data = open_data(config.data.data if source is None else source, config.data, progress=view.progress)
     finally:
         view.end()
-    name = config.data.data if source is None else run.config.data.data if run is not None else OBJECT
-    if source is None and Path(name).exists() and name not in DATASETS:
-        name = options.valid("data", str(Path(name).absolute()))  # so that it is found from another folder too
-    folder = config.data.data_dir and options.valid("data_dir", str(at_home(config.data.data_dir).absolute()))
-    config = dataclasses.replace(config, data=dataclasses.replace(config.data, data=name, data_dir=folder))
-    if run is None and isinstance(source, Data) and (opened := source.options):  # before, and by its own options
-        kept = {key: getattr(config.data, key) for key in ("data", "data_dir", "download", "flip")}
-        config = dataclasses.replace(config, data=dataclasses.replace(opened, **kept))
+    config = dataclasses.replace(config, data=_settled(config.data, source, run))
     return data, resolve(config, data)
+
+
+def _settled(given: DataConfig, source: Any, run: Run | None) -> DataConfig:
+    """How the data are found again, from another folder too, and the options that they were read with."""
+    if source is not None:
+        name = OBJECT if run is None else run.config.data.data
+    elif Path(given.data).exists() and given.data not in DATASETS:
+        name = options.valid("data", str(Path(given.data).absolute()))
+    else:
+        name = given.data
+    folder = given.data_dir and options.valid("data_dir", str(at_home(given.data_dir).absolute()))
+    settled = dataclasses.replace(given, data=name, data_dir=folder)
+    if run is None and isinstance(source, Data) and (opened := source.options):  # before, and by its own options
+        kept = {key: getattr(settled, key) for key in ("data", "data_dir", "download", "flip")}
+        return dataclasses.replace(opened, **kept)
+    return settled
 
 
 def _at_home(path: str | os.PathLike[str] | None) -> Path | None:
