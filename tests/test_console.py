@@ -101,11 +101,11 @@ def test_time_left_counts_what_this_process_has_done(monkeypatch: pytest.MonkeyP
     view = LiveView(screen)
     view.begin(None, 0.5)
     assert view._bar is not None
-    task = view._bar.tasks[0]
     column = next(c for c in view._bar.columns if type(c).__name__ == "_TimeLeft")
-    view.step(0.6, 10)
-    monkeypatch.setattr(type(task), "elapsed", property(lambda _: 10.0))
-    assert str(column.render(task)) == "0:00:40 left"  # a tenth in 10 s: 40 s for the other four
+    for step, share in enumerate((0.55, 0.6, 0.65)):  # the first step takes as long as it wants
+        monkeypatch.setattr(view._bar, "get_time", lambda now=10.0 * step: now)
+        view.step(share, step)
+    assert str(column.render(view._bar.tasks[0])) == "0:01:10 left"  # a twentieth in 10 s: 70 s for the other seven
     view.end()
 
 

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
 from wgan.view import View
-from wgan.words import clock, with_error
+from wgan.words import with_error
 
 _LINE_SECONDS = 5.0
+_RECENT = 600.0  # seconds whose steps tell the time left: the first ones of a run may be longer than all others
 _WIDE, _NARROW = 80, 50  # columns from which there is room for a bar, and for the time left
 
 
@@ -33,12 +34,9 @@ class SafeConsole(Console):
         self.quiet = True
 
 
-class _TimeLeft(ProgressColumn):
-    """Time left, from the share of the budget that this process has used up."""
-
+class _TimeLeft(TimeRemainingColumn):
     def render(self, task: Task) -> Text:
-        done, elapsed = task.completed - task.fields["begun"], task.elapsed or 0.0
-        return Text(f"{clock(elapsed * (1 - task.completed) / done)} left" if done > 0.01 else "", style="cyan")
+        return super().render(task).append(" left")
 
 
 class _Bar(Progress):
@@ -124,8 +122,7 @@ class LiveView(PlainView):
             TextColumn("step {task.fields[step]:,}" + total, table_column=Column(no_wrap=True)),
             *([_TimeLeft(table_column=Column(min_width=len("0:00:00 left")))] if width >= _NARROW else []),
         )
-        self._task = bar.add_task("training", total=1.0, begun=share, step=0)
-        bar.update(self._task, completed=share)
+        self._task = bar.add_task("training", total=1.0, completed=share, step=0)
 
     def step(self, share: float, step: int) -> None:
         if self._bar is not None:
@@ -142,7 +139,7 @@ class LiveView(PlainView):
 
     def _start(self, *columns: ProgressColumn) -> _Bar:
         self.end()
-        self._bar = _Bar(*columns, console=self.console)
+        self._bar = _Bar(*columns, console=self.console, speed_estimate_period=_RECENT)
         self._bar.start()
         return self._bar
 
