@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from wgan.commands import measure, show
-from wgan.console import LiveView, PlainView, SafeConsole, joined, make_view, numbers
+from wgan.console import LiveView, PlainView, SafeConsole, make_view, numbers
 from wgan.view import View
 from wgan.words import clock, with_error
 
@@ -37,12 +37,12 @@ ESTIMATE, REST = "W held out 1.25 ± 0.05", "train 1.5  gap 0.125 ± 0.04  noise
 
 
 def test_numbers_of_a_record() -> None:
-    assert joined(numbers(RECORD)) == f"{ESTIMATE}  |grad| 0.98  {REST}"
+    assert "  ".join(numbers(RECORD)) == f"{ESTIMATE}  |grad| 0.98  {REST}"
     bounded = {**RECORD, "wasserstein_bound": 0.75}
-    assert joined(numbers(bounded)) == f"{ESTIMATE}  at least 0.75  |grad| 0.98  {REST}"
+    assert "  ".join(numbers(bounded)) == f"{ESTIMATE}  at least 0.75  |grad| 0.98  {REST}"
     few = {**RECORD, "wasserstein_heldout": None, "gap": None, "noise_floor": None}
     classic = {**few, "wasserstein": None, "images_per_second": None}
-    assert joined(numbers(classic)) == "loss critic -1.5, generator 0.5  |grad| 0.98"
+    assert "  ".join(numbers(classic)) == "loss critic -1.5, generator 0.5  |grad| 0.98"
     assert with_error(1.5, None) == "1.5"
 
 
@@ -91,7 +91,7 @@ def test_a_terminal_of_any_width_shows_how_far_it_is(width: int, kind: str) -> N
     )
     assert " 43 %" in bar and "step 43,000 of" in bar
     assert ("left" in bar) == (width >= 50) and ("━" in bar) == (width >= 80)
-    whole = joined(numbers(record))
+    whole = "  ".join(numbers(record))
     assert whole.startswith(under) and ("|grad| 0.98" in under or width < 60)
     assert under.endswith("images/s") == (width >= len(whole))
 

@@ -47,7 +47,7 @@ class _Bar(Progress):
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
         if self.numbers:
-            fitting = (joined(self.numbers[:count]) for count in range(len(self.numbers), 0, -1))
+            fitting = ("  ".join(self.numbers[:count]) for count in range(len(self.numbers), 0, -1))
             yield Text(next((line for line in fitting if len(line) <= self.console.width), self.numbers[0]))
 
 
@@ -86,7 +86,7 @@ class PlainView(View):
             return
         self._line = time.monotonic()
         self.console.print(
-            f"{100 * min(1, self._share):3.0f} %  step {record['step']:,}  {joined(numbers(record))}",
+            f"{100 * min(1, self._share):3.0f} %  step {record['step']:,}  {'  '.join(numbers(record))}",
             highlight=False,
             soft_wrap=True,
         )
@@ -169,8 +169,3 @@ def numbers(record: Mapping[str, Any]) -> list[str]:
         *known("noise_floor", "noise floor"),
         *([f"{rate:,.0f} images/s"] if rate else []),
     ]
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Parts of a line."""
-    return "  ".join(parts)
