@@ -154,9 +154,9 @@ def test_what_does_not_fit_together_is_refused() -> None:
         earth_mover([0.5, 0.5], [1], [[1, 1]])
     with pytest.raises(UsageError, match="some costs are NaN or infinite"):
         earth_mover([0.5, 0.5], [1], [[1], [math.inf]])
-    with pytest.raises(UsageError, match="positions_q must be 1 finite"):
+    with pytest.raises(UsageError, match="the positions must be 1 finite number on"):
         earth_mover_line([0.5, 0.5], [1], None, [1, 2])
-    with pytest.raises(UsageError, match="positions_p must be 4 finite numbers on one axis"):
+    with pytest.raises(UsageError, match="the positions must be 4 finite numbers on one axis"):
         earth_mover_line([0.25] * 4, [0.25] * 4, [[0, 1], [2, 3]])
 
 
@@ -192,7 +192,7 @@ def test_what_is_no_array_of_real_numbers_is_refused(bad: Any, words: str) -> No
         for name, pair in (("p", (bad, p)), ("q", (p, bad))):
             with pytest.raises(UsageError, match=f"^the probabilities {name} {words}"):
                 distance(*pair)
-    with pytest.raises(UsageError, match=f"^the positions of q {words}"):
+    with pytest.raises(UsageError, match=f"^the positions {words}"):
         earth_mover_line(p, p, [0, 1], bad)
     with pytest.raises(UsageError, match=f"^the costs {words}"):
         earth_mover([1.0], p, bad)

@@ -216,8 +216,12 @@ def test_flags_for_samples_are_refused(given: str, form: list[str], told: Told) 
         (["two.npz", "1,2", "--histograms"], 1, "two.npz holds arrays p, q, and which one to take is not known"),
         (["cut.npy", "1,2", "--histograms"], 1, "cut.npy cannot be read"),
         (["cut.npz", "1,2", "--histograms"], 1, "cut.npz cannot be read"),
-        (["1,2", "1,2", "--positions", "1,2,3"], 2, "--positions: give 2 finite numbers on one axis, one for each bin"),
-        (["1,2", "1,2", "--positions", "1,nan"], 2, "--positions: give 2 finite numbers on one axis"),
+        (
+            ["1,2", "1,2", "--positions", "1,2,3"],
+            2,
+            "the positions must be 2 finite numbers on one axis, one for each probability",
+        ),
+        (["1,2", "1,2", "--positions", "1,nan"], 2, "the positions must be 2 finite numbers on one axis"),
         (["1,2", "1,2", "--positions", "x"], 2, "--positions: 'x' has no numbers"),
         (
             ["1,2", "1,2", "--positions", "0,1", "--cost", "c.npy"],

@@ -117,7 +117,7 @@ def compare_histograms(
             "says what it costs to move from each bin of A to each of B."
         )
     elif p.ndim == 1:
-        moved, ground = discrete.earth_mover_line(p, q, _positions(positions, p.size)), "line"
+        moved, ground = discrete.earth_mover_line(p, q, positions), "line"
     elif positions is not None:
         raise UsageError(f"--positions: they are for bins on one axis, and these are on {p.ndim}; give --cost instead.")
     return Histograms(
@@ -173,15 +173,6 @@ def _probabilities(name: str, values: ArrayLike) -> tuple[Floats, int | None]:
 def _counted(counts: int) -> str:
     """In as many digits as a float holds."""
     return count(counts, "count") if counts < 10**15 else f"{counts:.3g} counts"
-
-
-def _positions(values: ArrayLike | None, bins: int) -> Floats | None:
-    if values is None:
-        return None
-    at = numbers(values, "the positions", "(K,)")
-    if at.shape != (bins,) or not np.isfinite(at).all():
-        raise UsageError(f"--positions: give {count(bins, 'finite number')} on one axis, one for each bin.")
-    return at
 
 
 def _nats(value: float | None, why: str = "") -> str:

@@ -15,6 +15,7 @@ from wgan.arrays import Floats
 from wgan.distances.samples import LARGEST, numbers
 from wgan.distances.transport import least_cost
 from wgan.errors import UsageError
+from wgan.words import count
 
 TOLERANCE = 1e-5
 """How far from 1 a sum of probabilities may be: float32 is welcome."""
@@ -161,8 +162,8 @@ def earth_mover_line(
                 f"{name} has shape {side.shape}, but points on a line have one axis; "
                 "for others use earth_mover(p, q, cost)."
             )
-    at_p = _positions("p", positions_q if positions_p is None else positions_p, len(p))
-    at_q = _positions("q", positions_p if positions_q is None else positions_q, len(q))
+    at_p = _positions(positions_q if positions_p is None else positions_p, len(p))
+    at_q = _positions(positions_p if positions_q is None else positions_q, len(q))
     return float(wasserstein_distance(at_p, at_q, p, q))
 
 
@@ -210,10 +211,10 @@ def _numbers(name: str, values: ArrayLike, shape: str) -> Floats:
     return found
 
 
-def _positions(name: str, values: ArrayLike | None, count: int) -> Floats:
-    at = _numbers(f"positions of {name}", np.arange(count) if values is None else values, "(K,)")
-    if at.shape != (count,) or not np.isfinite(at).all():
+def _positions(values: ArrayLike | None, points: int) -> Floats:
+    at = _numbers("positions", np.arange(points) if values is None else values, "(K,)")
+    if at.shape != (points,) or not np.isfinite(at).all():
         raise UsageError(
-            f"positions_{name} must be {count} finite numbers on one axis, one for each of {name}'s probabilities."
+            f"the positions must be {count(points, 'finite number')} on one axis, one for each probability."
         )
     return at
