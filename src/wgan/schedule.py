@@ -24,9 +24,9 @@ def read_seconds(text: str, flag: str = "--time") -> float:
     Raises:
         UsageError: It is not a positive sum of numbers with units.
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", text)
-    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    if total <= 0 or re.sub(r"(\d+(?:\.\d+)?)\s*[smhd]", "", text).strip():
+    right = re.fullmatch(r"(\s*\d+(\.\d+)?\s*[smhd])+\s*", text)
+    total = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([\d.]+)\s*(\w)", text)) if right else 0
+    if not total:
         raise UsageError(f"{flag}: {text!r} is not a time; write 90s, 10m, 2h, 1d or 1h30m.")
     return total
 
