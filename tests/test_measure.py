@@ -20,7 +20,7 @@ from wgan.measure import W1, _bound, measure
 from wgan.measure.critics import Fitted, Rays, fit_certified, fit_free
 from wgan.measure.moves import ERRORS, Moves, _fold, transported
 from wgan.measure.sides import Arrays, Part, Samplers, Sides, open_sides
-from wgan.measure.verdict import Measurement, combine
+from wgan.measure.verdict import Opinion, combine
 from wgan.schedule import Budget
 
 Array = NDArray[np.float64]
@@ -413,20 +413,20 @@ def test_it_learns_where_gradients_are_off(off: Callable[[], AbstractContextMana
 
 
 def test_estimates_that_agree_are_believed() -> None:
-    verdict = combine(Measurement(1.0, 0.01, 0.1), Measurement(1.1, 0.01, 0.1), 1.0, 0.8, 5.0, 0.0)
+    verdict = combine(Opinion(1.0, 0.01, 0.1), Opinion(1.1, 0.01, 0.1), 1.0, 0.8, 5.0, 0.0)
     assert verdict.conclusive and verdict.wasserstein == pytest.approx(1.05)
     assert 0.8 <= verdict.interval[0] < 1.0 and 1.1 < verdict.interval[1] < 1.5
-    nothing = combine(Measurement(0.0, 1e-290, 0.0), Measurement(0.0, 0.0, 0.0), 0.0, 0.0, 1.0, 0.0)  # a set and itself
+    nothing = combine(Opinion(0.0, 1e-290, 0.0), Opinion(0.0, 0.0, 0.0), 0.0, 0.0, 1.0, 0.0)  # a set and itself
     assert nothing.conclusive and nothing.error == 0
 
 
 def test_estimates_that_disagree_leave_the_bounds() -> None:
-    verdict = combine(Measurement(0.3, 0.01, 0.03), Measurement(1.2, 0.05, 0.12), 1.0, 0.1, 5.0, 0.0)
+    verdict = combine(Opinion(0.3, 0.01, 0.03), Opinion(1.2, 0.05, 0.12), 1.0, 0.1, 5.0, 0.0)
     assert not verdict.conclusive and verdict.interval == (0.1, 5.0)
 
 
 def test_what_moments_demand_must_be_found() -> None:
-    found = Measurement(2.0, 0.01, 0.1), Measurement(2.1, 0.01, 0.1), 1.0, 1.7, 5.0
+    found = Opinion(2.0, 0.01, 0.1), Opinion(2.1, 0.01, 0.1), 1.0, 1.7, 5.0
     assert combine(*found, 2.0) == combine(*found, 0.0) and combine(*found, 0.0).conclusive
     verdict = combine(*found, 3.0)
     assert not verdict.conclusive and verdict.interval == (1.7, 5.0)
@@ -435,12 +435,12 @@ def test_what_moments_demand_must_be_found() -> None:
 
 
 def test_the_surer_estimate_weighs_more() -> None:
-    assert combine(Measurement(0.01, 0.005, 0.001), Measurement(0.5, 0.5, 0.05), 1.0, 0.0, 9.0, 0.0).wasserstein < 0.02
-    assert combine(Measurement(0.6, 0.01, 0.2), Measurement(1.0, 0.01, 0.1), 0.1, 0.0, 9.0, 0.0).wasserstein > 0.97
+    assert combine(Opinion(0.01, 0.005, 0.001), Opinion(0.5, 0.5, 0.05), 1.0, 0.0, 9.0, 0.0).wasserstein < 0.02
+    assert combine(Opinion(0.6, 0.01, 0.2), Opinion(1.0, 0.01, 0.1), 0.1, 0.0, 9.0, 0.0).wasserstein > 0.97
 
 
 def test_noisy_transport_below_the_critic_is_not_believed() -> None:
-    critic, transport = Measurement(2.0, 0.01, 0.2), Measurement(0.1, 0.01, 0.01)
+    critic, transport = Opinion(2.0, 0.01, 0.2), Opinion(0.1, 0.01, 0.01)
     answer = combine(critic, transport, 0.9, 1.5, 9.0, 0.0)
     assert answer.wasserstein > 1.9 and not answer.conclusive and answer.interval == (1.5, 9.0)
     assert combine(critic, transport, 0.01, 0.05, 9.0, 0.0).wasserstein < 0.2
@@ -448,7 +448,7 @@ def test_noisy_transport_below_the_critic_is_not_believed() -> None:
 
 def test_a_critic_above_what_transport_costs_is_wrong() -> None:
     """A point against a sphere around it: transport costs 1, all of it true, and a half of it looks like noise."""
-    answer = combine(Measurement(1.6, 0.01, 0.2), Measurement(1.0, 0.001, 0.1), 0.7, 0.9, 1.0, 0.0)
+    answer = combine(Opinion(1.6, 0.01, 0.2), Opinion(1.0, 0.001, 0.1), 0.7, 0.9, 1.0, 0.0)
     assert answer.wasserstein == pytest.approx(1.0) and answer.conclusive
 
 

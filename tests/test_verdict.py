@@ -10,12 +10,12 @@ from scipy import stats
 from toolbox import normal
 from wgan.measure.moves import _summed_up, root_with_error, transported
 from wgan.measure.sides import Arrays
-from wgan.measure.verdict import Measurement, between, combine
+from wgan.measure.verdict import Opinion, between, combine
 from wgan.schedule import Budget
 
 
 def test_the_estimate_is_never_below_the_bound() -> None:
-    assert combine(Measurement(0.3, 0.01, 0.03), Measurement(0.3, 0.01, 0.03), 1.0, 0.8, 5.0, 0.0).wasserstein == 0.8
+    assert combine(Opinion(0.3, 0.01, 0.03), Opinion(0.3, 0.01, 0.03), 1.0, 0.8, 5.0, 0.0).wasserstein == 0.8
 
 
 def test_the_margin_has_twice_what_was_taken_from_the_most() -> None:
@@ -40,30 +40,30 @@ def test_the_error_of_a_negative_square_is_carried_from_0() -> None:
 def test_an_interval_of_22_percent_to_each_side_widens_to_all_that_is_left(
     margin: float, interval: tuple[float, float]
 ) -> None:
-    verdict = combine(Measurement(2.0, 0.0, 2 * margin), Measurement(2.0, 0.0, 2 * margin), 1.0, 0.5, 9.0, 0.0)
+    verdict = combine(Opinion(2.0, 0.0, 2 * margin), Opinion(2.0, 0.0, 2 * margin), 1.0, 0.5, 9.0, 0.0)
     assert verdict.conclusive == (margin < 0.22)
     assert verdict.interval == pytest.approx(interval, rel=1e-5)
 
 
 def test_the_standard_error_has_what_the_estimates_disagree_by() -> None:
-    agreed = combine(Measurement(2.0, 0.03, 0.0), Measurement(2.0, 0.03, 0.0), 0.0, 0.5, 9.0, 0.0)
+    agreed = combine(Opinion(2.0, 0.03, 0.0), Opinion(2.0, 0.03, 0.0), 0.0, 0.5, 9.0, 0.0)
     assert agreed.error == pytest.approx(0.03)
-    apart = combine(Measurement(2.1, 0.03, 0.0), Measurement(2.02, 0.03, 0.0), 0.0, 0.5, 9.0, 0.0)
+    apart = combine(Opinion(2.1, 0.03, 0.0), Opinion(2.02, 0.03, 0.0), 0.0, 0.5, 9.0, 0.0)
     assert apart.wasserstein == pytest.approx(2.06) and apart.error == pytest.approx(0.05)
 
 
 def test_estimates_that_the_bound_refutes_cannot_tell_and_leave_the_error_alone() -> None:
-    below = Measurement(1.0, 0.02, 0.05), Measurement(1.0, 0.05, 0.05)
+    below = Opinion(1.0, 0.02, 0.05), Opinion(1.0, 0.05, 0.05)
     verdict = combine(*below, 0.1, 1.5, 3.0, 0.0)
     assert verdict.wasserstein == 1.5 and verdict.error < 0.05 and not verdict.conclusive
     assert verdict.interval[0] == 1.5 and verdict.interval[1] > 2.1
     for bound in (-5.0, 0.0):
-        found = combine(Measurement(-0.2, 0.05, 0.0), Measurement(-0.4, 0.05, 0.0), 1.0, bound, 2.0, 0.0)
+        found = combine(Opinion(-0.2, 0.05, 0.0), Opinion(-0.4, 0.05, 0.0), 1.0, bound, 2.0, 0.0)
         assert (found.wasserstein, found.interval) == (0.0, (0.0, 2.0)) and found.error == pytest.approx(0.05)
 
 
 def test_half_an_interval_is_the_sum_of_all_that_an_estimate_may_be_off_by() -> None:
-    critic, transport, noise = Measurement(2.1, 0.05, 0.0), Measurement(1.9, 0.05, 0.0, ninety=2.353), 0.5
+    critic, transport, noise = Opinion(2.1, 0.05, 0.0), Opinion(1.9, 0.05, 0.0, ninety=2.353), 0.5
     missed = noise * 0.2
     weights = np.array([1 / 0.05**2, 1 / (0.05**2 + missed**2)])
     shares = weights / weights.sum()
@@ -87,17 +87,17 @@ def test_half_an_interval_is_the_sum_of_all_that_an_estimate_may_be_off_by() -> 
 
 
 def test_what_cannot_be_told_may_be_more_than_transport_costs() -> None:
-    verdict = combine(Measurement(1.0, 0.0, 0.5), Measurement(1.0, 0.0, 0.5), 1.0, 0.2, 1.2, 0.0)
+    verdict = combine(Opinion(1.0, 0.0, 0.5), Opinion(1.0, 0.0, 0.5), 1.0, 0.2, 1.2, 0.0)
     assert not verdict.conclusive and verdict.interval == pytest.approx((0.2, 1.5))
 
 
 def test_what_is_left_of_a_set_and_itself_by_rounding_is_nothing() -> None:
-    assert combine(Measurement(1e-14, 0.0, 0.0), Measurement(1e-14, 0.0, 0.0), 1.0, 0.0, 1.0, 0.0).wasserstein == 0.0
-    verdict = combine(Measurement(0.0, 0.0, 1e-298), Measurement(0.0, 0.0, 1e-298), 1.0, 0.0, 1.0, 0.0)
+    assert combine(Opinion(1e-14, 0.0, 0.0), Opinion(1e-14, 0.0, 0.0), 1.0, 0.0, 1.0, 0.0).wasserstein == 0.0
+    verdict = combine(Opinion(0.0, 0.0, 1e-298), Opinion(0.0, 0.0, 1e-298), 1.0, 0.0, 1.0, 0.0)
     assert verdict.interval == (0.0, 0.0) and verdict.conclusive
-    assert combine(
-        Measurement(1e-9, 0.0, 0.0), Measurement(1e-9, 0.0, 0.0), 1.0, 0.0, 1.0, 0.0
-    ).wasserstein == pytest.approx(1e-9)
+    assert combine(Opinion(1e-9, 0.0, 0.0), Opinion(1e-9, 0.0, 0.0), 1.0, 0.0, 1.0, 0.0).wasserstein == pytest.approx(
+        1e-9
+    )
 
 
 @pytest.mark.parametrize("evenness", [1.0, math.sqrt(0.5)])

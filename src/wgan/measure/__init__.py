@@ -28,7 +28,7 @@ from wgan.machine.crowd import Crowd
 from wgan.measure.critics import SLOPES, Fitted, ShareDone, difference, fit_certified, fit_free, scores
 from wgan.measure.moves import root_with_error, transported
 from wgan.measure.sides import FEWEST_SAMPLES, Sides, open_sides
-from wgan.measure.verdict import Measurement, between, combine
+from wgan.measure.verdict import Opinion, between, combine
 from wgan.schedule import Budget
 from wgan.seeds import rng
 from wgan.surroundings import undisturbed, unrounded
@@ -260,7 +260,7 @@ def _two_of(a: Any, b: Any, seed: int) -> tuple[Any, Any]:
     return a, lambda n, draw: a(n, rng(seed, "another side", draw.initial_seed()))
 
 
-def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tuple[Measurement, float, float]:
+def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tuple[Opinion, float, float]:
     r"""What the free critic says of samples that it has not seen; of those that it was trained on; and the difference.
 
     A critic that has memorised its samples adds noise to the direction that it should have. On its own samples
@@ -283,7 +283,7 @@ def _held_out(sides: Sides, fitted: Fitted, rise: float, evenness: float) -> tup
     least = max(min(most, held), evenness * most) if most > 0 else most
     value, margin = between(least, most, evenness)
     margin += abs(most) * max(0.0, 1 / max(fitted.slope, FLATTEST) - 1)
-    return Measurement(value * unit, spread * unit, margin * unit + rise), train * unit, (train - held) * unit
+    return Opinion(value * unit, spread * unit, margin * unit + rise), train * unit, (train - held) * unit
 
 
 def _bound(sides: Sides, fitted: Fitted) -> tuple[float, float, float]:

@@ -31,7 +31,7 @@ from wgan.distances.gaussian import gaussian_less_noise
 from wgan.distances.transport import Matched, less_noise, matched, signed_root
 from wgan.measure.critics import ShareDone
 from wgan.measure.sides import CUT, Sides
-from wgan.measure.verdict import Measurement, between
+from wgan.measure.verdict import Opinion, between
 from wgan.schedule import Budget
 
 FOLDS = (4000, 2000, 1000, 400)
@@ -63,7 +63,7 @@ class Moves(NamedTuple):
         moments: What means and covariances demand, less noise, and at least that with 95 % confidence.
     """
 
-    distance: Measurement
+    distance: Opinion
     evenness: float
     noise: float
     cost: float
@@ -102,7 +102,7 @@ def _summed_up(costs: Floats, squares: Floats, moments: Floats) -> Moves:
     demanded = float(moments.mean() - ninety * moments.std(ddof=1) / math.sqrt(len(moments)))
     noise = min(1.0, within / across) if across else 0.0
     return Moves(
-        Measurement(value, spread, margin, ninety), evenness, noise, across, evenness * math.sqrt(max(0.0, demanded))
+        Opinion(value, spread, margin, ninety), evenness, noise, across, evenness * math.sqrt(max(0.0, demanded))
     )
 
 

@@ -30,8 +30,8 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """An estimate of W1.
+class Opinion:
+    """What critic or transport says of W1.
 
     Attributes:
         value: The estimate.
@@ -74,9 +74,7 @@ def between(least: float, most: float, evenness: float) -> tuple[float, float]:
     return value, MARGIN * abs(value) + 2 * (most - value)
 
 
-def combine(
-    critic: Measurement, transport: Measurement, noise: float, bound: float, ceiling: float, moments: float
-) -> Verdict:
+def combine(critic: Opinion, transport: Opinion, noise: float, bound: float, ceiling: float, moments: float) -> Verdict:
     """Weigh the two estimates against each other.
 
     Args:
@@ -95,7 +93,7 @@ def combine(
     weights = [1 / (each.error**2 + each.margin**2 + 1e-300) for each in measurements]
     shares = [weight / sum(weights) for weight in weights]
 
-    def mean(of: Callable[[Measurement], float]) -> float:
+    def mean(of: Callable[[Opinion], float]) -> float:
         return sum(share * of(each) for share, each in zip(shares, measurements, strict=True))
 
     found = mean(lambda each: each.value)
