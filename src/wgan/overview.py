@@ -6,7 +6,7 @@ from typing import Any
 
 from wgan.errors import WganError
 from wgan.run import Run
-from wgan.words import clock, count, shown, with_error
+from wgan.words import clock, count, printable, with_error
 
 
 def overview(run: Run) -> dict[str, Any]:
@@ -39,18 +39,18 @@ def overview_table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [["run", "data", "constraint", "status", "steps", "time", "W held out"]]
     for row in rows:
         if row["status"] == "unreadable":
-            lines.append([shown(row["run"]), "", "", "unreadable", "", "", ""])
+            lines.append([printable(row["run"]), "", "", "unreadable", "", "", ""])
             continue
         held_out = row["wasserstein_heldout"]
         number = "" if held_out is None else with_error(held_out, row["wasserstein_stderr"])
         number += " (arbitrary scale)" if number and row["arbitrary_scale"] else ""
         lines.append(
-            [shown(row["run"]), shown(row["data"]), row["constraint"], row["status"].partition(":")[0],
+            [printable(row["run"]), printable(row["data"]), row["constraint"], row["status"].partition(":")[0],
              f"{row['step']:,}", clock(row["seconds"]), number]
         )  # fmt: skip
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     table = ["  ".join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*table, *(f"{shown(row['run'])}: {row['error']}" for row in rows if "error" in row)])
+    return "\n".join([*table, *(f"{printable(row['run'])}: {row['error']}" for row in rows if "error" in row)])
 
 
 def doubled_budget(run: Run, steps: int, seconds: float) -> str:

@@ -57,7 +57,7 @@ def kind(shape: tuple[int, ...]) -> str:
     return f"{colours} pictures of {shape[1]}x{shape[2]}"
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A name of unknown origin, made safe to print: what is no printable character is escaped.
 
     A terminal would obey an escape sequence, and a list would break at the end of a line.

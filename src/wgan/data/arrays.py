@@ -19,7 +19,7 @@ from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
-from wgan.words import count, shown
+from wgan.words import count, printable
 
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 MIDDLE = 0.5
@@ -276,4 +276,4 @@ def _label_names(labels: NDArray[Any] | None, count: int, origin: Origin) -> lis
         raise WganError(
             f"{origin.place} has {count:,} samples, but labels of shape {labels.shape}; give each one number or name."
         )
-    return [shown(str(label)) for label in labels.ravel().tolist()]
+    return [printable(str(label)) for label in labels.ravel().tolist()]

@@ -20,7 +20,7 @@ from wgan.data.source import Read, Source, in_order
 from wgan.errors import WganError
 from wgan.files import CHECKPOINTS, RUN_CONFIG
 from wgan.machine.processor import cores
-from wgan.words import shown
+from wgan.words import printable
 
 MOST_WORKERS = 16
 """Threads that read at once; more wait for the disk."""
@@ -78,7 +78,7 @@ class Files(Source):
 
     def title(self, number: int) -> str:
         """The file's name relative to the root."""
-        return shown(self._listed[number].name)
+        return printable(self._listed[number].name)
 
     def read(self, number: int, target: Target) -> Read:
         """Decode a file; its class is its folder's name."""
@@ -86,7 +86,7 @@ class Files(Source):
         with becoming_unreadable(), self._open(name) as file:
             seen, pixels = decode(file, target)
         folders = name.split("/")[self._levels : -1]
-        return Read(seen, pixels, shown(folders[0]) if folders else None)
+        return Read(seen, pixels, printable(folders[0]) if folders else None)
 
     def headers(self) -> Iterator[Header | Unreadable]:
         """The header of every file."""
@@ -137,7 +137,7 @@ def folder(path: Path, follow_links: bool = False) -> Files:
         try:
             entries = sorted(os.scandir(place), key=lambda entry: entry.name)
         except OSError as error:
-            skipped.append((shown(str(place.relative_to(root))), reason(error)))
+            skipped.append((printable(str(place.relative_to(root))), reason(error)))
             continue
         for entry in entries:
             if entry.name.startswith("."):
@@ -146,7 +146,7 @@ def folder(path: Path, follow_links: bool = False) -> Files:
             try:
                 found = _look(entry, None if follow_links else root)
             except (Unreadable, OSError) as error:
-                skipped.append((shown(name), reason(error)))
+                skipped.append((printable(name), reason(error)))
                 continue
             if isinstance(found, str):
                 listed.append(Listed(name, found))
@@ -197,7 +197,7 @@ def archive(path: Path) -> Files:
         raise WganError(f"{path} cannot be read as a .zip: {error}.") from error
     runs = _runs_in(list(map(_with_slashes, opened.namelist())))
     members: dict[str, zipfile.ZipInfo] = {}
-    skipped = [(shown(run.rstrip("/") or path.name), _A_RUN) for run in runs]
+    skipped = [(printable(run.rstrip("/") or path.name), _A_RUN) for run in runs]
     for member in opened.infolist():
         name = _with_slashes(member.filename)
         if name.endswith("/") or any(part.startswith(".") and part != ".." for part in name.split("/")):
@@ -208,7 +208,7 @@ def archive(path: Path) -> Files:
             _check_member(member)
             members[name] = member
         except Unreadable as error:
-            skipped.append((shown(name), str(error)))
+            skipped.append((printable(name), str(error)))
     # A single folder is that of which somebody made the archive, whatever lies beside it, as a licence.
     levels = int(len({name.split("/")[0] for name in members if "/" in name}) == 1)
     listed = [Listed(name, "") for name in members]

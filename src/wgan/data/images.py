@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wgan.config import Fit
 from wgan.errors import UsageError
-from wgan.words import shown
+from wgan.words import printable
 
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 512 * 2**20
@@ -146,7 +146,7 @@ def reason(error: Exception) -> str:
         case OSError() if error.errno:
             return os.strerror(error.errno)
     text = str(error).splitlines() or [type(error).__name__]
-    return f"broken: {shown(text[0][:100])}"
+    return f"broken: {printable(text[0][:100])}"
 
 
 def describe(image: Image.Image) -> Header:

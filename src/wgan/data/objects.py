@@ -31,7 +31,7 @@ from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.data.source import Read, Source
 from wgan.errors import UsageError, WganError
-from wgan.words import shown
+from wgan.words import printable
 
 LOOKED_AT = 64
 """The default size and range are chosen from at most so many items, evenly spread: these are read once more."""
@@ -275,4 +275,4 @@ def _header(item: NDArray[Any]) -> Header:
 
 def _label(label: Any) -> str | None:
     plain = label.item() if isinstance(label, torch.Tensor | np.ndarray | np.generic) and label.ndim == 0 else label
-    return shown(str(plain)) if isinstance(plain, int | str) else None
+    return printable(str(plain)) if isinstance(plain, int | str) else None

@@ -21,7 +21,7 @@ from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
 from wgan.registry import DATASETS, unknown
-from wgan.words import first_line, shown
+from wgan.words import first_line, printable
 
 IMAGE_NAMES = ("images", "x", "arr_0", "data")
 LABEL_NAMES = ("labels", "y")
@@ -91,7 +91,7 @@ def _read_npz(path: Path, options: DataConfig, progress: Progress) -> Data:
             array, classes, official = _with_test(path, (array, classes), (test, answers))
     data = open_array(array, classes, origin, options, progress, official)
     read = {images, labels, *((TEST, "y_test") if official is not None else ())}
-    if unread := ", ".join(shown(name) for name in found.files if name not in read):
+    if unread := ", ".join(printable(name) for name in found.files if name not in read):
         data = replace(data, report=replace(data.report, notes=[*data.report.notes, f"not read of it: {unread}."]))
     return data
 
@@ -169,7 +169,7 @@ def choose_array(names: list[str], path: Path) -> str:
         return candidates[0]
     if not usual:
         raise WganError(
-            f"{path} holds arrays {', '.join(map(shown, names)) or '(none)'}, and which one to take is not known; "
+            f"{path} holds arrays {', '.join(map(printable, names)) or '(none)'}, and which one to take is not known; "
             f"name it {' or '.join((*IMAGE_NAMES, TRAIN))}, as by {_HOW}."
         )
     return usual[0]

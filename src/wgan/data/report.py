@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from wgan.words import count, kind, shown
+from wgan.words import count, kind, printable
 
 SHOWN = 20
 
@@ -47,7 +47,7 @@ class Report:
 
     def __str__(self) -> str:
         amount = "endless samples" if self.count is None else count(self.count, "sample")
-        lines = [f"{shown(self.name)}: {amount}, {kind(self.shape)}", f"source: {shown(self.source)}"]
+        lines = [f"{printable(self.name)}: {amount}, {kind(self.shape)}", f"source: {printable(self.source)}"]
         if self.count is not None and self.held_out is not None:
             trained_on = self.count == self.held_out  # where all samples are equal
             lines.append(f"held out: {self.held_out:,}" + ("" if trained_on else " (never trained on)"))

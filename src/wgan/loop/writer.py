@@ -25,7 +25,7 @@ from wgan.trainer import Trainer
 from wgan.trainer.ledger import DivergedError
 from wgan.trainer.state import snapshot
 from wgan.view import View
-from wgan.words import first_line, shown
+from wgan.words import first_line, printable
 
 
 class NoWriter:
@@ -148,7 +148,7 @@ class RunWriter(NoWriter):
         what = first_line(error)
         if isinstance(error, OSError) and error.filename:
             what = f"{error.filename}: {error.strerror}"
-        what = shown(what).rstrip(".")
+        what = printable(what).rstrip(".")
         with suppress(Exception):  # such as a full disk, which may be the fault itself
             self._summarise(f"failed: {what}")
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
