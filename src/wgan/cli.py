@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError, UnknownCommandError, UnknownOptionError
 from wgan import __version__, options, worker
 from wgan.commands import measure, show, train
 from wgan.errors import LostError, Stopped, WganError
-from wgan.registry import unknown
+from wgan.registry import no_such
 
 app = App(
     name="wgan",
@@ -112,7 +112,7 @@ def _sentence(error: CycloptsError) -> str:
     """A usage error in one line, with where to look next."""
     if isinstance(error, UnknownCommandError):
         name = (error.unused_tokens or [""])[0]
-        text = unknown("command", name, [command.__name__ for command in COMMANDS])
+        text = no_such("command", name, [command.__name__ for command in COMMANDS])
     elif isinstance(error, UnusedCliTokensError):
         first, *others = map(repr, error.unused_tokens or ("",))
         text = f"unexpected {first}{f' and {len(others)} more' if others else ''}."
@@ -130,11 +130,11 @@ def _unknown_option(error: UnknownOptionError) -> str:
     if given == "--data" and command in places:
         return f"the data are given without an option: wgan {command} {places[command]}."
     if command == "resume" and given in flags:
-        return options.fixed(given)
+        return options.cannot_change(given)
     if near := _near(given, [name for argument in error.argument_collection for name in argument.names]):
         return f"unknown option {given}; did you mean {' or '.join(near)}?"
     if command == "resume" and (near := _near(given, flags)):
-        return options.fixed(near[0])
+        return options.cannot_change(near[0])
     return f"unknown option {given}."
 
 

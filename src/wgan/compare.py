@@ -22,7 +22,7 @@ from wgan.measure import W1, measure
 from wgan.measure.sides import FEWEST_SAMPLES
 from wgan.model import Model
 from wgan.options import READING
-from wgan.registry import DISTANCES, lookup, unknown
+from wgan.registry import DISTANCES, lookup, no_such
 from wgan.schedule import read_seconds
 from wgan.sets import Split, open_both
 from wgan.surroundings import undisturbed
@@ -155,14 +155,14 @@ def _check_samplers(method: str, samples: int | None, split: str, given: Mapping
 def _check(method: str, split: str, given: Mapping[str, Any], trains: bool) -> None:
     for name in given:
         if name not in READING:
-            raise UsageError(unknown("option", name, READING))
+            raise UsageError(no_such("option", name, READING))
     if method not in ("auto", CRITIC, *DISTANCES):
         hint = " It is one of histograms: --histograms." if method.lower().replace("_", "-") in OF_HISTOGRAMS else ""
-        raise UsageError("--method: " + unknown("method", method, ["auto", CRITIC, *DISTANCES]) + hint)
+        raise UsageError("--method: " + no_such("method", method, ["auto", CRITIC, *DISTANCES]) + hint)
     if trains and method not in ("auto", CRITIC):
         raise UsageError(f"--time and --steps are for --method critic, and this is {method}; leave them out.")
     if split not in get_args(Split):
-        raise UsageError("--split: " + unknown("value", split, get_args(Split)))
+        raise UsageError("--split: " + no_such("value", split, get_args(Split)))
     if split == "all" and "held_out" in given:
         raise UsageError("--held-out: all samples are used, held out or not; choose with --split train or held-out.")
 

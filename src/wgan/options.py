@@ -18,7 +18,7 @@ from docstring_parser import parse_from_object
 from wgan.config import Config, LossConfig, OptimizerConfig
 from wgan.errors import UsageError, WganError
 from wgan.limits import AT_LEAST, complaint
-from wgan.registry import unknown
+from wgan.registry import no_such
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
 READING = ("size", "channels", "fit", "value_range", "held_out", "data_dir", "follow_links", "download")
@@ -84,7 +84,7 @@ def make_config(*layers: Mapping[str, Any]) -> Config:
         merged = {name: value for name, value in merged.items() if name not in dropped} | given
     for name in merged:
         if name not in known:
-            raise UsageError(unknown("option", name, known))
+            raise UsageError(no_such("option", name, known))
     sections: dict[str, dict[str, Any]] = {section.name: {} for section in fields(Config)}
     for name, value in merged.items():
         f = known[name]
@@ -155,7 +155,7 @@ def preset(name: str) -> dict[str, Any]:
     """
     known = presets()
     if name not in known:
-        raise UsageError(unknown("preset", name, known) + " See `wgan presets`.")
+        raise UsageError(no_such("preset", name, known) + " See `wgan presets`.")
     return read_toml(known[name])
 
 
@@ -164,7 +164,7 @@ def preset_help(name: str) -> str:
     return presets()[name].read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
 
 
-def fixed(flag_name: str) -> str:
+def cannot_change(flag_name: str) -> str:
     """The sentence for an option that a resumed run may not change."""
     allowed = ", ".join(map(flag, RESUMABLE))
     return f"{flag_name} cannot change in a resumed run; only {allowed} can. wgan train --init-from begins a new run."
@@ -218,7 +218,7 @@ def _text(name: str, value: str) -> str:
 def _choice(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     by_text = {str(choice): choice for choice in allowed}
     if str(value) not in by_text:
-        raise UsageError(f"{flag(name)}: " + unknown("value", str(value), by_text))
+        raise UsageError(f"{flag(name)}: " + no_such("value", str(value), by_text))
     return by_text[str(value)]
 
 
@@ -266,11 +266,11 @@ def _flatten_tables(tables: Mapping[str, Any], path: Path) -> dict[str, Any]:
     flat = {}
     for section, values in tables.items():
         if section not in sections or not isinstance(values, dict):
-            raise UsageError(f"{path}: " + unknown("section", section, sections))
+            raise UsageError(f"{path}: " + no_such("section", section, sections))
         for key, value in values.items():
             if (section, key) not in known:
                 keys = [k for s, k in known if s == section]
-                raise UsageError(f"{path}, section [{section}]: " + unknown("key", key, keys))
+                raise UsageError(f"{path}, section [{section}]: " + no_such("key", key, keys))
             name = known[section, key]
             try:
                 flat[name] = valid(name, value)

@@ -104,11 +104,11 @@ def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Any:
         UsageError: The name is not in the table; the message lists the known ones and the nearest.
     """
     if name not in table:
-        raise UsageError(unknown(kind, name, table))
+        raise UsageError(no_such(kind, name, table))
     return table[name].load()
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+def no_such(kind: str, name: object, known: Iterable[str]) -> str:
     """The sentence for an unknown name: what it was, the nearest known one, and all of them."""
     names = list(known)
     near = get_close_matches(str(name), names, n=1)

@@ -20,7 +20,7 @@ from wgan.data.files import archive, folder, stamp_of
 from wgan.data.progress import Progress
 from wgan.data.samples import Data
 from wgan.errors import UsageError, WganError
-from wgan.registry import DATASETS, unknown
+from wgan.registry import DATASETS, no_such
 from wgan.words import first_line, printable
 
 IMAGE_NAMES = ("images", "x", "arr_0", "data")
@@ -64,7 +64,7 @@ def _nothing_there(path: Path) -> str:
         return f"there is no file or folder {path}; data is a folder, a {' or '.join(READERS)} file, or a name."
     if str(path) in DATASETS:
         return f"there is no folder ./{path} here; the data set that wgan knows as {path} is named without the ./"
-    return f"{unknown('data set', str(path), DATASETS)} There is no folder of that name here either."
+    return f"{no_such('data set', str(path), DATASETS)} There is no folder of that name here either."
 
 
 def _read_zip(path: Path, options: DataConfig, progress: Progress) -> Data:

@@ -25,7 +25,7 @@ from wgan.loop.stepping import Parts, train_to_the_end
 from wgan.machine.environment import describe_environment
 from wgan.machine.processor import set_threads
 from wgan.parallel import Group, joined
-from wgan.registry import DATASETS, unknown
+from wgan.registry import DATASETS, no_such
 from wgan.run import Run
 from wgan.trainer.state import restore, saved_decay
 from wgan.view import View
@@ -103,9 +103,9 @@ def resume(run: Run, changes: Mapping[str, Any], *, source: Any = None, view: Vi
     """
     for name in changes:
         if name not in options.all_fields():
-            raise UsageError(unknown("option", name, options.RESUMABLE))
+            raise UsageError(no_such("option", name, options.RESUMABLE))
         if name not in options.RESUMABLE:
-            raise UsageError(options.fixed(options.flag(name)))
+            raise UsageError(options.cannot_change(options.flag(name)))
     config = options.make_config(options.flatten(run.config), changes)
     with joined(config.run.device) as group:
         return _continue(run, config, source, view if view and group.first else View(), group)

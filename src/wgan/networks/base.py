@@ -18,7 +18,7 @@ from wgan.config import LatentKind
 from wgan.errors import UsageError
 from wgan.limits import check_numbers
 from wgan.networks.channels_last import Head
-from wgan.registry import unknown
+from wgan.registry import no_such
 from wgan.seeds import rng
 
 LATENT_KINDS = get_args(LatentKind)
@@ -46,7 +46,7 @@ class Latent:
     def __post_init__(self) -> None:
         check_numbers(latent=self.size)
         if self.kind not in LATENT_KINDS:
-            raise UsageError(unknown("latent kind", self.kind, LATENT_KINDS))
+            raise UsageError(no_such("latent kind", self.kind, LATENT_KINDS))
 
     @property
     def mean(self) -> float:

@@ -15,7 +15,7 @@ from wgan.networks.convolutions import Conv2d, ConvTranspose2d
 from wgan.networks.modulation import Guided, Modulated
 from wgan.networks.norms import InstanceNorm2d
 from wgan.networks.sizes import Size, down_padding, up_padding
-from wgan.registry import unknown
+from wgan.registry import no_such
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -68,9 +68,9 @@ class Style:
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
-            raise UsageError(unknown("norm", self.norm, NORMS))
+            raise UsageError(no_such("norm", self.norm, NORMS))
         if self.activation not in ACTIVATIONS:
-            raise UsageError(unknown("activation", self.activation, ACTIVATIONS))
+            raise UsageError(no_such("activation", self.activation, ACTIVATIONS))
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout:g}; give a share from 0 up to, but not, 1.")
         if self.latent and (self.norm == "none" or not self.affine):
@@ -195,7 +195,7 @@ def initialise(network: Module, init: str) -> Module:
         UsageError: The name is unknown.
     """
     if init not in INITS:
-        raise UsageError(unknown("init", init, INITS))
+        raise UsageError(no_such("init", init, INITS))
     if init == "normal":
         network.apply(_normal)
     return network
