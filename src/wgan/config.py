@@ -36,7 +36,7 @@ class DataConfig:
     data_dir: str | None = None
     """Where the files of named data sets are looked for first."""
     follow_links: bool = False
-    """Read pictures, too, to which links in the folder lead that are outside of it."""
+    """Also read pictures outside the folder that links in it point to."""
     download: bool = False
     """Download a named data set that is not on this machine."""
 

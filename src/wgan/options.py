@@ -22,7 +22,7 @@ from wgan.registry import no_such
 
 BUDGETS = ("steps", "kimg", "epochs", "time")
 READING = ("size", "channels", "fit", "value_range", "held_out", "data_dir", "follow_links", "download")
-"""What says how to read data, where nothing trains on them."""
+"""How data are read, for commands that do not train."""
 RESUMABLE = (
     *BUDGETS, "log_every", "sample_every", "save_every", "catch_up", "threads", "processes", "device",
     "tensorboard", "data", "data_dir", "follow_links", "download",

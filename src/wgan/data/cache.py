@@ -27,7 +27,7 @@ from wgan.files import at_home
 
 VERSION = 4
 WAIT_SECONDS = 6
-"""How often who waits for another process is told so: a log drops what comes within five seconds of its last line."""
+"""Seconds between two messages to a process that waits; PlainView drops what comes within five of its last line."""
 
 
 def cache_folder() -> Path:

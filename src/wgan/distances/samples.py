@@ -97,11 +97,13 @@ def by_content(x: Floats, seed: int) -> NDArray[np.int64]:
 def orders(x: Floats, y: Floats, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Random orders of two sets in which a sample of one has the place of what became of it in the other.
 
-    By content: what is in two sets has about the same place in both orders. So halves and folds of two sets that
-    overlap, or are the same, correspond to each other, and no sample is ever compared with its own copy by accident.
-    But rows of y that were made from the rows of x, one each, keep to those: else one sample would be compared with
-    what was made of it and another not, by accident. And where samples are equal by mere chance, as in discrete data,
-    either set has an order of its own: else none would ever be compared with its equals.
+    - Usually they go by content: what is in two sets has about the same place in both. So halves and folds of two sets
+      that overlap, or are the same, correspond to each other, and no sample is ever compared with its own copy by
+      accident.
+    - Rows of y that were made from the rows of x, one each, keep to those: else one sample would be compared with what
+      was made of it and another not, by accident.
+    - Where samples are equal by mere chance, as in discrete data, either set has an order of its own: else none would
+      ever be compared with its equals.
     """
     if _made_from(x, y):
         order = by_content(x, seed)

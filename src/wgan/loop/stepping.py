@@ -74,8 +74,8 @@ def train_to_the_end(run: Run, parts: Parts, view: View, group: Group, due: Due)
 def _step_until_done(trainer: Trainer, plan: Plan, writer: NoWriter, stop: Stop, group: Group, due: Due) -> int:
     """Train until the budget is used up, or a signal asks to stop, which it gives.
 
-    What the end alone makes, a resumed run takes away. Its intervals may be others, so saves say themselves what was
-    due at their step (``due``: a record, a picture).
+    A resumed run removes the record and picture that only the end made. Its intervals may differ, so each save stores
+    what was due at its step (``due``: a record, a picture).
     """
     writer.begin(due)
     patience = plan.save.seconds or float("inf")

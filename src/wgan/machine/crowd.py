@@ -21,7 +21,8 @@ _MUCH = 0.25
 _ROUND = 0.1
 """What may be missing of a core."""
 _MOST_LOOKS = 32
-"""Looks at idle cores, at most, until they are used: where they are not ours, more threads are slower each time."""
+"""After at most so many looks at idle cores more threads are tried; the number doubles each time they turn out not to
+be ours."""
 
 
 class Usage(NamedTuple):

@@ -81,7 +81,7 @@ class W1:
         method: "critic".
         dim: Numbers in each sample.
         n: Samples of A, None if they were drawn without end.
-        m: Samples of B.
+        m: Samples of B, None if they were drawn without end.
         units: What distances are measured in.
         why: Why this method, in a sentence.
     """
