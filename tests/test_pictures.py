@@ -89,7 +89,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
 
 
 def test_a_contact_sheet_is_a_strip_of_text_above_the_grid(tmp_path: Path) -> None:
-    images = noise(4, 60, 60, 3)
+    images = noise(4, 120, 120, 3)
     contact_sheet(tmp_path / "s.png", images, "four pictures that the critic believed in, after many steps")
     with Image.open(tmp_path / "s.png") as read:
         page = np.asarray(read)

@@ -6,6 +6,7 @@ a checkerboard); of any other number, the first is shown as grey. Single files a
 
 import io
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,10 @@ MOST_BYTES, MOST_FRAMES = 10_000_000, 80
 FEWEST_FRAMES = 16
 """A GIF is thinned down to this many frames before its pictures are made smaller."""
 TEXT_SIZE = 15
+LETTER_WIDTH = 9
+"""More than most letters of this size take: a line that is longer all the same makes the page wider."""
+FEWEST_LETTERS = 20
+"""A title above a narrow page is not broken into shorter lines than this."""
 TEXT_MARGIN = 6
 
 
@@ -89,7 +94,8 @@ def contact_sheet(path: Path | str, images: Images, title: str) -> None:
         title: What the sheet shows.
     """
     page = grid(images)
-    text = _wrap(title, page.width)
+    fitting = max(FEWEST_LETTERS, page.width // LETTER_WIDTH)
+    text = textwrap.fill(title, fitting, break_long_words=False, break_on_hyphens=False)
     _write(Path(path), _png(_captioned(page, text, _strip([text]))))
 
 
@@ -174,18 +180,6 @@ def _text_size(text: str) -> tuple[int, int]:
     """Width and height in pixels of lines of text."""
     box = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), text or " ", font=_font())
     return math.ceil(box[2]), math.ceil(box[3])
-
-
-def _wrap(text: str, width: int) -> str:
-    """Breaks a text between words so that its lines fit the width, as far as single words do."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if _text_size(longer)[0] + 2 * TEXT_MARGIN > width and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return "\n".join(lines)
 
 
 def _strip(captions: Sequence[str]) -> tuple[int, int]:
