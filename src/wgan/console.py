@@ -122,8 +122,8 @@ class LiveView(PlainView):
             TextColumn("step {task.fields[step]:,}" + total, table_column=Column(no_wrap=True)),
             *([_TimeLeft(table_column=Column(min_width=len("0:00:00 left")))] if width >= _NARROW else []),
         )
-        # The share is no sample of the speed, as one that is told by update() would be.
-        self._task = bar.add_task("training", total=1.0, completed=share, step=0)  # type: ignore[arg-type]
+        self._task = bar.add_task("training", total=1.0, step=0)
+        bar.update(self._task, completed=share)
 
     def step(self, share: float, step: int) -> None:
         if self._bar is not None:
