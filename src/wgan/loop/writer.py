@@ -122,7 +122,7 @@ class RunWriter(NoWriter):
             "family": generator.family,
             "shape": list(self.data.shape),
             "latent": dataclasses.asdict(self.trainer.latent),
-            "options": complete_options("generator", generator.family, network_options(generator)) | made.settled,
+            "options": complete_options(generator.family, network_options(generator)) | made.settled,
         }
         self.run.save_generator(self.trainer.average.module.state_dict(), network, self.data.units)
 

@@ -47,9 +47,9 @@ def make_critic(family: str, shape: tuple[int, ...], **options: Any) -> Critic:
     return made
 
 
-def complete_options(role: str, family: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A family's options with its defaults filled in, for a file that outlives them; ``role`` says of which."""
-    make = getattr(registry.lookup(registry.NETWORKS, family, "network family"), role)
+def complete_options(family: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A generator's options with its family's defaults filled in, for a file that outlives them."""
+    make = registry.lookup(registry.NETWORKS, family, "network family").generator
     taken = {p.name: p.default for p in signature(make).parameters.values() if p.kind is Parameter.KEYWORD_ONLY}
     if options.get("widths") is not None:
         taken.pop("width", None)

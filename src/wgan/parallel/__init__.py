@@ -28,7 +28,6 @@ from wgan.parallel.group import ALONE, Group, talking
 from wgan.parallel.reduce import SCALARS, GradientAllReduce, running_statistics
 
 if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup
     from torch.distributed.distributed_c10d import Store
 
 __all__ = ["ALONE", "SCALARS", "GradientAllReduce", "Group", "joined", "running_statistics"]
@@ -63,10 +62,12 @@ def joined(device: str = "auto") -> Iterator[Group]:
         store, rank, size = next(rendezvous("env://"))
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         torch.distributed.init_process_group(backend, store=_fresh(store, rank, size), rank=rank, world_size=size)
+    group = Group(here.rank, here.size, here.local_rank, here.local_size)
     try:
-        with Group(here.rank, here.size, here.local_rank, here.local_size, _patient_group()) as group:
-            yield group
+        group.patient = torch.distributed.new_group(timeout=_PREPARING, backend="gloo")
+        yield group
     finally:
+        group.patient = None  # in a group that somebody keeps, gloo's threads would wait when Python ends and abort it
         torch.distributed.destroy_process_group()
 
 
@@ -88,11 +89,6 @@ def _no_orphan() -> Iterator[None]:
         yield
     finally:
         done.set()
-
-
-def _patient_group() -> "ProcessGroup":
-    group: ProcessGroup = torch.distributed.new_group(timeout=_PREPARING, backend="gloo")
-    return group
 
 
 def _fresh(store: "Store", rank: int, size: int) -> "Store":

@@ -24,27 +24,16 @@ class Group:
         size: How many there are.
         local_rank: This process's number on this machine.
         local_size: How many there are on this machine.
+
+    Attributes:
         patient: A gloo group with a timeout of a day, to wait in while the first process reads the data; None if this
             process is alone, or in a dry run.
     """
 
-    def __init__(
-        self,
-        rank: int = 0,
-        size: int = 1,
-        local_rank: int = 0,
-        local_size: int = 1,
-        patient: "ProcessGroup | None" = None,
-    ) -> None:
+    patient: "ProcessGroup | None" = None
+
+    def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0, local_size: int = 1) -> None:
         self.rank, self.size, self.local_rank, self.local_size = rank, size, local_rank, local_size
-        self._patient = patient
-
-    def __enter__(self) -> "Group":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Whoever still has this group when Python ends would keep gloo's threads waiting, which aborts it.
-        self._patient = None
 
     def __repr__(self) -> str:
         return f"Group(rank={self.rank}, size={self.size})"
@@ -115,7 +104,7 @@ class Group:
             UsageError: One of these numbers differs; the message has its name.
             LostError: A process is gone.
         """
-        if self._patient is None:  # alone, or only planned
+        if self.patient is None:  # alone, or only planned
             return
         ends = zip(numbers, self.all_max(*numbers.values()), self.all_max(*(-n for n in numbers.values())), strict=True)
         if different := [name for name, most, least in ends if most != -least]:
@@ -135,7 +124,7 @@ class Group:
         Raises:
             LostError: A process is gone.
         """
-        if self._patient is None:  # alone, or only planned
+        if self.patient is None:  # alone, or only planned
             return
         for network in networks:
             for tensor in (*network.parameters(), *network.buffers()):
@@ -154,9 +143,9 @@ class Group:
             self._wait()
 
     def _wait(self) -> None:
-        if self._patient is not None:
+        if self.patient is not None:
             with talking():
-                torch.distributed.barrier(self._patient)
+                torch.distributed.barrier(self.patient)
 
 
 ALONE = Group()
