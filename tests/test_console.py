@@ -133,8 +133,10 @@ def test_a_command_that_is_stopped_gives_the_cursor_back(
     screen = console(True)
     for module in (show, measure):
         monkeypatch.setattr(module, "make_view", lambda _: LiveView(screen))
+    monkeypatch.setattr(
+        "wgan.sets.open_data", stopped
+    )  # before the next: this may import it, which keeps what it finds
     monkeypatch.setattr("wgan.data.open_data", stopped)
-    monkeypatch.setattr("wgan.sets.open_data", stopped)
     with pytest.raises(KeyboardInterrupt):
         show.data(str(tmp_path)) if command == "data" else measure.distance(str(tmp_path), str(tmp_path))
     assert 0 <= text(screen).rfind(HIDDEN) < text(screen).rfind(SHOWN)
