@@ -74,8 +74,8 @@ def does_more(module: nn.Module) -> bool:
 def _written_out(layers: list[nn.Module], x: Tensor) -> Tensor:
     *layers, head = layers
     inputs = [x]
-    bent = any(isinstance(layer, InstanceNorm2d) for layer in layers)
-    with torch.set_grad_enabled(bent and torch.is_grad_enabled()):
+    curved = any(isinstance(layer, InstanceNorm2d) for layer in layers)  # the slopes of others change at kinks only
+    with torch.set_grad_enabled(curved and torch.is_grad_enabled()):
         for layer in layers:
             inputs.append(layer(inputs[-1]))
     last = inputs.pop()

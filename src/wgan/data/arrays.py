@@ -110,7 +110,7 @@ class ArrayPictures(Source):
         self._labels = labels
         self._origin = origin
         self._given = checked_range(options.value_range)
-        if self._given is not None and self._is_grey:
+        if self._given is not None and self._are_bytes:
             raise UsageError(
                 f"--value-range: the pictures of {origin.name} are bytes, for which it does nothing; leave it out."
             )
@@ -140,7 +140,7 @@ class ArrayPictures(Source):
             UsageError: It was not given, and would leave few levels.
             WganError: Some values are not finite.
         """
-        if self._is_grey:
+        if self._are_bytes:
             return None
         check_finite(self._array, self.place)
         return self._given or found_range(self._array.dtype, *self._extremes, self.place)
@@ -148,7 +148,7 @@ class ArrayPictures(Source):
     @property
     def range_found(self) -> bool:
         """Whether the extremes of the values chose the range."""
-        dark = self._array.dtype == np.uint8 and not self._is_grey
+        dark = self._array.dtype == np.uint8 and not self._are_bytes
         return self._given is None and (dark or says_no_range(self._array.dtype))
 
     @cached_property
@@ -169,13 +169,13 @@ class ArrayPictures(Source):
 
     def ready(self, target: Target) -> NDArray[np.uint8] | None:
         """The array, if it needs no change: what is in memory as a copy, for its owner may go on to change it."""
-        if not self._is_grey or self._array.shape[1:] != target.shape:
+        if not self._are_bytes or self._array.shape[1:] != target.shape:
             return None
         return self._array if self._is_mapped else self._array.copy()
 
     @cached_property
-    def _is_grey(self) -> bool:
-        """Whether the values are grey levels as they are: bytes, but for those, as of masks, that are nearly black."""
+    def _are_bytes(self) -> bool:
+        """Whether the values are bytes as they are to be: but for those, as of masks, that are nearly black."""
         if self._array.dtype != np.uint8:
             return False
         few = self._array[:: max(1, len(self._array) // 64)]  # mostly enough, and a mapped file is not read for it

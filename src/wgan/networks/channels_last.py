@@ -38,7 +38,7 @@ def ordered(x: Tensor) -> Tensor:
 
 
 class ChannelsLast(nn.Module):
-    """Puts maps (N, C, H, W) into the order with the channels last; what it is for is the layers after it."""
+    """Puts maps (N, C, H, W) into the order with the channels last, so that the layers after it run fast."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""

@@ -64,7 +64,7 @@ class Window(NamedTuple):
         return self.narrow[0] * self.narrow[1]
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     """Save all inputs, the last of which is the window."""
     *tensors, ctx.window = inputs
     ctx.save_for_backward(*tensors)
@@ -80,7 +80,7 @@ class _Down(Function):
         made = F.linear(gather(x, window), rows(w), bias)
         return made.view(len(x), *window.narrow, -1).permute(0, 3, 1, 2)
 
-    setup_context = staticmethod(_keep)
+    setup_context = staticmethod(_save_inputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
@@ -104,7 +104,7 @@ class _Up(Function):
             return _transposed(y, w, window)
         return scatter(_pixels(y) @ rows(w), window)
 
-    setup_context = staticmethod(_keep)
+    setup_context = staticmethod(_save_inputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -125,7 +125,7 @@ class _Kernel(Function):
         product = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
         return product.view(y.shape[1], *window.kernel, x.shape[1]).permute(0, 3, 1, 2)
 
-    setup_context = staticmethod(_keep)
+    setup_context = staticmethod(_save_inputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
