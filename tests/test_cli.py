@@ -127,7 +127,6 @@ def test_json_is_one_object_and_nothing_else(wgan: Wgan, source: Path) -> None:
         assert isinstance(json.loads(out), dict) and out.count("\n") == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")
 @pytest.mark.parametrize(
     ("number", "out"), [(signal.SIGTERM, "all.npy"), (signal.SIGHUP, "all.npy"), (signal.SIGINT, "all/")]
 )
@@ -151,7 +150,6 @@ def test_a_command_that_is_ended_leaves_nothing_half_written(number: int, out: s
     assert list((tmp_path / "here").iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals there do not wait")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_import_comes_to_its_end_before_a_signal_is_heard(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -79,7 +79,7 @@ def test_a_file_is_no_run(tmp_path: Path) -> None:
         Run.open(tmp_path / "generator.safetensors")
 
 
-@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are valid text there")
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are valid text there")
 def test_a_run_whose_folder_s_name_is_not_utf_8_is_read_again(tmp_path: Path, empty_curves: None) -> None:
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     run = small_run(folder, steps=2)
@@ -87,7 +87,7 @@ def test_a_run_whose_folder_s_name_is_not_utf_8_is_read_again(tmp_path: Path, em
     assert wgan.load(folder).sample(4).shape == wgan.load(run).sample(4).shape == (4, 8, 8, 1)
 
 
-@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are valid text there")
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are valid text there")
 def test_data_below_a_folder_whose_name_is_not_utf_8_are_refused_before_a_folder_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

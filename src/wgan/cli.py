@@ -75,7 +75,7 @@ def _stoppable() -> Iterator[None]:
         nonlocal heard, raised
         now = time.monotonic()
         first, heard = now < heard, min(heard, now)
-        if sys.platform != "win32" and _is_importing(frame) and now < heard + _LONGEST_IMPORT:
+        if _is_importing(frame) and now < heard + _LONGEST_IMPORT:
             if first and sys.stderr is not None and sys.stderr.isatty():
                 with suppress(OSError):
                     os.write(sys.stderr.fileno(), b"wgan: stopping ...\n")

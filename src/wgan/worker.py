@@ -6,7 +6,6 @@ Nothing here imports torch: torchrun tells all of it by environment variables.
 import json
 import os
 import signal
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ LAUNCHER = "WGAN_LAUNCHER"
 """The number of the process that started the workers of ``--processes``."""
 STOPPED = 128
 """Exit codes from here on are those of a signal, after which a run may go on."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What asks a process to stop."""
 _PATIENCE = 3.0  # seconds in which a process that ends in an error tells it, before the others see that it is gone
 

@@ -15,7 +15,7 @@ from wgan.errors import Stopped, UsageError, WganError
 
 RESTARTS = 3
 """How many times ``--processes`` starts a run's processes again after one was lost."""
-_PASSED_ON = ("SIGTERM", "SIGINT", *(["SIGHUP", "SIGQUIT"] if sys.platform != "win32" else []))
+_PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 _SHUTDOWN = 600  # seconds in which a stopped run may save and draw before its processes are killed
 
 
