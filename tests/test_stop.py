@@ -130,7 +130,6 @@ def test_a_run_that_is_stopped_while_it_draws_its_end_can_be_resumed(
     assert (run.folder / "progress.gif").is_file()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")
 def test_a_hang_up_that_is_to_be_ignored_does_not_stop(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -145,7 +144,6 @@ def test_a_hang_up_that_is_to_be_ignored_does_not_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no hang-up")
 def test_the_launcher_of_processes_ignores_it_too(tmp_path: Path) -> None:
     run, command = Run(tmp_path / "r"), ["nohup", *long_run(tmp_path), "--processes=2"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -13,7 +13,7 @@ from wgan.view import View
 from wgan.words import with_error
 
 _LINE_SECONDS = 5.0
-_RECENT = 600.0  # seconds whose steps tell the time left: the first ones of a run may be longer than all others
+_RECENT = 600.0  # seconds whose steps, the last thousand at most, tell the time left: a run's first ones may be longer
 _WIDE, _NARROW = 80, 50  # columns from which there is room for a bar, and for the time left
 
 

@@ -12,7 +12,7 @@ def first_line(error: BaseException) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there is not enough memory; torch has no type of its own for that on a processor."""
-    said = "allocate memory", "not enough memory", "out of memory"  # Linux and macOS, Windows, a GPU's driver
+    said = "allocate memory", "out of memory"  # the system, a GPU's driver
     return isinstance(error, MemoryError) or any(words in str(error) for words in said)
 
 
