@@ -185,7 +185,8 @@ def test_an_entry_that_is_there_is_read_without_a_lock(photos: Path, monkeypatch
     assert open_data(photos, DataConfig()).report.count == 30
 
 
-def _open(photos: str, barrier: Any, results: Any) -> None:
+def _open(photos: str, cache: str, barrier: Any, results: Any) -> None:
+    os.environ["WGAN_CACHE"] = cache  # the server that this process comes from may have been started with another
     barrier.wait()
     with mock.patch.object(files, "decode", wraps=files.decode) as decode:
         data = open_data(photos, DataConfig())
@@ -203,7 +204,7 @@ def test_two_builders_at_once(photos: Path, cache: Path, damaged: bool) -> None:
     context = multiprocessing.get_context("forkserver")  # which loads torch once, and not for each of the three
     context.set_forkserver_preload(["torch"])
     barrier, results = context.Barrier(3), context.Queue()
-    workers = [context.Process(target=_open, args=(str(photos), barrier, results)) for _ in range(3)]
+    workers = [context.Process(target=_open, args=(str(photos), str(cache), barrier, results)) for _ in range(3)]
     for worker in workers:
         worker.start()
     got = [results.get(timeout=60) for _ in workers]
