@@ -3,6 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Python compiles a file when it is first imported, and keeps that, whatever the surroundings say. To compile all of torch
+# and sympy at installation would take a minute, and to compile anew in each of the suite's processes takes longer.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test check pictures figures bench clean
 
 demo: .venv/ready
@@ -33,5 +37,5 @@ clean:
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wgan needs Python 3.11 or newer, and $(PYTHON) is older; name one: make $(MAKECMDGOALS) PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[dev]"
 	touch $@

@@ -36,9 +36,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> "list[Figure]":
 
 
 @pytest.fixture
-def empty_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Curves take longer to draw than a small run to train: an empty file says that they were to be."""
-    monkeypatch.setattr("wgan.loop.gallery.curves", lambda path, records, **words: path.touch())
+def empty_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves and a GIF take longer to make than a small run to train: an empty file says that they were to be."""
+    monkeypatch.setattr("wgan.curves.curves", lambda path, records, **words: path.touch())
+    monkeypatch.setattr("wgan.pictures.animate", lambda path, frames: path.touch())
 
 
 @pytest.fixture

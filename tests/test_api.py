@@ -20,7 +20,7 @@ from wgan.loop.facts import OBJECT
 from wgan.networks import Latent, dcgan, make_generator
 from wgan.run import Run
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
+pytestmark = pytest.mark.usefixtures("empty_drawings")
 
 
 class Items:

@@ -26,7 +26,7 @@ from wgan.registry import DISTANCES
 from wgan.run import Run
 from wgan.sets import _as_read
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
+pytestmark = pytest.mark.usefixtures("empty_drawings")
 
 Told = Callable[..., tuple[int, str, str]]
 

@@ -62,7 +62,7 @@ def test_its_derivatives_are_right_twice(name: str, pixels: int, monkeypatch: py
         (lambda a, b: kernel_gradient(a, b, window), (y, x)),
     ):
         assert torch.autograd.gradcheck(function, inputs)
-        assert torch.autograd.gradgradcheck(function, inputs)
+        assert torch.autograd.gradgradcheck(function, inputs, fast_mode=True)  # along random directions
 
 
 @pytest.mark.usefixtures("processor")

@@ -26,7 +26,7 @@ from wgan.run import Run
 from wgan.schedule import Interval
 from wgan.trainer.meter import Meter
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
+pytestmark = pytest.mark.usefixtures("empty_drawings")
 
 HEALTHY = {
     "wasserstein": 2.1, "wasserstein_heldout": 2.0, "wasserstein_stderr": 0.1, "gap": 0.1, "gap_stderr": 0.1,

@@ -48,7 +48,7 @@ def test_grids_of_large_pictures_have_fewer_columns() -> None:
 @pytest.fixture
 def labels(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     told: list[dict[str, object]] = []
-    monkeypatch.setattr("wgan.loop.gallery.curves", lambda records, path, **words: told.append(words))
+    monkeypatch.setattr("wgan.curves.curves", lambda records, path, **words: told.append(words))
     return told
 
 

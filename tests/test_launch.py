@@ -25,7 +25,7 @@ from wgan.parallel.launcher import _environment
 from wgan.run import Run
 from wgan.view import View
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
+pytestmark = pytest.mark.usefixtures("empty_drawings")
 
 Elastic = Any
 
@@ -232,8 +232,7 @@ def test_torchrun_refuses_a_folder_at_every_start(tmp_path: Path) -> None:
     def end_of(*arguments: str) -> int:
         return subprocess.run([*torchrun, *arguments], cwd=tmp_path, capture_output=True, timeout=100).returncode
 
-    assert end_of("train", "blobs.npy", "--out=r", *words) == 0
-    before = Run(tmp_path / "r").summary
+    before = small_run(tmp_path / "r").summary
     assert end_of("train", "blobs.npy", "--out=r", *words, "--seed=1") == 1
     assert Run(tmp_path / "r").summary == before
 

@@ -21,16 +21,18 @@ from wgan.data import open_data
 from wgan.errors import UsageError, WganError
 from wgan.loop.resuming import take_weights
 from wgan.overview import closing, overview, overview_table
+from wgan.pictures import animate
 from wgan.run import Run
 from wgan.trainer import Trainer
 from wgan.trainer.state import under
 from wgan.view import View
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
+pytestmark = pytest.mark.usefixtures("empty_drawings")
 
 
 def test_what_a_run_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wgan.loop.gallery.curves", curves)  # none of the others looks at them
+    monkeypatch.setattr("wgan.curves.curves", curves)  # none of the others looks at them
+    monkeypatch.setattr("wgan.pictures.animate", animate)
     run = small_run(tmp_path / "r")
     names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()} - {"lock"}
     steps = [0, 1, 4, 6, 12]

@@ -29,7 +29,7 @@ from wgan.run import Run
 from wgan.trainer.state import load, restore, save, snapshot
 from wgan.view import View
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
+pytestmark = pytest.mark.usefixtures("empty_drawings")
 
 
 def narrow(preset: str) -> dict[str, Any]:
@@ -378,23 +378,22 @@ def test_other_data_are_refused_where_no_save_tells_them_from_its_own(tmp_path: 
 
 
 @pytest.mark.parametrize("writable", [True, False])
-def test_a_run_that_fails_says_so_and_goes_on(writable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_fails_says_so_and_goes_on(writable: bool, tmp_path: Path) -> None:
     class Full(View):
         def tick(self, record: Mapping[str, Any]) -> None:
             if record["step"] == 4:
                 if not writable:
-                    monkeypatch.setattr(Run, "write_summary", full_disk)
+                    patched.setattr(Run, "write_summary", full_disk)
                 full_disk()
 
     def full_disk(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     run = Run(tmp_path / "r")
-    with pytest.raises(WganError, match=r"No space left on device; fix that, and go on with: wgan resume .*/r$"):
+    told = r"No space left on device; fix that, and go on with: wgan resume .*/r$"
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(WganError, match=told):
         loop.train(small_config(), source=blobs(), out=run.folder, view=Full())
-    monkeypatch.undo()
-    told = "failed: [Errno 28] No space left on device" if writable else "killed"
-    assert overview(run)["status"] == told
+    assert overview(run)["status"] == ("failed: [Errno 28] No space left on device" if writable else "killed")
     assert_same(small_run(tmp_path / "whole"), loop.resume(run, {}, source=blobs()))
 
 

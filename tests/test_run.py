@@ -80,7 +80,7 @@ def test_a_file_is_no_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="names are valid text there")
-def test_a_run_whose_folder_s_name_is_not_utf_8_is_read_again(tmp_path: Path, empty_curves: None) -> None:
+def test_a_run_whose_folder_s_name_is_not_utf_8_is_read_again(tmp_path: Path, empty_drawings: None) -> None:
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     run = small_run(folder, steps=2)
     assert wgan.resume(folder, blobs(), steps=3, quiet=True).records()[-1]["step"] == 3

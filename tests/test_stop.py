@@ -17,7 +17,7 @@ from wgan.loop import stop
 from wgan.loop.gallery import Gallery
 from wgan.run import Run
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
+pytestmark = pytest.mark.usefixtures("empty_drawings")
 
 
 def long_run(tmp_path: Path) -> list[str]:

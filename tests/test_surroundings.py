@@ -25,7 +25,7 @@ from wgan.seeds import seeded
 from wgan.surroundings import undisturbed
 from wgan.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("empty_curves")
+pytestmark = pytest.mark.usefixtures("empty_drawings")
 
 SETTINGS = {"steps": 4, "quiet": True, "generator": "mlp", "critic": "mlp", "log_every": "2", "batch": 16}
 

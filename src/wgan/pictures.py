@@ -136,10 +136,14 @@ def animate(path: Path | str, frames: Sequence[tuple[Path, str]]) -> None:
         raise UsageError("an animation has no frames; give at least one picture.")
     # A trial with a few frames saves most of the encodings that would turn out too big.
     few = min(len(frames), 6)
-    likely = int(1.25 * few * MOST_BYTES / len(_encode(frames, few, 1.0)))
+    gif = _encode(frames, few, 1.0)
+    likely = int(1.25 * few * MOST_BYTES / len(gif))
     count, scale = min(len(frames), MOST_FRAMES, max(FEWEST_FRAMES, likely)), 1.0
-    while len(gif := _encode(frames, count, scale)) > MOST_BYTES:
+    if count != few:
+        gif = _encode(frames, count, scale)
+    while len(gif) > MOST_BYTES:
         count, scale = _smaller(count, scale, MOST_BYTES / len(gif))
+        gif = _encode(frames, count, scale)
     _write(Path(path), gif)
 
 

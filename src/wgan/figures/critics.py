@@ -53,7 +53,7 @@ def train(
     for step in range(steps):
         rates.scale(1 - step / steps)
         real, fake = draw(step)
-        loss = objective.critic_loss(critic(real), critic(fake))
+        loss = objective.critic_loss(*critic(torch.cat([real, fake])).split(len(real)))
         descend(critic, constraint, [optimizer], loss, real, fake, step, rng(seed, "penalty", step))
         yield step + 1
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from wgan import pictures
 from wgan.config import Config
-from wgan.curves import curves, scatter
 from wgan.data.samples import Data
 from wgan.errors import WganError
 from wgan.networks.base import detached_copy
@@ -76,7 +75,7 @@ class Gallery:
     def reals(self) -> None:
         """Real samples, from the training part."""
         if self.flat:
-            scatter(self.run.reals, self._reals(), self._reals()[:0], modes=self.data.modes, title="real samples")
+            self._scatter(self.run.reals, self._reals(), self._reals()[:0], title="real samples")
         else:
             pictures.save_grid(self.run.reals, self._reals())
         if self._board is not None and not self.flat:
@@ -91,9 +90,8 @@ class Gallery:
             if self._board is not None:
                 self._board.add_images("samples", fakes, step, dataformats="NHWC")
             return
-        plane = self.data.shape == (2,)
-        score = self._score if plane else None
-        scatter(path, self._reals(), fakes, modes=self.data.modes, score=score, title=f"step {step:,}")
+        score = self._score if self.data.shape == (2,) else None
+        self._scatter(path, self._reals(), fakes, score=score, title=f"step {step:,}")
 
     def scalars(self, record: Mapping[str, Any]) -> None:
         """A record's numbers, to TensorBoard if it is on."""
@@ -108,7 +106,14 @@ class Gallery:
         if self._board is not None:
             self._board.close()
 
+    def _scatter(self, *given: Any, **words: Any) -> None:
+        from wgan.curves import scatter
+
+        scatter(*given, modes=self.data.modes, **words)
+
     def _curves(self) -> None:
+        from wgan.curves import curves  # which imports matplotlib for a second: after the first picture
+
         constraint = self.trainer.constraint
         curves(
             self.run.curves,
