@@ -270,12 +270,15 @@ MISTAKES = [
     (["train", "--time", "soon"], 2, ["--time", "90s"]),
     (["train", "--precision", "fp16"], 2, ["--precision", "bf16"]),
     (["train", "--preset", "wgan-pg"], 2, ["wgan-gp", "wgan presets"]),
-    (["train", "--config", "no.toml"], 1, ["no.toml"]),
+    (["train", "--config", "no.toml"], 1, ["the configuration no.toml: No such file or directory."]),
     (["train", "digitz"], None, ["digitz", "digits"]),
     (["train", "no/such/folder"], None, ["no/such/folder"]),
     (["train", "a", "b"], 2, ["unexpected", "'b'."]),
     (["data", "a.jpg", "b.jpg", "c.jpg", "d.jpg"], 2, ["unexpected 'b.jpg' and 2 more."]),
     (["data", "r/curves.png"], 2, ["not a data set", "for pictures give their folder"]),
+    (["data", "table.csv"], 2, ["not a data set", "for a table save its numbers with numpy.save"]),
+    (["train", "--decay", "cosine"], 2, ["unknown value 'cosine'. Known"]),
+    (["sample", "r", "-o", ""], 2, ["empty"]),
     (["train", "--lr", "0.1"], 2, ["unknown option --lr; did you mean", "--critic-lr or --generator-lr?"]),
     (["train", "--learning-rate", "0.1"], 2, ["--critic-lr or --generator-lr?"]),
     (["train", "x", "--batch-size", "3"], 2, ["unknown option --batch-size; did you mean", "--batch"]),
@@ -336,6 +339,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     np.save(folder / "blobs.npy", blobs())
     (folder / "empty").mkdir()
+    (folder / "table.csv").write_text("1,2")
     main(["train", str(folder / "blobs.npy"), "--out", str(folder / "r"), "--quiet", *small_flags(steps=2)])
     return folder
 

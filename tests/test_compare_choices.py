@@ -50,7 +50,7 @@ def test_a_name_is_that_of_a_data_set_even_if_there_is_a_run_of_that_name(
     Path("ring").mkdir()
     Path("ring", "config.toml").touch()
     assert wgan.distance("ring", np.zeros((60, 2)), method="exact").value == pytest.approx(np.sqrt(2), abs=0.05)
-    with pytest.raises(WganError, match="ring has no generator yet"):
+    with pytest.raises(WganError, match="does not exist; training writes it"):
         wgan.distance("./ring", np.zeros((60, 2)), method="exact")
 
 

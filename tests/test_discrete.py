@@ -136,10 +136,10 @@ def test_a_grid_is_no_line_but_has_costs() -> None:
     ("p", "q", "words"),
     [
         ([0.5, 0.6], [0.5, 0.5], "p sums to 1.1"),
-        ([0.5, 0.5], [1.5, -0.5], "q must be probabilities"),
-        ([math.nan, 1], [0.5, 0.5], "p must be probabilities"),
-        ([], [1.0], "p must be probabilities"),
-        ([0, 0], [0.5, 0.5], "p must be probabilities.*not all 0"),
+        ([0.5, 0.5], [1.5, -0.5], "some numbers of q are negative"),
+        ([math.nan, 1], [0.5, 0.5], "some numbers of p are NaN or infinite"),
+        ([], [1.0], "p has no number above 0"),
+        ([0, 0], [0.5, 0.5], "p has no number above 0"),
     ],
 )
 def test_what_is_no_distribution_is_refused(distance: Divergence, p: ArrayLike, q: ArrayLike, words: str) -> None:
@@ -154,9 +154,9 @@ def test_what_does_not_fit_together_is_refused() -> None:
         earth_mover([0.5, 0.5], [1], [[1, 1]])
     with pytest.raises(UsageError, match="some costs are NaN or infinite"):
         earth_mover([0.5, 0.5], [1], [[1], [math.inf]])
-    with pytest.raises(UsageError, match="the positions must be 1 finite number on"):
+    with pytest.raises(UsageError, match=r"the positions have shape \(2,\), but they must have \(1,\)"):
         earth_mover_line([0.5, 0.5], [1], None, [1, 2])
-    with pytest.raises(UsageError, match="the positions must be 4 finite numbers on one axis"):
+    with pytest.raises(UsageError, match=r"the positions have shape \(2, 2\), but they must have \(4,\)"):
         earth_mover_line([0.25] * 4, [0.25] * 4, [[0, 1], [2, 3]])
 
 

@@ -1,12 +1,15 @@
 """What processes compute apart and have together, without any that are started."""
 
+import re
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from wgan.parallel import GradientAllReduce, Group
+from wgan.errors import UsageError
+from wgan.parallel import GradientAllReduce, Group, _take_gpu
+from wgan.worker import Place
 
 
 class Present:
@@ -91,3 +94,19 @@ def test_gradients_statistics_and_scalars_are_the_means_of_both(monkeypatch: pyt
     assert norm.running_var.tolist() == [(8 + 28) / 2, (2 + 29) / 2]
     assert [float(value) for value in told] == [(5 + 30) / 2, (7 + 31) / 2]
     assert [value.dtype for value in told] == [torch.float32, torch.float64]
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "told"),
+    [
+        ("cuda:1", 8, "--device: cuda:1 is one GPU, but 2 processes train; use cuda or auto."),
+        ("cuda", 1, "2 processes but 1 GPU on this machine; use --processes 1."),
+        ("cuda", 0, "2 processes but 0 GPUs on this machine; use --device cpu."),
+    ],
+)
+def test_more_processes_than_gpus_are_refused(
+    device: str, gpus: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(UsageError, match=re.escape(told)):
+        _take_gpu(device, Place(size=2, local_size=2))

@@ -199,10 +199,10 @@ def test_flags_for_samples_are_refused(given: str, form: list[str], told: Told) 
     [
         (["1,2", "1,2,3", "--histograms"], 2, "A has bins of shape (2,) and B of shape (3,), but both must have the"),
         (["1,2", "0.5,0.6", "--histograms"], 2, "B sums to 1.1, but probabilities sum to 1; divide them by their sum"),
-        (["1,-2", "1,2", "--histograms"], 2, "A must be probabilities: one or more finite numbers, none of them neg"),
-        (["1,2", "0,0", "--histograms"], 2, "B must be probabilities: one or more finite numbers, none of them neg"),
-        (["nan,1", "1,2", "--histograms"], 2, "A must be probabilities"),
-        (["inf,1", "1,2", "--histograms"], 2, "A must be probabilities"),
+        (["1,-2", "1,2", "--histograms"], 2, "some numbers of A are negative, and counts and probabilities are not."),
+        (["1,2", "0,0", "--histograms"], 2, "B has no number above 0; at least one must be."),
+        (["nan,1", "1,2", "--histograms"], 2, "some numbers of A are NaN or infinite"),
+        (["inf,1", "1,2", "--histograms"], 2, "some numbers of A are NaN or infinite"),
         (
             ["1,2", "1,x", "--histograms"],
             2,
@@ -219,9 +219,9 @@ def test_flags_for_samples_are_refused(given: str, form: list[str], told: Told) 
         (
             ["1,2", "1,2", "--positions", "1,2,3"],
             2,
-            "the positions must be 2 finite numbers on one axis, one for each probability",
+            "the positions have shape (3,), but they must have (2,), one for each point.",
         ),
-        (["1,2", "1,2", "--positions", "1,nan"], 2, "the positions must be 2 finite numbers on one axis"),
+        (["1,2", "1,2", "--positions", "1,nan"], 2, "some positions are NaN or infinite"),
         (["1,2", "1,2", "--positions", "x"], 2, "--positions: 'x' has no numbers"),
         (
             ["1,2", "1,2", "--positions", "0,1", "--cost", "c.npy"],

@@ -200,6 +200,22 @@ def test_a_critic_that_cannot_take_the_data_is_refused_in_words() -> None:
         trainer.attach(vectors())
 
 
+class Raising(nn.Linear):
+    """A layer of a user's whose code is wrong."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).mean(4)  # an IndexError
+
+
+@pytest.mark.parametrize("name", ["generator", "critic"])
+def test_whatever_a_network_raises_is_said_in_words(name: str) -> None:
+    layers = {"generator": nn.Linear(2, 6), "critic": nn.Linear(6, 1)}
+    layers[name] = Raising(layers[name].in_features, layers[name].out_features)
+    trainer = Trainer(**layers, latent=Latent(2), constraint=WeightClipping())
+    with pytest.raises(UsageError, match=rf"^the {name} fails on .*: Dimension out of range"):
+        trainer.attach(vectors())
+
+
 def test_a_look_at_samples_between_steps_does_not_end_training_mode() -> None:
     trainers = []
     for looks in (False, True):

@@ -401,6 +401,11 @@ def test_a_network_that_is_none_is_named(name: str) -> None:
         Trainer(**given, latent=Latent(2))  # type: ignore[arg-type]
 
 
+def test_a_latent_that_is_none_is_named() -> None:
+    with pytest.raises(UsageError, match=r"^the latent is 'a'; give Trainer\(\.\.\., latent=Latent\(size\)\)\.$"):
+        Trainer(nn.Linear(3, 6), nn.Linear(6, 1), latent="a")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("numbers", [{"steps": 7.5}, {"steps": 0}, {"steps": 3, "tick": 0}])
 def test_fit_takes_whole_numbers_of_steps(numbers: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=r"^(steps|tick): .* is (not a whole number|too small; at least 1 is allowed)"):

@@ -69,7 +69,14 @@ def test_digits_go_to_the_first_that_the_error_leaves(value: float, error: float
 
 
 @pytest.mark.parametrize(
-    ("value", "error", "text"), [(100.0, 9.6, "100 ± 10"), (100.0, 9.4, "100 ± 9"), (5e7, 2e6, "5e+07 ± 2e+06")]
+    ("value", "error", "text"),
+    [
+        (100.0, 9.6, "100 ± 10"),
+        (100.0, 9.4, "100 ± 9"),
+        (5e7, 2e6, "5e+07 ± 2e+06"),
+        (2.83, 9e-17, "2.83 ± 0"),  # that of its arithmetic
+        (0.0, 1e-3, "0 ± 0.001"),
+    ],
 )
 def test_errors_have_a_digit_or_are_whole(value: float, error: float, text: str) -> None:
     assert with_error(value, error) == text

@@ -24,7 +24,8 @@ def configure(
 ) -> tuple[Config, str]:
     """The configuration from a preset, a file and single options (later ones win), and a name for the run.
 
-    The data are ``source`` if they are an object. With neither preset nor file, vectors get the preset ``points``.
+    The data are ``source`` if they are an object. With neither preset nor file, vectors in an array or a file get the
+    preset ``points``.
     """
     for name in ("generator", "critic"):
         if hasattr(given.get(name), "forward"):
@@ -60,7 +61,8 @@ def train(
     Args:
         data: A name, a folder or .zip of pictures, a .npy/.npz file, an array, a tensor, or any object with
             ``__len__`` and ``__getitem__``.
-        preset: Where to begin: a name that ``wgan presets`` lists; by default ``points`` for vectors, else ``default``.
+        preset: Where to begin: a name that ``wgan presets`` lists; by default ``points`` for vectors in an
+            array or a file, else ``default``.
         config: A ``config.toml``, or the ``config`` of a run, whose values go over the preset's.
         out: The run's folder; by default the next number under ``runs/``.
         init_from: A run, its folder or a ``generator.safetensors`` whose weights to begin with.

@@ -1,6 +1,6 @@
 """A run as a whole: what its records say, and what a look at its networks adds. Nothing in it is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,26 +72,37 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
         view: Where progress is shown.
 
     Raises:
-        WganError: It has no records yet.
+        WganError: It has no records yet, or the data that are given are not those of the run.
     """
     records, config = run.records(), run.config
-    findings, reasons, saved = _broken(run), [], None
+    findings, reasons = _broken(run), list[str]()
     if not records and not findings:
         raise WganError(f"{run.folder} has no records yet; train it first: wgan resume {run.quoted}")
     findings += diagnose(records, make_constraint(config.loss), ended=run.status != "training")
     numbers = pooled(records)
     if not numbers:
         reasons.append(f"overfit, negative, starved: they need {FEWEST} records of the second half of training.")
-    try:
-        trainer, data = _restored(run, source, view or View())
-        if trainer.objective.measures_distance:
-            findings += look_ahead(trainer, data)
-            saved = trainer.step
-    except WganError as error:
-        reasons.append(str(error))
+    ahead, saved, why_not = _looked_ahead(run, source, view or View())
+    findings, reasons = [*findings, *ahead], [*reasons, *why_not]
     ordered = sorted(findings, key=lambda finding: not finding.fault)
     step = records[-1]["step"] if records else run.summary["steps"]
     return Diagnosis(str(run.folder), step, saved, numbers, tuple(ordered), tuple(reasons))
+
+
+def _looked_ahead(run: Run, source: Any, view: View) -> tuple[Sequence[Finding], int | None, list[str]]:
+    """What further steps of the critic show, at which step they begin, and why they cannot be taken."""
+    try:
+        trainer, data = _restored(run, source, view)
+    except WganError as error:
+        if source is not None:  # which was named for this
+            raise
+        return (), None, [f"lag, bound: {error}"]
+    if not trainer.objective.measures_distance:
+        return (), None, []
+    try:
+        return look_ahead(trainer, data), trainer.step, []
+    except WganError as error:
+        return (), None, [f"lag, bound: {error}"]
 
 
 def _broken(run: Run) -> list[Finding]:

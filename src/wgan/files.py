@@ -124,10 +124,12 @@ def at_home(path: str | os.PathLike[str]) -> Path:
     """A path with its ~ expanded as a shell does it: that of an unknown user stays, where pathlib would fail.
 
     Raises:
-        UsageError: It is no path.
+        UsageError: It is no path, or an empty one.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"a path is a text or a pathlib.Path, and this is of type {type(path).__name__}: {path!r}.")
+    if path == "":
+        raise UsageError("a path is empty; give that of a file or folder.")
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 

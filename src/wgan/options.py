@@ -133,8 +133,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise WganError(f"cannot read the configuration {path}: {error}.") from error
+    except OSError as error:
+        raise WganError(f"cannot read the configuration {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise WganError(f"cannot read the configuration {path}: it is not text in UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
     return _flatten_tables(tables, path)

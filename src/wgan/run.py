@@ -183,9 +183,7 @@ class Run:
         return sorted(self.samples.glob("[0-9]" * 8 + ".png"))
 
     def rewind(self, step: int, keep_record: bool, keep_picture: bool) -> None:
-        """Take away the records and pictures of later steps, which training is about to make again.
-
-        So is what was left half written.
+        """Take away records and pictures of later steps, which are about to be made again, and what is half written.
 
         Args:
             step: The step to go back to.
@@ -239,7 +237,8 @@ class Run:
     def generator(self) -> Model:
         """The generator as it was last saved (the average of its weights, if one is kept)."""
         if not self._generator.is_file():
-            raise WganError(f"{self.folder} has no generator yet; train it first: wgan resume {self.quoted}")
+            again = f"wgan resume {self.quoted}, with a larger --steps or --time if it has ended"
+            raise WganError(f"{self._generator} does not exist; training writes it: {again}.")
         return Model.load(self._generator)
 
     @property
@@ -277,7 +276,7 @@ def numbered_folder(root: Path, name: str) -> Path:
     Raises:
         WganError: It cannot be made.
     """
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
+    slug = re.sub(r"[\W_]+", "-", name.lower())[:60].strip("-") or "run"  # file names have 255 bytes
     taken = [int(m[1]) for path in root.glob("*") if (m := re.match(r"(\d{4,})-", path.name))]
     number = max(taken, default=0) + 1
     with _making():

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+_ROUNDING = 1e-12  # an error below this share of a value is that of its arithmetic
+
 
 def first_line(error: BaseException) -> str:
     """The first line of what an error says that is not empty, else the error's name."""
@@ -21,12 +23,13 @@ def with_error(value: float, error: float | None) -> str:
     text = digits(value, error)
     if error is None:
         return text
+    error = 0.0 if error < _ROUNDING * abs(value) else error
     return f"{text} ± {error:,.0f}" if 9.5 <= error < 1e6 else f"{text} ± {error:.1g}"
 
 
 def digits(value: float, error: float | None = None) -> str:
     """A value with three digits, or with as many more as its error leaves it; one of rounding alone does not count."""
-    if error and 1e-12 * abs(value) < error <= abs(value) / 100 and 1e-3 <= abs(value) < 1e15:
+    if error and _ROUNDING * abs(value) < error <= abs(value) / 100 and 1e-3 <= abs(value) < 1e15:
         return f"{value:,.{max(0, -math.floor(math.log10(float(f'{error:.1g}'))))}f}"
     return f"{value:,.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:.3g}"
 

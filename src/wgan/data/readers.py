@@ -51,10 +51,11 @@ def open_path(path: Path, options: DataConfig, progress: Progress) -> Data:
         raise UsageError(_nothing_there(path) + hint)
     reader = READERS.get(path.suffix.lower())
     if reader is None or not path.is_file():
-        kinds, folder_of = ", ".join(READERS), f"; for pictures give their folder, {path.absolute().parent}"
+        remedy = f"; for pictures give their folder, {path.absolute().parent}" if path.is_file() else ""
+        if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+            remedy = "; for a table save its numbers with numpy.save"
         raise UsageError(
-            f"{path} is not a data set: it must be a folder, a file ({kinds}) or a known name"
-            f"{folder_of if path.is_file() else ''}."
+            f"{path} is not a data set: it must be a folder, a file ({', '.join(READERS)}) or a known name{remedy}."
         )
     return reader(path, options, progress)
 

@@ -15,7 +15,6 @@ from wgan.arrays import Floats
 from wgan.distances.samples import LARGEST, numbers
 from wgan.distances.transport import least_cost
 from wgan.errors import UsageError
-from wgan.words import count
 
 TOLERANCE = 1e-5
 """How far from 1 a sum of probabilities may be: float32 is welcome."""
@@ -178,10 +177,12 @@ def probabilities(name: str, values: ArrayLike) -> Floats:
         UsageError: They are no real numbers, not finite, negative, all 0, or their sum is another.
     """
     found = _numbers(f"probabilities {name}", values, "(K,)")
-    if not np.isfinite(found).all() or not found.any() or found.min() < 0:
-        raise UsageError(
-            f"{name} must be probabilities: one or more finite numbers, none of them negative, and not all 0."
-        )
+    if not np.isfinite(found).all():
+        raise UsageError(f"some numbers of {name} are NaN or infinite, and none may be.")
+    if found.min(initial=0.0) < 0:
+        raise UsageError(f"some numbers of {name} are negative, and counts and probabilities are not.")
+    if not found.any():
+        raise UsageError(f"{name} has no number above 0; at least one must be.")
     total = found.sum()
     if abs(total - 1) > TOLERANCE:
         raise UsageError(f"{name} sums to {total:.6g}, but probabilities sum to 1; divide them by their sum.")
@@ -213,8 +214,8 @@ def _numbers(name: str, values: ArrayLike, shape: str) -> Floats:
 
 def _positions(values: ArrayLike | None, points: int) -> Floats:
     at = _numbers("positions", np.arange(points) if values is None else values, "(K,)")
-    if at.shape != (points,) or not np.isfinite(at).all():
-        raise UsageError(
-            f"the positions must be {count(points, 'finite number')} on one axis, one for each probability."
-        )
+    if at.shape != (points,):
+        raise UsageError(f"the positions have shape {at.shape}, but they must have ({points},), one for each point.")
+    if not np.isfinite(at).all():
+        raise UsageError("some positions are NaN or infinite; give finite ones.")
     return at

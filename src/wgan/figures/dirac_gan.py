@@ -131,8 +131,8 @@ def draw(numbers: Paths) -> Figure:
         _panel(axes, numbers, name, bound)
         stray = numbers.summary()[name]
         verdict = "converges" if stray < 1e-3 else f"still {stray:.2g} away"
-        tidy(axes, title, r"generator $\theta$", r"critic $\psi$", aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
-        axes.text(-1.42, -1.4, verdict, bbox={"color": "white", "pad": 2})
+        tidy(axes, title, r"generator $\theta$", r"critic $\psi$", aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.9, 1.5))
+        axes.text(-1.42, -1.8, verdict)  # below the arrows
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure

@@ -26,6 +26,7 @@ from wgan import worker
 from wgan.errors import LostError, UsageError
 from wgan.parallel.group import ALONE, Group, talking
 from wgan.parallel.reduce import SCALARS, GradientAllReduce, running_statistics
+from wgan.words import count
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
@@ -127,5 +128,6 @@ def _take_gpu(device: str, here: worker.Place) -> None:
     if ":" in device:
         raise UsageError(f"--device: {device} is one GPU, but {here.size} processes train; use cuda or auto.")
     if here.local_size > (gpus := torch.cuda.device_count()):
-        raise UsageError(f"{here.local_size} processes but {gpus} GPUs on this machine; use --processes {gpus}.")
+        remedy = f"--processes {gpus}" if gpus else "--device cpu"
+        raise UsageError(f"{here.local_size} processes but {count(gpus, 'GPU')} on this machine; use {remedy}.")
     torch.cuda.set_device(here.local_rank)

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from wgan.constraints import Constraint, GradientNormPenalty
 from wgan.data.samples import Data
-from wgan.errors import UsageError
+from wgan.errors import UsageError, WganError
 from wgan.networks import Latent
 from wgan.networks.base import detached_copy
 from wgan.networks.layers import has_batch_norm
@@ -176,8 +176,8 @@ def first_sample(sample: Callable[[int], Tensor], latent: Latent) -> Tensor:
     """
     try:
         return sample(1)
-    except (RuntimeError, TypeError, ValueError) as error:
-        if is_out_of_memory(error):  # which is said in other words
+    except Exception as error:  # a user's network may raise anything
+        if isinstance(error, WganError) or is_out_of_memory(error):  # the latter is said in other words
             raise
         raise UsageError(f"the generator fails on noise (N, {latent.size}): {first_line(error)}") from error
 
@@ -209,8 +209,8 @@ def _check_scores(critic: nn.Module, made: Tensor, one_by_one: bool) -> None:
         with torch.no_grad():
             scores = copy(torch.cat([samples, samples]))  # for it may look at their spread
             again, beside = (copy(torch.cat([samples, other])) for other in (samples, 0.5 - samples))
-    except (RuntimeError, TypeError, ValueError) as error:
-        if is_out_of_memory(error):
+    except Exception as error:
+        if isinstance(error, WganError) or is_out_of_memory(error):
             raise
         raise UsageError(f"the critic fails on samples {tuple(samples.shape)}: {first_line(error)}") from error
     first, second, third = (flat_scores(each, 2)[0] for each in (scores, again, beside))

@@ -19,7 +19,8 @@ def latent_of(generator: nn.Module, given: Latent | None) -> Latent:
     if isinstance(found, Integral):
         return Latent(int(found))
     if not isinstance(found, Latent):
-        raise UsageError("the generator has no attribute `latent`; give Trainer(..., latent=Latent(size)).")
+        told = "the generator has no attribute `latent`" if found is None else f"the latent is {found!r}"
+        raise UsageError(f"{told}; give Trainer(..., latent=Latent(size)).")
     return found
 
 
