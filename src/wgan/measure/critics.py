@@ -31,8 +31,9 @@ from wgan.seeds import rng, seeded
 from wgan.slopes import gradient_norms, segments
 
 BATCH = 512
-LOOKS = 20
-"""How often a critic is looked at while it trains, and kept if it is the best so far."""
+LOOKS, APART = 20, 10
+"""How often a critic is looked at while it trains, and kept if it is the best so far; and how many steps at least lie
+between, for a look takes as long as several."""
 
 TRIAL = 0.1
 """Share of the budget after which the better of two critics goes on alone."""
@@ -191,7 +192,7 @@ class Training:
         self.validation = sides.part("validation")
         self.rays = rays
         self.best, self.slope, self.trace = critic, 1.0, [(0.0, -math.inf)]
-        self.steps, self.spent = 0, 0.0
+        self.steps, self.looked, self.spent = 0, 0, 0.0
 
     def run(self, until: float, progress: ShareDone) -> Fitted:
         """Train until this share of the budget is used up, and keep the best critic seen."""
@@ -199,7 +200,7 @@ class Training:
             began = time.perf_counter()
             self._step(share)
             self.steps += 1
-            if share >= self.trace[-1][0] + 1 / LOOKS:
+            if share >= self.trace[-1][0] + 1 / LOOKS and self.steps >= self.looked + APART:
                 self._look(share)
                 progress(share)
             self.spent += time.perf_counter() - began
@@ -226,6 +227,7 @@ class Training:
         if estimate > max(value for _, value in self.trace):
             self.best, self.slope = copy.deepcopy(self.critic), slope
         self.trace.append((share, estimate))
+        self.looked = self.steps
 
 
 def _better(trials: list[Training], progress: ShareDone) -> Fitted:
