@@ -43,7 +43,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="pairs at once; threads x jobs should not exceed the cores")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--methods", nargs="+", default=["ours", "ours-finite", *OTHERS])
+    methods = ["ours", "ours-finite", *OTHERS]
+    parser.add_argument("--methods", nargs="+", choices=methods, default=methods)
     parser.add_argument("--dims", type=int, nargs="+", default=DIMS)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "w1.jsonl")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
