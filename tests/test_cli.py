@@ -176,6 +176,14 @@ def test_dry_run_gives_json(wgan: Wgan, source: Path) -> None:
     assert code == 0 and json.loads(out)["data"]["shape"] == "grey pictures of 8x8" and err == ""
 
 
+def test_of_several_processes_one_shows_what_would_be_done(
+    wgan: Wgan, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "here"}.items():
+        monkeypatch.setenv(name, value)
+    assert wgan("train", source, "--dry-run", *small_flags()) == (0, "", "")
+
+
 def test_dry_run_shows_what_would_be_done_and_does_nothing(wgan: Wgan, source: Path) -> None:
     before = sorted(Path().iterdir())
     code, out, err = wgan("train", source, "--dry-run", *small_flags())

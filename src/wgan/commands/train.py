@@ -63,10 +63,11 @@ def train(
     from wgan import loop
 
     if dry_run:
-        view = DryRunView() if as_json else make_view(quiet)
-        loop.preview(made, out=out, init_from=init_from, view=view)
-        if isinstance(view, DryRunView):
-            answer(view.told, as_json, "")
+        if worker.place().rank == 0:  # of several that were started by hand
+            view = DryRunView() if as_json else make_view(quiet)
+            loop.preview(made, out=out, init_from=init_from, view=view)
+            if isinstance(view, DryRunView):
+                answer(view.told, as_json, "")
         return
     run = loop.train(made, out=out, name=name, init_from=init_from, view=make_view(quiet or as_json))
     if worker.place().rank == 0:
