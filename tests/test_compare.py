@@ -348,7 +348,7 @@ def test_pictures_that_were_made_from_others_are_compared_with_them_in_their_ord
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "critic", "time": 5}, "time is 5, but it must be text"),
+        ({"method": "critic", "time": 5}, "time is 5, but it must be text, such as '90s'"),
         ({"method": "critic", "steps": "5"}, "steps: '5' is not a whole number"),
         ({"samples": 10.0}, "samples: 10.0 is not a whole number"),
         ({"seed": None}, "seed: None is not a whole number"),

@@ -89,9 +89,10 @@ def distance(
         WganError: A set cannot be read, or the method needs more memory than there is.
     """
     started = monotonic()
-    for name, text in {"method": method, "split": split, "time": "" if time is None else time}.items():
+    spoken = ("method", method, "auto"), ("split", split, "all"), ("time", "90s" if time is None else time, "90s")
+    for name, text, usual in spoken:
         if not isinstance(text, str):
-            raise UsageError(f"{name} is {text!r}, but it must be text.")
+            raise UsageError(f"{name} is {text!r}, but it must be text, such as {usual!r}.")
     check_numbers(seed=seed, **{name: n for name, n in {"samples": samples, "steps": steps}.items() if n is not None})
     seed, samples = int(seed), None if samples is None else int(samples)
     given = {name: value for name, value in given.items() if value is not None}
