@@ -38,4 +38,5 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wgan needs Python 3.11 or newer, and $(PYTHON) is older; name one: make $(MAKECMDGOALS) PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[dev]"
+	$(BIN)/python -W ignore -c "import ot, matplotlib.figure, wgan.loop, wgan.compare"  # quietly: POT's code has warnings
 	touch $@
