@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 # Python compiles a file when it is first imported, and keeps that, whatever the surroundings say. To compile all of torch
-# and sympy at installation would take a minute, and to compile anew in each of the suite's processes takes longer.
+# and sympy at installation would take a minute, and to compile anew in each of the suite's processes takes longer. What
+# the command imports is compiled with the installation, quietly: POT's code has warnings.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check pictures figures bench clean
@@ -38,5 +39,5 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wgan needs Python 3.11 or newer, and $(PYTHON) is older; name one: make $(MAKECMDGOALS) PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[dev]"
-	$(BIN)/python -W ignore -c "import ot, matplotlib.figure, wgan.loop, wgan.compare"  # quietly: POT's code has warnings
+	@$(BIN)/python -W ignore -c "import ot, matplotlib.figure, wgan.loop, wgan.compare"
 	touch $@
