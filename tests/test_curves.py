@@ -225,6 +225,18 @@ def test_late_small_values_stay_on_a_log_axis_and_early_ones_are_mentioned(tmp_p
         assert axes.get_title(loc="right") == note
 
 
+@pytest.mark.parametrize(("high", "labels"), [(5.0, ["0.2", "0.5", "1", "2", "5"]), (100.0, ["0.1", "1", "10", "100"])])
+def test_a_log_axis_has_numbers_and_no_powers(
+    high: float, labels: list[str], tmp_path: Path, drawn: list[Figure]
+) -> None:
+    values = np.geomspace(0.1, high, 50)
+    curves(tmp_path / "c.png", [{"step": i, "penalty": v} for i, v in enumerate(values)])
+    axis = drawn[-1].axes[0].yaxis
+    texts = [label.get_text() for label in (*axis.get_majorticklabels(), *axis.get_minorticklabels())]
+    assert set(labels) <= set(texts)
+    assert all(float(text) > 0 for text in texts if text)
+
+
 def test_cut_outliers_are_mentioned(tmp_path: Path, drawn: list[Figure]) -> None:
     records = [{"step": i, "wasserstein": 4000.0 if i == 1 else 1 + i / 500} for i in range(500)]
     curves(tmp_path / "c.png", records)

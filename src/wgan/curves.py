@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from wgan.arrays import Floats
 from wgan.errors import UsageError
 from wgan.files import write_atomically
-from wgan.scales import choose_scale
+from wgan.scales import choose_scale, label_ticks
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 MANY = 100  # with more records than this, a smooth line is drawn over the raw one
@@ -213,8 +212,7 @@ def _draw(axes: Axes, panel: Panel, tables: Mapping[str, Floats]) -> None:
     axes.set(xlabel="generator steps", ylabel=panel.ylabel, xlim=(0, None), ylim=(low, high))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    label_ticks(axes)
     _legend(axes, panel.title, "early outliers cut off" if scale.low is not None else "")
 
 

@@ -1,10 +1,12 @@
-"""The vertical axis on which curves can be read."""
+"""The axes on which curves can be read."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from wgan.arrays import Floats
 
@@ -49,3 +51,14 @@ def choose_scale(series: Sequence[Floats], early: Sequence[int] = ()) -> Scale:
     if len(shown) == len(values) or span == 0:
         return Scale("linear")
     return Scale("linear", low=shown.min() - 0.08 * span, high=shown.max() + 0.08 * span)
+
+
+def label_ticks(axes: Axes) -> None:
+    """Write steps as whole numbers, and the values of a logarithmic axis as 0.5 or 20 rather than as powers of 10."""
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    if axes.get_yscale() == "log":
+        low, high = axes.get_ylim()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
