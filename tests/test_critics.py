@@ -267,6 +267,16 @@ def test_first_weights_of_every_critic_hang_on_the_seed() -> None:
     assert not any(torch.equal(*pair) for pair in zip(*made[1:], strict=True))
 
 
+@pytest.mark.parametrize(("steps", "apart", "most"), [(5, 5, 1), (50, 10, 6), (400, 20, 20)])
+def test_a_critic_of_few_steps_is_looked_at_seldom(steps: int, apart: int, most: int) -> None:
+    found = _lattice(Arrays(normal(240, 2), normal(240, 2, 1), 0), Budget(steps))
+    seen: list[int] = []
+    look = found._look
+    found._look = lambda share: (seen.append(found.steps), look(share))  # type: ignore[method-assign, func-returns-value]
+    found.run(1.0, lambda share: None)
+    assert min(np.diff([0, *seen[:-1]]), default=apart) >= apart and seen[-1] == steps and len(seen) <= most
+
+
 @pytest.mark.filterwarnings("error")
 def test_samples_that_must_not_be_written_to_are_cut_without_a_warning() -> None:
     x, y = normal(300, 2), normal(300, 2, 1)

@@ -1,5 +1,6 @@
 """Pictures are checked pixel by pixel against arrays made by hand, and GIFs by reading them back."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,19 @@ def test_a_broken_frame_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(WganError, match=r"broken\.png cannot be read"):
         animate(tmp_path / "p.gif", [(tmp_path / "broken.png", "")])
+
+
+def test_a_short_animation_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, encode = list[int](), pictures._encode
+
+    def counted(frames: Sequence[tuple[Path, str]], count: int, scale: float) -> bytes:
+        counts.append(count)
+        return encode(frames, count, scale)
+
+    monkeypatch.setattr(pictures, "_encode", counted)
+    for number in (3, 9):
+        animate(tmp_path / "p.gif", frames_of(tmp_path / str(number), number))
+    assert counts == [3, 6, 9]
 
 
 def test_an_animation_of_nothing_is_refused(tmp_path: Path) -> None:
