@@ -135,7 +135,7 @@ def diagnose(run: "Location | Run", data: Any = None) -> "Diagnosis":
         Findings with their evidence and what to do.
 
     Raises:
-        WganError: It is not a run, or has no records yet.
+        WganError: It is not a run, has no records yet, or cannot be looked at with the data that are given.
     """
     from wgan.checkup import check_up
     from wgan.run import Run

@@ -72,7 +72,7 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
         view: Where progress is shown.
 
     Raises:
-        WganError: It has no records yet, or the data that are given are not those of the run.
+        WganError: It has no records yet, or cannot be looked at with the data that are given.
     """
     records, config = run.records(), run.config
     findings, reasons = _broken(run), list[str]()
@@ -83,7 +83,8 @@ def check_up(run: Run, source: Any = None, view: View | None = None) -> Diagnosi
     if not numbers:
         reasons.append(f"overfit, negative, starved: they need {FEWEST} records of the second half of training.")
     ahead, saved, why_not = _looked_ahead(run, source, view or View())
-    findings, reasons = [*findings, *ahead], [*reasons, *why_not]
+    findings += ahead
+    reasons += why_not
     ordered = sorted(findings, key=lambda finding: not finding.fault)
     step = records[-1]["step"] if records else run.summary["steps"]
     return Diagnosis(str(run.folder), step, saved, numbers, tuple(ordered), tuple(reasons))

@@ -111,6 +111,6 @@ def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Any:
 def no_such(kind: str, name: object, known: Iterable[str]) -> str:
     """The sentence for an unknown name: what it was, the nearest known one, and all of them."""
     names = list(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.62)
+    near = get_close_matches(str(name), names, n=1, cutoff=0.62)  # at the usual 0.6 'cosine' is like 'none'
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
